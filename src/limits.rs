@@ -5,3 +5,8 @@
 pub const SHARDS_MAX: usize = 64;
 
 const _: () = assert!(SHARDS_MAX <= u64::BITS as usize, "a directory mask is one u64");
+
+/// Brackets in brackets in what a client sends to be passed on: deeper is refused as a malformed
+/// request, because whoever reads it next may recurse. Our own reading never does
+/// (`too_deep_data_is_refused_and_no_depth_costs_stack`).
+pub const CLIENT_JSON_DEPTH_MAX: usize = 128;

@@ -1,0 +1,98 @@
+//! Why a token was not accepted, for the log and for `checktoken`; a client hears only the fault.
+
+/// Why a token was not accepted. Its text names what was wrong and what would be right, and
+/// holds neither the token nor a secret.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum TokenError {
+    /// The server has no key that could verify anything.
+    #[error("no token key is configured: set client.token.hmac_secret_key")]
+    NoKey,
+    /// It does not have the shape of a JWT in compact form (RFC 7515 §3.1).
+    #[error("not a JWT: expected three parts separated by two dots")]
+    Shape,
+    /// A part is not base64url without padding (RFC 7515 §2).
+    #[error("the {part} is not unpadded base64url")]
+    Base64 {
+        /// Which of the three parts.
+        part: &'static str,
+    },
+    /// The header is not a JSON object with a string `alg` (RFC 7515 §4.1.1).
+    #[error("the header is not a JSON object with a string \"alg\"")]
+    Header,
+    /// The header demands extensions this server does not have (RFC 7515 §4.1.11).
+    #[error("the header has \"crit\": no critical extension is supported")]
+    Critical,
+    /// No configured key speaks this algorithm; `none` is one of those.
+    #[error("no key is configured for algorithm {algorithm:?}")]
+    Algorithm {
+        /// The first characters of the header's `alg`.
+        algorithm: String,
+    },
+    /// The signature was not made with our key over these bytes.
+    #[error("the signature does not match")]
+    Signature,
+    /// The claims are not one JSON object in UTF-8.
+    #[error("the claims are not one JSON object")]
+    ClaimsSyntax,
+    /// A claim has the wrong type.
+    #[error("claim \"{name}\": expected {expected}")]
+    Claim {
+        /// Name of the claim.
+        name: &'static str,
+        /// What would be right.
+        expected: &'static str,
+    },
+    /// The token is meant for somebody else.
+    #[error("claim \"aud\" does not name the configured audience")]
+    Audience,
+    /// The token comes from somebody else.
+    #[error("claim \"iss\" is not the configured issuer")]
+    Issuer,
+    /// It is a subscription token.
+    #[error("claim \"channel\" belongs to subscription tokens: a connection token has none")]
+    Channel,
+    /// `exp` has passed.
+    #[error("the token has expired: claim \"exp\" is not in the future")]
+    Expired,
+    /// `nbf` has not passed.
+    #[error("the token is not valid yet: claim \"nbf\" is not in the past")]
+    NotYetValid,
+    /// `b64info` cannot be decoded, though the token is good.
+    #[error("claim \"b64info\": expected padded standard base64")]
+    Info,
+}
+
+impl TokenError {
+    /// What a client is told about it. `nbf` in the future counts as expired: both are cured by
+    /// a new token (Centrifugo v6, token verification).
+    #[must_use]
+    pub const fn fault(&self) -> TokenFault {
+        match self {
+            Self::Expired | Self::NotYetValid => TokenFault::Expired,
+            Self::Info => TokenFault::Internal,
+            Self::NoKey
+            | Self::Shape
+            | Self::Base64 { .. }
+            | Self::Header
+            | Self::Critical
+            | Self::Algorithm { .. }
+            | Self::Signature
+            | Self::ClaimsSyntax
+            | Self::Claim { .. }
+            | Self::Audience
+            | Self::Issuer
+            | Self::Channel => TokenFault::Invalid,
+        }
+    }
+}
+
+/// The three things a client can be told about its token.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TokenFault {
+    /// A new token will do.
+    Expired,
+    /// It will never be accepted.
+    Invalid,
+    /// The token is good, what it carries is not.
+    Internal,
+}
