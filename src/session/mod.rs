@@ -1,1 +1,30 @@
-//! placeholder
+//! What one shard knows: its sessions, each in one run of bytes, found by user, client or session.
+//!
+//! ```text
+//!   user ──hash──▶ by_user ──slot of the newest──▶ pages ──next──▶ the user's older sessions
+//!   client, session ──id: turned back into slot and salt──▶ pages
+//!   pages: one record per session │ links │ salt │ where │ when │ user, token uid, meta, … │
+//! ```
+//!
+//! Used by the shard, which opens and closes, and by the API, which reads. It knows no JSON (`meta`
+//! is bytes), no clock, no randomness of its own and no other shard. Nothing here blocks: no step
+//! takes longer because there are more sessions, apart from the resize of one of 1,024 parts of
+//! the user index and the growth of the list of pages (24 bytes for a hundred sessions).
+
+mod table;
+
+mod by_user;
+mod id;
+mod view;
+
+mod apps;
+mod pages;
+mod record;
+
+#[cfg(test)]
+mod tests;
+
+pub use by_user::UserHasher;
+pub use id::IdKeys;
+pub use table::{Closed, HeapBytes, Opened, Opening, Table, TableFull};
+pub use view::{Protocol, Session, TokenUid, Transport};

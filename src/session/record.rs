@@ -1,0 +1,297 @@
+//! A session as one run of bytes: 34 that each session has, then only what this one has.
+//!
+//! ```text
+//!    0  kind        1  transport and protocol; never 0, which marks a free place
+//!    1  parts       1  which optional parts follow
+//!    2  app         2  name and version, interned; 0xFFFF: they stand at the end
+//!    4  next        4  the same user's next older session
+//!    8  prev        4  the same user's next newer session: removal is O(1) among a million
+//!   12  salt        8  tells this session from others that had the slot (`id`)
+//!   20  conn        8  its connection: place and generation
+//!   28  connected   6  Unix milliseconds
+//!   34  user           length, text
+//!       issued at   4  seconds from the connect, or 8: since the epoch
+//!       token uid  16  a UUID, or length and text
+//!       meta           length, bytes
+//!       app            length, name, length, version
+//! ```
+//!
+//! A length is one byte below 255, else 255 and four more. Numbers are little-endian. At ten
+//! million copies each byte here is 10 MB; a struct with owned strings would take 24 bytes, an
+//! allocation and a cache miss for each of user, token uid and meta.
+
+use smallvec::SmallVec;
+
+use super::apps::{AppId, Apps};
+use super::table::Opening;
+use super::view::{Protocol, Transport};
+use crate::ids::{self, ConnId};
+
+/// No slot: the end of a chain. Slots end below it (`pages`).
+pub(super) const NONE: u32 = u32::MAX;
+
+const KIND: usize = 0;
+const PARTS: usize = 1;
+const APP: usize = 2;
+const NEXT: usize = 4;
+const PREV: usize = 8;
+const SALT: usize = 12;
+const CONN: usize = 20;
+const CONNECTED: usize = 28;
+const TAIL: usize = 34;
+
+const _: () = assert!(TAIL >= super::pages::RECORD_BYTES_MIN, "pages count on a shortest record");
+const _: () = assert!(TAIL == 34, "ten million copies");
+
+// Bits of `kind`.
+const LIVE: u8 = 0x80;
+const PROTOCOL_SHIFT: u32 = 4;
+const TRANSPORT_MASK: u8 = 0x0F;
+const PROTOCOL_MASK: u8 = 0x70;
+
+// Bits of `parts`, in the order in which the parts follow the user.
+const ISSUED_NEAR: u8 = 1;
+const ISSUED_FAR: u8 = 2;
+const UID_UUID: u8 = 4;
+const UID_TEXT: u8 = 8;
+const META: u8 = 16;
+
+/// The connect time has 48 bits: they end in the year 10889.
+const CONNECTED_MS_MAX: u64 = (1 << 48) - 1;
+
+/// A record being written: most fit without an allocation.
+pub(super) type Bytes = SmallVec<[u8; 256]>;
+
+/// Writes a session that is the newest of its user.
+pub(super) fn write(opening: &Opening<'_>, app: Option<AppId>, salt: u64, next: u32) -> Bytes {
+    let connected_at_ms = opening.connected_at_ms.min(CONNECTED_MS_MAX);
+    let kind = LIVE | opening.transport as u8 | ((opening.protocol as u8) << PROTOCOL_SHIFT);
+    let mut bytes = Bytes::new();
+    bytes.push(kind);
+    bytes.push(0);
+    bytes.extend_from_slice(&app.map_or(AppId::OWN, |app| app.0).to_le_bytes());
+    bytes.extend_from_slice(&next.to_le_bytes());
+    bytes.extend_from_slice(&NONE.to_le_bytes());
+    bytes.extend_from_slice(&salt.to_le_bytes());
+    bytes.extend_from_slice(&opening.conn.to_word().to_le_bytes());
+    bytes.extend_from_slice(&connected_at_ms.to_le_bytes()[..6]);
+    debug_assert_eq!(bytes.len(), TAIL);
+
+    write_run(&mut bytes, opening.user.as_bytes());
+    let mut parts = 0;
+    if let Some(issued_at) = opening.token_issued_at {
+        // A token is seldom issued more than 68 years before or after it is used.
+        let near = issued_at.checked_sub(seconds(connected_at_ms)).map(i32::try_from);
+        if let Some(Ok(near)) = near {
+            parts |= ISSUED_NEAR;
+            bytes.extend_from_slice(&near.to_le_bytes());
+        } else {
+            parts |= ISSUED_FAR;
+            bytes.extend_from_slice(&issued_at.to_le_bytes());
+        }
+    }
+    if let Some(uuid) = canonical_uuid(opening.token_uid) {
+        parts |= UID_UUID;
+        bytes.extend_from_slice(&uuid);
+    } else if !opening.token_uid.is_empty() {
+        parts |= UID_TEXT;
+        write_run(&mut bytes, opening.token_uid.as_bytes());
+    }
+    if let Some(meta) = opening.meta {
+        parts |= META;
+        write_run(&mut bytes, meta);
+    }
+    if app.is_none() {
+        write_run(&mut bytes, opening.app_name.as_bytes());
+        write_run(&mut bytes, opening.app_version.as_bytes());
+    }
+    bytes[PARTS] = parts;
+    bytes
+}
+
+pub(super) fn set_next(record: &mut [u8], slot: u32) {
+    record[NEXT..NEXT + 4].copy_from_slice(&slot.to_le_bytes());
+}
+
+pub(super) fn set_prev(record: &mut [u8], slot: u32) {
+    record[PREV..PREV + 4].copy_from_slice(&slot.to_le_bytes());
+}
+
+/// A stored session, read where it lies.
+#[derive(Clone, Copy)]
+pub(super) struct Record<'a>(pub(super) &'a [u8]);
+
+/// What is stored of a token's uid.
+pub(super) enum Uid<'a> {
+    None,
+    Uuid([u8; 16]),
+    Text(&'a str),
+}
+
+impl<'a> Record<'a> {
+    pub(super) fn next(self) -> u32 {
+        u32::from_le_bytes(self.fixed(NEXT))
+    }
+
+    pub(super) fn prev(self) -> u32 {
+        u32::from_le_bytes(self.fixed(PREV))
+    }
+
+    pub(super) fn salt(self) -> u64 {
+        u64::from_le_bytes(self.fixed(SALT))
+    }
+
+    pub(super) fn conn(self) -> ConnId {
+        ConnId::from_word(u64::from_le_bytes(self.fixed(CONN)))
+    }
+
+    pub(super) fn connected_at_ms(self) -> u64 {
+        let [a, b, c, d, e, f] = self.fixed(CONNECTED);
+        u64::from_le_bytes([a, b, c, d, e, f, 0, 0])
+    }
+
+    pub(super) fn transport(self) -> Transport {
+        Transport::ALL[usize::from(self.0[KIND] & TRANSPORT_MASK)]
+    }
+
+    pub(super) fn protocol(self) -> Protocol {
+        Protocol::ALL[usize::from((self.0[KIND] & PROTOCOL_MASK) >> PROTOCOL_SHIFT)]
+    }
+
+    /// The interned app; `None` when the record has its own copy.
+    pub(super) fn app(self) -> Option<AppId> {
+        let app = u16::from_le_bytes(self.fixed(APP));
+        (app != AppId::OWN).then_some(AppId(app))
+    }
+
+    /// The app's name and version, wherever they are.
+    pub(super) fn app_texts(self, apps: &'a Apps) -> (&'a str, &'a str) {
+        if let Some(app) = self.app() {
+            return apps.texts(app);
+        }
+        let mut tail = self.after_uid();
+        if self.has(META) {
+            tail.run();
+        }
+        (text(tail.run()), text(tail.run()))
+    }
+
+    pub(super) fn user(self) -> &'a [u8] {
+        self.tail().run()
+    }
+
+    pub(super) fn user_text(self) -> &'a str {
+        text(self.user())
+    }
+
+    pub(super) fn issued_at(self) -> Option<i64> {
+        let mut tail = self.tail();
+        tail.run();
+        if self.has(ISSUED_NEAR) {
+            let near = i32::from_le_bytes(tail.array());
+            Some(seconds(self.connected_at_ms()) + i64::from(near))
+        } else {
+            self.has(ISSUED_FAR).then(|| i64::from_le_bytes(tail.array()))
+        }
+    }
+
+    pub(super) fn uid(self) -> Uid<'a> {
+        let mut tail = self.after_issued();
+        if self.has(UID_UUID) {
+            Uid::Uuid(tail.array())
+        } else if self.has(UID_TEXT) {
+            Uid::Text(text(tail.run()))
+        } else {
+            Uid::None
+        }
+    }
+
+    pub(super) fn meta(self) -> Option<&'a [u8]> {
+        self.has(META).then(|| self.after_uid().run())
+    }
+
+    fn has(self, part: u8) -> bool {
+        self.0[PARTS] & part != 0
+    }
+
+    fn fixed<const N: usize>(self, at: usize) -> [u8; N] {
+        self.0[at..at + N].try_into().expect("N bytes")
+    }
+
+    fn tail(self) -> Tail<'a> {
+        Tail(&self.0[TAIL..])
+    }
+
+    fn after_issued(self) -> Tail<'a> {
+        let mut tail = self.tail();
+        tail.run();
+        if self.has(ISSUED_NEAR) {
+            tail.skip(4);
+        } else if self.has(ISSUED_FAR) {
+            tail.skip(8);
+        }
+        tail
+    }
+
+    fn after_uid(self) -> Tail<'a> {
+        let mut tail = self.after_issued();
+        if self.has(UID_UUID) {
+            tail.skip(16);
+        } else if self.has(UID_TEXT) {
+            tail.run();
+        }
+        tail
+    }
+}
+
+/// The rest of a record.
+struct Tail<'a>(&'a [u8]);
+
+impl<'a> Tail<'a> {
+    /// A length and as many bytes.
+    fn run(&mut self) -> &'a [u8] {
+        let [short] = self.array();
+        let bytes = if short == LONG { u32::from_le_bytes(self.array()) } else { u32::from(short) };
+        let (run, rest) = self.0.split_at(bytes as usize);
+        self.0 = rest;
+        run
+    }
+
+    fn array<const N: usize>(&mut self) -> [u8; N] {
+        let (array, rest) = self.0.split_first_chunk().expect("the part was written");
+        self.0 = rest;
+        *array
+    }
+
+    fn skip(&mut self, bytes: usize) {
+        self.0 = &self.0[bytes..];
+    }
+}
+
+/// A first length byte that says that the length is in the next four.
+const LONG: u8 = u8::MAX;
+
+fn write_run(bytes: &mut Bytes, run: &[u8]) {
+    match u8::try_from(run.len()) {
+        Ok(short) if short != LONG => bytes.push(short),
+        _ => {
+            let len = u32::try_from(run.len()).expect("a request is far below 4 GiB");
+            bytes.push(LONG);
+            bytes.extend_from_slice(&len.to_le_bytes());
+        }
+    }
+    bytes.extend_from_slice(run);
+}
+
+/// The 16 bytes of a UUID whose text is exactly what they give back.
+fn canonical_uuid(text: &str) -> Option<[u8; 16]> {
+    ids::uuid_parse(text.as_bytes()).filter(|uuid| ids::uuid_text(uuid) == text.as_bytes())
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("written from a str")
+}
+
+const fn seconds(ms: u64) -> i64 {
+    (ms / 1000).cast_signed()
+}

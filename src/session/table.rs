@@ -1,0 +1,296 @@
+//! ④⑤⑥ The table of one shard's sessions: opened and closed here, found by user and by id.
+
+use std::fmt;
+
+use super::apps::Apps;
+use super::by_user::{ByUser, UserHasher};
+use super::id::{Address, IdKeys};
+use super::pages::Pages;
+use super::record::{self, NONE, Record};
+use super::view::{Protocol, Session, Transport};
+use crate::ids::{ClientId, ConnId, SessionId, SessionSlot, ShardId, UserHash};
+
+/// All sessions of one shard.
+///
+/// A session is in it once, under one user. When the last one closes, all its memory goes back but
+/// 32 KiB.
+pub struct Table {
+    shard: ShardId,
+    keys: IdKeys,
+    hasher: UserHasher,
+    pages: Pages,
+    by_user: ByUser,
+    apps: Apps,
+}
+
+impl fmt::Debug for Table {
+    /// How many there are, not who they are.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table")
+            .field("shard", &self.shard)
+            .field("sessions", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a new session is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Opening<'a> {
+    /// The user; empty when anonymous.
+    pub user: &'a str,
+    /// The client's `name`, or empty.
+    pub app_name: &'a str,
+    /// The client's `version`, or empty.
+    pub app_version: &'a str,
+    /// How its bytes travel.
+    pub transport: Transport,
+    /// How its messages are encoded.
+    pub protocol: Protocol,
+    /// The token's `jti`, or empty. A UUID in lower case is stored in 16 bytes.
+    pub token_uid: &'a str,
+    /// The token's `iat`, in seconds since the Unix epoch.
+    pub token_issued_at: Option<i64>,
+    /// What the backend attached: kept byte for byte.
+    pub meta: Option<&'a [u8]>,
+    /// When, in milliseconds since the Unix epoch.
+    pub connected_at_ms: u64,
+    /// Its connection.
+    pub conn: ConnId,
+}
+
+/// A session was opened.
+#[derive(Clone, Copy, Debug)]
+pub struct Opened {
+    /// Its place in the table.
+    pub slot: SessionSlot,
+    /// Its public id.
+    pub client: ClientId,
+    /// Its private id, a capability.
+    pub session: SessionId,
+    /// Whether no session of this shard had the user's hash before: the directory must learn it.
+    pub first_of_user: bool,
+}
+
+/// A session was closed.
+#[derive(Clone, Copy, Debug)]
+pub struct Closed {
+    /// Whether no session of this shard has the user's hash any more: the directory must forget it.
+    pub last_of_user: bool,
+    /// The user's hash.
+    pub hash: UserHash,
+}
+
+/// No slot is left: nine hundred million sessions of usual size, or eight million of more than
+/// 512 bytes, in one shard. Descriptors and memory run out first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the shard's session table is full")]
+pub struct TableFull;
+
+/// Records read ahead of a reader of one user's sessions: more than almost any user has.
+const FETCHED_MAX: usize = 8;
+
+/// The heap behind a table, in bytes, without what the allocator adds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HeapBytes {
+    /// Pages of records, their free places included.
+    pub records: usize,
+    /// The user index.
+    pub by_user: usize,
+    /// App names and versions.
+    pub apps: usize,
+}
+
+impl Table {
+    /// An empty table. All shards of a process share `keys` and `hasher`.
+    #[must_use]
+    pub fn new(shard: ShardId, keys: IdKeys, hasher: UserHasher) -> Self {
+        let apps = Apps::new(hasher.state().clone());
+        Self { shard, keys, hasher, pages: Pages::new(), by_user: ByUser::new(), apps }
+    }
+
+    /// Opens a session. `salt` must be random: it makes the ids of this session its own, whoever
+    /// had the slot before.
+    ///
+    /// # Errors
+    /// [`TableFull`] when no slot is left; the table is as it was.
+    pub fn open(&mut self, opening: &Opening<'_>, salt: u64) -> Result<Opened, TableFull> {
+        let hash = self.hasher.hash(opening.user);
+        let head = self.head(opening.user, hash);
+        let app = self.apps.acquire(opening.app_name, opening.app_version);
+        let record = record::write(opening, app, salt, head.unwrap_or(NONE));
+        let Some(slot) = self.pages.insert(&record) else {
+            if let Some(app) = app {
+                self.apps.release(app);
+            }
+            return Err(TableFull);
+        };
+        let first_of_user = match head {
+            Some(head) => {
+                record::set_prev(self.pages.record_mut(head), slot);
+                self.by_user.replace(hash, head, slot);
+                false
+            }
+            None => {
+                let first = !self.has_hash(hash);
+                let (pages, hasher) = (&self.pages, &self.hasher);
+                self.by_user.insert(hash, slot, |slot| hash_of(pages, hasher, slot));
+                first
+            }
+        };
+        let slot = SessionSlot(slot);
+        let address = Address { shard: self.shard, slot, salt };
+        let (client, session) = (self.keys.client(address), self.keys.session(address));
+        Ok(Opened { slot, client, session, first_of_user })
+    }
+
+    /// Closes a session. O(1), also when its user has a million others.
+    ///
+    /// # Panics
+    /// If the slot is not in use: whoever closes a session holds it.
+    pub fn close(&mut self, SessionSlot(slot): SessionSlot) -> Closed {
+        let record = Record(self.pages.record(slot));
+        let (prev, next, app) = (record.prev(), record.next(), record.app());
+        let hash = self.hasher.hash_bytes(record.user());
+        if next != NONE {
+            record::set_prev(self.pages.record_mut(next), prev);
+        }
+        let mut last_of_user = false;
+        if prev != NONE {
+            record::set_next(self.pages.record_mut(prev), next);
+        } else if next != NONE {
+            self.by_user.replace(hash, slot, next);
+        } else {
+            let (pages, hasher) = (&self.pages, &self.hasher);
+            self.by_user.remove(hash, slot, |slot| hash_of(pages, hasher, slot));
+            last_of_user = !self.has_hash(hash);
+        }
+        self.pages.remove(slot);
+        if let Some(app) = app {
+            self.apps.release(app);
+        }
+        Closed { last_of_user, hash }
+    }
+
+    /// The session in this slot.
+    ///
+    /// # Panics
+    /// If the slot is not in use: a slot is only meaningful while its session lives.
+    #[must_use]
+    pub fn view(&self, slot: SessionSlot) -> Session<'_> {
+        Session::new(self, slot, Record(self.pages.record(slot.0)))
+    }
+
+    /// The sessions of a user, newest first. `hash` is the hash of `user`; another user with the
+    /// same hash is not mixed in.
+    pub fn by_user(&self, user: &str, hash: UserHash) -> impl Iterator<Item = Session<'_>> {
+        debug_assert_eq!(hash, self.hasher.hash(user));
+        let mut next = self.head(user, hash).unwrap_or(NONE);
+        self.fetch(next);
+        std::iter::from_fn(move || {
+            let slot = (next != NONE).then_some(SessionSlot(next))?;
+            let record = Record(self.pages.record(slot.0));
+            next = record.next();
+            Some(Session::new(self, slot, record))
+        })
+    }
+
+    /// The session with this public id. Ids of closed sessions, of other shards and invented ones
+    /// lead nowhere.
+    #[must_use]
+    pub fn by_client(&self, id: ClientId) -> Option<Session<'_>> {
+        self.at(self.keys.read_client(id)?)
+    }
+
+    /// The session with this private id. Ids of closed sessions, of other shards and invented ones
+    /// lead nowhere.
+    #[must_use]
+    pub fn by_session(&self, id: SessionId) -> Option<Session<'_>> {
+        self.at(self.keys.read_session(id)?)
+    }
+
+    /// Every session, in no particular order.
+    pub fn iter(&self) -> impl Iterator<Item = Session<'_>> {
+        self.pages.slots().map(|slot| self.view(SessionSlot(slot)))
+    }
+
+    /// Sessions.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.pages.len()
+    }
+
+    /// Whether there is no session.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What it holds of the heap. O(pages), which are a hundredth of the sessions.
+    #[must_use]
+    pub fn heap_bytes(&self) -> HeapBytes {
+        HeapBytes {
+            records: self.pages.heap_bytes(),
+            by_user: self.by_user.heap_bytes(),
+            apps: self.apps.heap_bytes(),
+        }
+    }
+
+    pub(super) fn client_of(&self, slot: SessionSlot, record: Record<'_>) -> ClientId {
+        self.keys.client(Address { shard: self.shard, slot, salt: record.salt() })
+    }
+
+    pub(super) fn session_of(&self, slot: SessionSlot, record: Record<'_>) -> SessionId {
+        self.keys.session(Address { shard: self.shard, slot, salt: record.salt() })
+    }
+
+    pub(super) const fn apps(&self) -> &Apps {
+        &self.apps
+    }
+
+    fn at(&self, address: Address) -> Option<Session<'_>> {
+        let record = Record(self.pages.get(address.slot.0)?);
+        let is_it = address.shard == self.shard && record.salt() == address.salt;
+        is_it.then(|| Session::new(self, address.slot, record))
+    }
+
+    /// Brings the first records of a chain into the cache, one load after the other: a reader
+    /// computes an id between two records, which is too much work for the processor to look past
+    /// and see the next miss coming.
+    fn fetch(&self, mut slot: u32) {
+        let mut seen = 0;
+        for _ in 0..FETCHED_MAX {
+            if slot == NONE {
+                break;
+            }
+            let record = self.pages.record(slot);
+            // Byte 0 of each cache line, as far as most records go.
+            seen ^= record.iter().step_by(64).take(4).fold(0, |all, byte| all ^ byte);
+            seen ^= record[record.len() - 1];
+            slot = Record(record).next();
+        }
+        std::hint::black_box(seen);
+    }
+
+    /// The user's newest session.
+    fn head(&self, user: &str, hash: UserHash) -> Option<u32> {
+        let is = |slot| Record(self.pages.record(slot)).user() == user.as_bytes();
+        self.by_user.find(hash, is)
+    }
+
+    /// Whether some user in the index has this hash. Almost always decided without reading a
+    /// record: an entry of another user shares its seven tag bits once in 128.
+    fn has_hash(&self, hash: UserHash) -> bool {
+        self.by_user.find(hash, |slot| hash_of(&self.pages, &self.hasher, slot) == hash).is_some()
+    }
+}
+
+fn hash_of(pages: &Pages, hasher: &UserHasher, slot: u32) -> UserHash {
+    hasher.hash_bytes(Record(pages.record(slot)).user())
+}
+
+#[cfg(test)]
+impl Table {
+    pub(super) const fn parts(&self) -> (&Pages, &ByUser, &Apps) {
+        (&self.pages, &self.by_user, &self.apps)
+    }
+}
