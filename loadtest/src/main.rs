@@ -1,1 +1,64 @@
-fn main() {}
+//! `rollcall-loadtest`: opens sessions against a real server process, holds them, queries them,
+//! and prints what each costs.
+//!
+//! Reading order: [`cli`] (what can be asked), [`scenarios`] (one file per question), [`target`]
+//! (the server under test), [`fleet`] and [`worker`] (processes that make the load), [`http`],
+//! [`population`], [`listing`] (what goes over the wire, written here and not taken from the
+//! library, so that the two check each other), [`procfs`] and [`latency`] (what is measured),
+//! [`report`] (how it is told).
+
+mod cli;
+mod clock;
+mod failure;
+mod fleet;
+mod http;
+mod latency;
+mod limits;
+mod listing;
+mod orders;
+mod population;
+mod procfs;
+mod report;
+mod scenarios;
+mod target;
+mod worker;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+use crate::failure::Failure;
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(Verdict::Clean) => ExitCode::SUCCESS,
+        Ok(Verdict::Wrong) => ExitCode::FAILURE,
+        Err(failure) => {
+            report::progress(&format!("error: {failure}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether the server did what it must, apart from how fast.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Verdict {
+    /// Every answer was right and every session stayed.
+    Clean,
+    /// Some were not; the report says which.
+    Wrong,
+}
+
+fn run(command: Command) -> Result<Verdict, Failure> {
+    let (report, json) = match command {
+        Command::Idle(args) => (scenarios::idle::run(&args)?, args.common.json),
+        Command::Query(args) => (scenarios::query::run(&args)?, args.common.json),
+        Command::Worker => return worker::run().map(|()| Verdict::Clean),
+    };
+    report.print()?;
+    if let Some(path) = json {
+        report.write_json(&path)?;
+    }
+    Ok(if report.has_failures() { Verdict::Wrong } else { Verdict::Clean })
+}

@@ -1,0 +1,124 @@
+//! The sessions that the session benchmarks are run with, and the obvious way to keep them.
+
+use rollcall::ids::{ConnId, ShardId, uuid_text};
+use rollcall::session::{IdKeys, Opened, Opening, Protocol, Table, Transport, UserHasher};
+
+/// Sessions of one user.
+pub(crate) const SESSIONS_PER_USER: u64 = 3;
+/// Of `meta`, in a session of the budget.
+pub(crate) const META_BYTES: usize = 64;
+
+const SEEDS: [u64; 4] = [11, 22, 33, 44];
+const CONNECTED_AT_MS: u64 = 1_767_225_600_123;
+const META: [u8; META_BYTES] = [b'm'; META_BYTES];
+
+/// What each session carries.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Load {
+    /// A user of 10 bytes, "ios", "1.2.3", iat, a UUID as jti, 64 bytes of meta.
+    Budget,
+    /// A user of 10 bytes and nothing else that the client or its token chose to say.
+    Plain,
+}
+
+/// The hasher of every table here.
+pub(crate) fn hasher() -> UserHasher {
+    UserHasher::new(SEEDS)
+}
+
+/// An empty table.
+pub(crate) fn table() -> Table {
+    let keys = *b"0123456789abcdefghijklmnopqrstuv";
+    Table::new(ShardId::new(0), IdKeys::new(keys), hasher())
+}
+
+/// A random word: the nth output of SplitMix64.
+pub(crate) const fn random(n: u64) -> u64 {
+    let z = n.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+/// Ten bytes.
+pub(crate) fn user(n: u64) -> String {
+    format!("u{n:09}")
+}
+
+/// The user of the nth of `sessions`: each has three, which come far apart from each other.
+pub(crate) fn user_of(n: u64, sessions: u64) -> u64 {
+    // A prime that divides no size used here, so that it visits every user once per round.
+    n.wrapping_mul(1_000_003) % (sessions / SESSIONS_PER_USER).max(1)
+}
+
+/// Opens the nth session.
+pub(crate) fn open(table: &mut Table, load: Load, n: u64, sessions: u64) -> Opened {
+    let user = user(user_of(n, sessions));
+    let uid = uuid(n);
+    let index = u32::try_from(n % (1 << 32)).expect("the lower half");
+    let plain = Opening {
+        user: &user,
+        app_name: "",
+        app_version: "",
+        transport: Transport::UniHttpStream,
+        protocol: Protocol::Json,
+        token_uid: "",
+        token_issued_at: None,
+        meta: None,
+        connected_at_ms: CONNECTED_AT_MS + n,
+        conn: ConnId { index, generation: 1 },
+    };
+    let opening = match load {
+        Load::Plain => plain,
+        Load::Budget => Opening {
+            app_name: "ios",
+            app_version: "1.2.3",
+            token_uid: &uid,
+            token_issued_at: Some(1_767_225_000),
+            meta: Some(&META),
+            ..plain
+        },
+    };
+    table.open(&opening, random(n)).expect("there is room")
+}
+
+fn uuid(n: u64) -> String {
+    let bytes = ((u128::from(random(n)) << 64) | u128::from(random(!n))).to_be_bytes();
+    String::from_utf8(uuid_text(&bytes).to_vec()).expect("digits and hyphens")
+}
+
+/// A session as a struct with owned fields, to be kept in a map from its user.
+#[derive(Clone, Debug)]
+#[expect(dead_code, reason = "fields are there to be stored and loaded, not to be used")]
+pub(crate) struct Naive {
+    pub client: String,
+    pub session: String,
+    pub user: String,
+    pub app_name: String,
+    pub app_version: String,
+    pub transport: Transport,
+    pub protocol: Protocol,
+    pub token_uid: String,
+    pub token_issued_at: Option<i64>,
+    pub meta: Option<Vec<u8>>,
+    pub connected_at_ms: u64,
+    pub conn: ConnId,
+}
+
+/// The nth session with all that the budget counts.
+pub(crate) fn naive(n: u64, sessions: u64) -> Naive {
+    Naive {
+        client: uuid(n ^ 1 << 40),
+        session: uuid(n ^ 1 << 41),
+        user: user(user_of(n, sessions)),
+        app_name: "ios".to_owned(),
+        app_version: "1.2.3".to_owned(),
+        transport: Transport::UniHttpStream,
+        protocol: Protocol::Json,
+        token_uid: uuid(n),
+        token_issued_at: Some(1_767_225_000),
+        meta: Some(META.to_vec()),
+        connected_at_ms: CONNECTED_AT_MS + n,
+        conn: ConnId { index: 0, generation: 1 },
+    }
+}

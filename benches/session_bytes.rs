@@ -1,0 +1,128 @@
+//! What a session weighs in memory: by the growth of the process and by the sum of known sizes.
+//!
+//! Each line is measured in a process of its own, so that no line finds memory that another left.
+
+#![expect(clippy::print_stdout, reason = "the table is the product")]
+
+use std::collections::HashMap;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use population::{Load, META_BYTES, Naive};
+use rollcall::session::HeapBytes;
+
+mod population;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// What each kind of line stores, and how often.
+const LINES: [(&str, u64); 7] = [
+    ("budget", 10_000),
+    ("budget", 1_000_000),
+    ("budget", 10_000_000),
+    ("plain", 10_000),
+    ("plain", 1_000_000),
+    ("plain", 10_000_000),
+    ("naive", 1_000_000),
+];
+
+/// A record of the budget's session: where its bytes go (session/record.rs).
+const ACCOUNT: [(&str, usize); 13] = [
+    ("kind: transport, protocol", 1),
+    ("which optional parts follow", 1),
+    ("app name and version, interned", 2),
+    ("next session of the user", 4),
+    ("previous session of the user", 4),
+    ("salt of its ids", 8),
+    ("connection", 8),
+    ("connected at", 6),
+    ("user: length, text", 1 + 10),
+    ("issued at", 4),
+    ("token uid", 16),
+    ("meta: length", 1),
+    ("meta: bytes", META_BYTES),
+];
+
+fn main() {
+    let args: Vec<String> = std::env::args().collect();
+    if let [_, kind, sessions] = args.as_slice()
+        && let Ok(sessions) = sessions.parse()
+    {
+        return line(kind, sessions);
+    }
+    println!("sessions    kind    RSS/session  heap/session  records  by_user   open      worst");
+    let this = std::env::current_exe().expect("this program has a path");
+    for (kind, sessions) in LINES {
+        let mut child = Command::new(&this);
+        let status = child.args([kind, &sessions.to_string()]).status().expect("it ran before");
+        assert!(status.success(), "{kind} {sessions}");
+    }
+    println!("\nrecord of a budget session, in bytes");
+    for (part, bytes) in ACCOUNT {
+        println!("  {bytes:>4}  {part}");
+    }
+    let total: usize = ACCOUNT.iter().map(|(_, bytes)| bytes).sum();
+    println!("  {total:>4}  together; rounded up to {}", total.next_multiple_of(4));
+}
+
+fn line(kind: &str, sessions: u64) {
+    let per_session = |bytes: usize| bytes as f64 / sessions as f64;
+    let before = rss_bytes();
+    let (heap, took, worst) = match kind {
+        "budget" => index(Load::Budget, sessions),
+        "plain" => index(Load::Plain, sessions),
+        _ => naive(sessions),
+    };
+    let grown = heap.1.saturating_sub(before);
+    let HeapBytes { records, by_user, apps } = heap.0;
+    println!(
+        "{sessions:>10}  {kind:<7} {:>9.1}  {:>12.1}  {:>9.1} {:>7.1}  {:>5.0} ns  {:>6.2} ms",
+        per_session(grown),
+        per_session(records + by_user + apps),
+        per_session(records),
+        per_session(by_user),
+        took.as_nanos() as f64 / sessions as f64,
+        worst.as_secs_f64() * 1e3,
+    );
+}
+
+/// Known sizes and RSS when full; time to open all; the longest time one open took.
+type Measured = ((HeapBytes, usize), Duration, Duration);
+
+#[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+fn index(load: Load, sessions: u64) -> Measured {
+    let mut table = population::table();
+    let start = Instant::now();
+    let (mut last, mut worst) = (start, Duration::ZERO);
+    for n in 0..sessions {
+        population::open(&mut table, load, n, sessions);
+        let now = Instant::now();
+        worst = worst.max(now - last);
+        last = now;
+    }
+    ((table.heap_bytes(), rss_bytes()), last - start, worst)
+}
+
+#[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+fn naive(sessions: u64) -> Measured {
+    let mut map: HashMap<String, Vec<Naive>> = HashMap::new();
+    let start = Instant::now();
+    let (mut last, mut worst) = (start, Duration::ZERO);
+    for n in 0..sessions {
+        let naive = population::naive(n, sessions);
+        map.entry(naive.user.clone()).or_default().push(naive);
+        let now = Instant::now();
+        worst = worst.max(now - last);
+        last = now;
+    }
+    let unknown = HeapBytes { records: 0, by_user: 0, apps: 0 };
+    ((unknown, rss_bytes()), last - start, worst)
+}
+
+/// The resident memory of this process (proc(5), statm).
+fn rss_bytes() -> usize {
+    let statm = std::fs::read_to_string("/proc/self/statm").expect("Linux tells");
+    let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok());
+    pages.expect("the second number") * 4096
+}

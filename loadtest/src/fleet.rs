@@ -1,0 +1,169 @@
+//! The worker processes, seen from the coordinator.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, Shutdown};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::failure::{Context, Failure};
+use crate::orders::{OpenOrder, Order, Reply, Tally};
+use crate::report::progress;
+
+/// How long a worker may be silent beyond what its order takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Sessions opened per order, over all workers: so that progress can be told.
+const SESSIONS_PER_STEP: u32 = 2_500;
+
+/// One worker process; it ends when this is dropped, and with it all it holds.
+pub(crate) struct Worker {
+    child: Child,
+    control: BufReader<UnixStream>,
+}
+
+impl Worker {
+    pub(crate) fn start() -> Result<Self, Failure> {
+        let (ours, theirs) = UnixStream::pair().during("making a control socket")?;
+        let program = std::env::current_exe().during("finding this program")?;
+        let child = Command::new(program)
+            .arg("worker")
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(Stdio::null())
+            .spawn()
+            .during("starting a worker")?;
+        Ok(Self { child, control: BufReader::new(ours) })
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn send(&mut self, order: &Order) -> Result<(), Failure> {
+        let mut line = serde_json::to_vec(order).during("writing an order")?;
+        line.push(b'\n');
+        self.control.get_mut().write_all(&line).during("sending an order to a worker")
+    }
+
+    /// The next reply, which `work` of the worker precedes.
+    pub(crate) fn receive(&mut self, work: Duration) -> Result<Reply, Failure> {
+        let within = Some(work + PATIENCE);
+        self.control.get_ref().set_read_timeout(within).during("setting a deadline")?;
+        let mut line = String::new();
+        match self.control.read_line(&mut line) {
+            Ok(0) => return Err(Failure::new("a worker has ended; its own words stand above")),
+            Ok(_) => {}
+            Err(error) => return Err(error).during("waiting for a worker"),
+        }
+        let reply = serde_json::from_str(&line).during("reading a worker's reply")?;
+        if let Reply::Failed(why) = reply { Err(Failure::new(why)) } else { Ok(reply) }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // It may have ended already: nothing is lost by that.
+        drop(self.control.get_ref().shutdown(Shutdown::Both));
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// The workers that hold sessions.
+pub(crate) struct Holders {
+    workers: Vec<Worker>,
+    /// What every order has in common.
+    template: OpenOrder,
+}
+
+impl Holders {
+    pub(crate) fn start(count: u32, template: OpenOrder) -> Result<Self, Failure> {
+        let workers = (0..count).map(|_| Worker::start()).collect::<Result<_, _>>()?;
+        Ok(Self { workers, template })
+    }
+
+    pub(crate) fn pids(&self) -> Vec<u32> {
+        self.workers.iter().map(Worker::pid).collect()
+    }
+
+    /// Opens sessions `first..end`, shared among all workers; the ping interval in seconds.
+    pub(crate) fn open(&mut self, first: u32, end: u32) -> Result<u32, Failure> {
+        let mut ping_s = 0;
+        let mut at = first;
+        while at < end {
+            let step_end = end.min(at.saturating_add(SESSIONS_PER_STEP));
+            let count = u32::try_from(self.workers.len()).expect("counted as u32");
+            for (index, worker) in (0..count).zip(&mut self.workers) {
+                let (first, end) = share(at, step_end, index, count);
+                worker.send(&Order::Open(OpenOrder { first, end, ..self.template.clone() }))?;
+            }
+            for worker in &mut self.workers {
+                let Reply::Opened { ping_s: seen } = worker.receive(Duration::ZERO)? else {
+                    return Err(unasked());
+                };
+                // A worker without a share of this step has seen no connect line.
+                ping_s = ping_s.max(seen);
+            }
+            at = step_end;
+            progress(&format!("{at} sessions are held"));
+        }
+        Ok(ping_s)
+    }
+
+    /// How all held sessions are.
+    pub(crate) fn tally(&mut self) -> Result<Tally, Failure> {
+        let mut sum = Tally::default();
+        for worker in &mut self.workers {
+            worker.send(&Order::Tally)?;
+            let Reply::Tally(tally) = worker.receive(Duration::ZERO)? else {
+                return Err(unasked());
+            };
+            sum.add(&tally);
+        }
+        Ok(sum)
+    }
+}
+
+/// The reply does not belong to the order.
+pub(crate) fn unasked() -> Failure {
+    Failure::new("a worker answered something else than it was asked")
+}
+
+/// The part of `first..end` that falls to worker `index` of `count`.
+fn share(first: u32, end: u32, index: u32, count: u32) -> (u32, u32) {
+    let at = |index: u32| {
+        let offset = u64::from(end - first) * u64::from(index) / u64::from(count);
+        first + u32::try_from(offset).expect("at most the whole")
+    };
+    (at(index), at(index + 1))
+}
+
+/// The first local address of this process's connections: another one each run, so that ports
+/// of an earlier run in TIME-WAIT do not stand in the way.
+pub(crate) fn loopback_source() -> Ipv4Addr {
+    let run = u8::try_from(std::process::id() % 250).expect("below 250");
+    Ipv4Addr::new(127, run + 1, 0, 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_even_and_leave_nothing_out() {
+        let shares: Vec<_> = (0..3).map(|index| share(10, 20, index, 3)).collect();
+        assert_eq!(shares, [(10, 13), (13, 16), (16, 20)]);
+        let tiny: Vec<_> = (0..3).map(|index| share(0, 1, index, 3)).collect();
+        assert_eq!(tiny, [(0, 0), (0, 0), (0, 1)]);
+    }
+
+    #[test]
+    fn orders_and_replies_are_one_line_each() {
+        let reply = Reply::Failed("two\nlines".into());
+        let line = serde_json::to_string(&reply).unwrap();
+        assert!(!line.contains('\n'));
+        assert_eq!(serde_json::from_str::<Reply>(&line).unwrap(), reply);
+        assert_eq!(serde_json::to_string(&Order::Tally).unwrap(), "\"tally\"");
+    }
+}

@@ -1,0 +1,113 @@
+//! What crosses between the coordinating process and its workers: one JSON line each way.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::latency::Buckets;
+use crate::population::Population;
+
+/// From the coordinator to a worker. Each is answered before the next is sent.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Order {
+    /// Open sessions and hold them until the worker ends: answered by `Opened`.
+    Open(OpenOrder),
+    /// Say how the held sessions are: answered by `Tally`.
+    Tally,
+    /// Query at a constant rate: answered by `Measuring` after the lead, then by `Measured`.
+    Query(QueryOrder),
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct OpenOrder {
+    pub(crate) address: SocketAddr,
+    pub(crate) secret: String,
+    /// Sessions `first..end` of the population.
+    pub(crate) first: u32,
+    pub(crate) end: u32,
+    pub(crate) per_user: u32,
+    pub(crate) seed: u64,
+    /// Connects in flight at once.
+    pub(crate) concurrency: u32,
+    /// The first local address to connect from; `None` leaves it to the kernel.
+    pub(crate) source: Option<Ipv4Addr>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct QueryOrder {
+    pub(crate) address: SocketAddr,
+    pub(crate) key: String,
+    pub(crate) population: Population,
+    pub(crate) connections: u32,
+    /// Queries per second.
+    pub(crate) rate: u64,
+    pub(crate) lead_s: u64,
+    pub(crate) duration_s: u64,
+    pub(crate) seed: u64,
+}
+
+/// From a worker to the coordinator.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Reply {
+    /// All sessions asked for are connected: each has read its connect line.
+    Opened {
+        /// Seconds between pings as the server promised; 0 is never.
+        ping_s: u32,
+    },
+    Tally(Tally),
+    /// The lead is over; what is sent from now on counts.
+    Measuring,
+    Measured(Measured),
+    /// The order could not be carried out.
+    Failed(String),
+}
+
+/// What has happened to the held sessions so far.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Tally {
+    /// Sessions still connected.
+    pub(crate) held: u64,
+    /// Ping lines read.
+    pub(crate) pings: u64,
+    /// Sessions that ended although nobody asked, by what was seen.
+    pub(crate) ended: BTreeMap<String, u64>,
+    /// Lines nobody expected.
+    pub(crate) unexpected: u64,
+}
+
+impl Tally {
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.held += other.held;
+        self.pings += other.pings;
+        self.unexpected += other.unexpected;
+        for (why, count) in &other.ended {
+            *self.ended.entry(why.clone()).or_default() += count;
+        }
+    }
+}
+
+/// The outcome of a query load, the lead left out.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Measured {
+    /// Queries that were due.
+    pub(crate) due: u64,
+    /// Queries answered, rightly or wrongly.
+    pub(crate) answered: u64,
+    /// Wrong answers and broken connections, by what was seen.
+    pub(crate) errors: BTreeMap<String, u64>,
+    /// Queries due but never sent, or sent but not answered before the run was given up: they
+    /// count in `latency` with the time they had waited by then.
+    pub(crate) unanswered: u64,
+    /// Queries that had to wait for a free connection.
+    pub(crate) delayed: u64,
+    /// From the first instant a query was due to the last answer, in nanoseconds.
+    pub(crate) elapsed_ns: u64,
+    /// From the instant each query was due to its answer.
+    pub(crate) latency: Buckets,
+    /// From the instant each query was due to its sending where a connection was free: the
+    /// harness's own tardiness.
+    pub(crate) tardiness: Buckets,
+}

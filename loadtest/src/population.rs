@@ -1,0 +1,180 @@
+//! Who connects: which session belongs to which user, and the connect request of each.
+
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use rollcall::ids::uuid_text;
+use serde::{Deserialize, Serialize};
+
+use crate::failure::{Context, Failure};
+
+/// Seconds a token is good for: longer than any run.
+const TOKEN_TTL_S: i64 = 24 * 3600;
+
+/// Bytes of a user id.
+pub(crate) const USER_LEN: usize = 10;
+
+/// The name every session gives itself.
+pub(crate) const APP_NAME: &str = "ios";
+
+/// What is known of a session besides its user: 64 bytes of JSON, the shape the memory budget
+/// is set for.
+const META: &str = r#"{"plan":"pro","region":"eu-west-1","device":"phone","build":123}"#;
+
+/// A user nobody connects as.
+pub(crate) const NOBODY: &str = "n000000000";
+
+/// Sessions `0..sessions`, dealt to users in runs of `per_user`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Population {
+    pub(crate) sessions: u32,
+    pub(crate) per_user: u32,
+}
+
+impl Population {
+    /// How many users there are.
+    pub(crate) const fn users(self) -> u32 {
+        self.sessions.div_ceil(self.per_user)
+    }
+
+    /// How many sessions this user has: fewer for the last one.
+    pub(crate) fn sessions_of(self, user: u32) -> u32 {
+        self.sessions.saturating_sub(user.saturating_mul(self.per_user)).min(self.per_user)
+    }
+}
+
+/// The id of a user, always [`USER_LEN`] bytes.
+pub(crate) fn user_id(user: u32) -> String {
+    // Nine digits: users never outnumber the sessions, and those are capped by the command line.
+    format!("u{user:09}")
+}
+
+/// Makes connect requests.
+pub(crate) struct Mint {
+    key: EncodingKey,
+    per_user: u32,
+    seed: u64,
+    issued_at: i64,
+}
+
+#[derive(Serialize)]
+struct Claims<'a> {
+    sub: &'a str,
+    exp: i64,
+    iat: i64,
+    jti: &'a str,
+    meta: &'a serde_json::value::RawValue,
+}
+
+#[derive(Serialize)]
+struct ConnectRequest<'a> {
+    token: &'a str,
+    name: &'a str,
+    version: &'a str,
+}
+
+impl Mint {
+    pub(crate) fn new(secret: &str, per_user: u32, seed: u64, issued_at: i64) -> Self {
+        Self { key: EncodingKey::from_secret(secret.as_bytes()), per_user, seed, issued_at }
+    }
+
+    /// The body of the connect request of this session.
+    pub(crate) fn connect_body(&self, session: u32) -> Result<String, Failure> {
+        let token = self.token(session)?;
+        let request = ConnectRequest { token: &token, name: APP_NAME, version: "1.2.3" };
+        serde_json::to_string(&request).during("writing a connect request")
+    }
+
+    fn token(&self, session: u32) -> Result<String, Failure> {
+        let user = user_id(session / self.per_user);
+        let jti = uuid_text(&token_uid(self.seed, session));
+        let claims = Claims {
+            sub: &user,
+            exp: self.issued_at + TOKEN_TTL_S,
+            iat: self.issued_at,
+            jti: std::str::from_utf8(&jti).expect("hex digits and hyphens"),
+            meta: serde_json::from_str(META).expect("META is JSON"),
+        };
+        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.key)
+            .during("signing a token")
+    }
+}
+
+/// A UUID of version 4 in shape, different for every session and seed.
+fn token_uid(seed: u64, session: u32) -> [u8; 16] {
+    let mut random = Random::new(seed ^ (u64::from(session) << 32));
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&random.next().to_le_bytes());
+    bytes[8..].copy_from_slice(&random.next().to_le_bytes());
+    bytes[6] = bytes[6] & 0x0F | 0x40;
+    bytes[8] = bytes[8] & 0x3F | 0x80;
+    bytes
+}
+
+/// A small reproducible generator (SplitMix64): for spreading load, not for secrets.
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(crate) const fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut word = self.0;
+        word = (word ^ (word >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        word = (word ^ (word >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        word ^ (word >> 31)
+    }
+
+    /// A number below `bound`.
+    pub(crate) fn below(&mut self, bound: u32) -> u32 {
+        let wide = u128::from(self.next()) * u128::from(bound);
+        u32::try_from(wide >> 64).expect("below a u32")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use jsonwebtoken::{DecodingKey, Validation, decode};
+
+    use super::*;
+
+    #[test]
+    fn every_session_belongs_to_one_user_and_none_is_lost() {
+        let population = Population { sessions: 10, per_user: 3 };
+        assert_eq!(population.users(), 4);
+        let counts: Vec<u32> = (0..5).map(|user| population.sessions_of(user)).collect();
+        assert_eq!(counts, [3, 3, 3, 1, 0]);
+    }
+
+    #[test]
+    fn a_session_has_the_shape_of_the_memory_budget() {
+        assert_eq!(META.len(), 64);
+        assert_eq!(user_id(7).len(), USER_LEN);
+        assert_eq!(user_id(20_000_000).len(), USER_LEN);
+        assert_eq!(NOBODY.len(), USER_LEN);
+    }
+
+    #[test]
+    fn a_token_verifies_and_carries_what_was_promised() {
+        let now = crate::clock::unix_s();
+        let mint = Mint::new("secret", 3, 1, now);
+        let body: serde_json::Value = serde_json::from_str(&mint.connect_body(7).unwrap()).unwrap();
+        let key = DecodingKey::from_secret(b"secret");
+        let token = body["token"].as_str().unwrap();
+        let claims = decode::<serde_json::Value>(token, &key, &Validation::default()).unwrap();
+        assert_eq!(claims.claims["sub"], "u000000002");
+        assert_eq!(claims.claims["iat"], now);
+        assert_eq!(claims.claims["meta"]["device"], "phone");
+        let jti = claims.claims["jti"].as_str().unwrap();
+        assert!(rollcall::ids::uuid_parse(jti.as_bytes()).is_some());
+        assert_eq!(body["name"], "ios");
+    }
+
+    #[test]
+    fn token_ids_do_not_repeat() {
+        let ids: HashSet<_> = (0..10_000).map(|session| token_uid(1, session)).collect();
+        assert_eq!(ids.len(), 10_000);
+    }
+}

@@ -1,0 +1,212 @@
+//! `idle`: what does a session cost that does nothing?
+//!
+//! ```text
+//! start ─ 0 sessions ─► open W ─ W sessions ─► open N-W ─ N sessions ─► hold ─ N, pinged
+//!         read memory            read memory              read memory          read memory, CPU
+//! ```
+//! `whole` is everything the N sessions added, fixed buffers included; `marginal` is what one
+//! more costs between W and N, where fixed buffers exist already.
+
+use serde_json::{Value, json};
+
+use super::{Rig, doubt_shared_cores, rest};
+use crate::cli::IdleArgs;
+use crate::failure::Failure;
+use crate::procfs::{Cpu, Kernel, Memory};
+use crate::report::{Report, bytes, duration, grouped, growth, progress, ratio};
+
+/// Share of one core above which a holding worker may have been late to read.
+const BUSY: f64 = 0.8;
+
+/// The state of things at one number of sessions.
+struct Point {
+    sessions: u32,
+    memory: Memory,
+    kernel: Kernel,
+}
+
+/// What the hold showed.
+struct Held {
+    seconds: f64,
+    server: Cpu,
+    workers: Vec<Cpu>,
+    pings: u64,
+    pings_expected: f64,
+}
+
+/// Runs the scenario.
+pub(crate) fn run(args: &IdleArgs) -> Result<Report, Failure> {
+    let sessions = args.sessions;
+    let warmup = args.warmup.unwrap_or((sessions / 3).max(1));
+    if warmup >= sessions {
+        return Err(Failure::new(format!(
+            "--warmup {warmup} must be below the number of sessions, {sessions}: the marginal \
+             cost is taken between the two"
+        )));
+    }
+    if args.common.target.is_some() && args.common.pid.is_none() {
+        return Err(Failure::new(
+            "idle measures the server's process: give its --pid besides --target (and run where \
+             it runs)",
+        ));
+    }
+    let mut rig = Rig::up(&args.common, sessions)?;
+    let pid = rig.target.pid.expect("a started server has one, a target was asked for it");
+    let settings = json!({
+        "sessions": sessions, "warmup": warmup, "per_user": args.common.per_user,
+        "settle_s": args.settle, "seed": args.common.seed, "server": rig.target.told,
+    });
+    let mut report = Report::new("idle", settings);
+
+    rest(args.settle, "the server settles before the first session");
+    let empty = point(0, pid)?;
+    rig.holders.open(0, warmup)?;
+    rest(args.settle, "memory settles");
+    let small = point(warmup, pid)?;
+    let ping_s = u64::from(rig.holders.open(warmup, sessions)?);
+    rest(args.settle, "memory settles");
+    let full = point(sessions, pid)?;
+    let held = hold(args, &mut rig, pid, ping_s)?;
+    let pinged = point(sessions, pid)?;
+    let tally = rig.judge(&mut report)?;
+
+    report.result("sessions_held", tally.held);
+    tell_memory(&mut report, [&empty, &small, &full, &pinged]);
+    if rig.target.is_local() {
+        tell_kernel(&mut report, &empty, &full);
+    }
+    tell_cpu(&mut report, sessions, &held, ping_s);
+    rig.down(&mut report);
+    Ok(report)
+}
+
+fn point(sessions: u32, pid: u32) -> Result<Point, Failure> {
+    Ok(Point { sessions, memory: Memory::of(pid)?, kernel: Kernel::now() })
+}
+
+/// Holds all sessions for a while in which each gets its share of pings.
+fn hold(args: &IdleArgs, rig: &mut Rig, pid: u32, ping_s: u64) -> Result<Held, Failure> {
+    // The first ping of a session comes within the first interval, at random; from then on each
+    // interval brings exactly one.
+    rest(ping_s, "until every session has had its first ping");
+    let seconds = args.hold.unwrap_or(if ping_s == 0 { 30 } else { 2 * ping_s });
+    progress(&format!("CPU is measured for {seconds} s"));
+    let cpu = |pids: &[u32]| pids.iter().map(|pid| Cpu::of(*pid)).collect::<Result<Vec<_>, _>>();
+    let pids = rig.holders.pids();
+    let pings = rig.holders.tally()?.pings;
+    let (start, server, workers) = (crate::clock::now_ns(), Cpu::of(pid)?, cpu(&pids)?);
+    std::thread::sleep(std::time::Duration::from_secs(seconds));
+    let (server_end, end, workers_end) = (Cpu::of(pid)?, crate::clock::now_ns(), cpu(&pids)?);
+    let pings = rig.holders.tally()?.pings - pings;
+    let elapsed_s = ratio(end - start, 1_000_000_000);
+    let expected = if ping_s == 0 { 0.0 } else { elapsed_s / ratio(ping_s, 1) };
+    Ok(Held {
+        seconds: elapsed_s,
+        server: server_end.since(server),
+        workers: workers_end.iter().zip(&workers).map(|(end, start)| end.since(*start)).collect(),
+        pings,
+        pings_expected: expected * f64::from(args.sessions),
+    })
+}
+
+fn tell_memory(report: &mut Report, [empty, small, full, pinged]: [&Point; 4]) {
+    report.heading("server memory (VmRSS)");
+    for (point, when) in [
+        (empty, "before the first session"),
+        (small, "warm-up"),
+        (full, "all sessions"),
+        (pinged, "all sessions, after the hold"),
+    ] {
+        let label = format!("{} sessions", grouped(point.sessions.into()));
+        report.figure(&label, bytes(ratio(point.memory.rss, 1)), when);
+    }
+    let per = |from: &Point, to: &Point, of: fn(&Memory) -> u64| {
+        growth(of(&from.memory), of(&to.memory), u64::from(to.sessions - from.sessions))
+    };
+    let rss = |memory: &Memory| memory.rss;
+    let anon = |memory: &Memory| memory.anon;
+    let whole = per(empty, full, rss);
+    let after_hold = per(empty, pinged, rss);
+    let marginal = per(small, full, rss);
+    report.heading("server memory per session");
+    report.figure("whole", bytes(whole), "all growth ÷ sessions, fixed buffers included");
+    report.figure("whole, after the hold", bytes(after_hold), "the same once pings have gone out");
+    report.figure("marginal", bytes(marginal), "one more session, from warm-up to all");
+    report.result("rss_bytes_per_session_whole", whole);
+    report.result("rss_bytes_per_session_whole_after_hold", after_hold);
+    report.result("rss_bytes_per_session_marginal", marginal);
+    report.result("anon_bytes_per_session_whole", per(empty, full, anon));
+    report.result("anon_bytes_per_session_marginal", per(small, full, anon));
+    let points = [empty, small, full, pinged]
+        .map(|Point { sessions, memory, .. }| json!({"sessions": sessions, "memory": memory}));
+    report.result("points", Value::from(points.to_vec()));
+}
+
+fn tell_kernel(report: &mut Report, empty: &Point, full: &Point) {
+    report.heading("kernel memory per socket (both ends are on this machine: two per session)");
+    let per = 2 * u64::from(full.sessions);
+    if let (Some(before), Some(after)) =
+        (empty.kernel.tcp_queued_bytes, full.kernel.tcp_queued_bytes)
+    {
+        let queued = growth(before, after, per);
+        report.figure(
+            "queued packets",
+            bytes(queued),
+            "TCP mem of /proc/net/sockstat, whole pages",
+        );
+        report.result("kernel_queued_bytes_per_socket", queued);
+    }
+    if let (Some(before), Some(after)) = (empty.kernel.tcp_sockets, full.kernel.tcp_sockets) {
+        report.result("kernel_tcp_sockets", after.saturating_sub(before));
+    }
+    let Some(slabs) = full.kernel.slab_growth(&empty.kernel) else {
+        report.warn("/proc/slabinfo is not readable (root only): kernel memory is not complete");
+        return;
+    };
+    let sum = ratio(slabs.values().sum(), per);
+    report.figure("objects", bytes(sum), "/proc/slabinfo, the caches below; other work shows too");
+    for (name, grown) in &slabs {
+        let each = ratio(*grown, per);
+        if each >= 1.0 {
+            report.figure(&format!("  {name}"), bytes(each), "");
+        }
+    }
+    report.result("kernel_slab_bytes_per_socket", sum);
+    report.result("kernel_slab_growth_bytes", json!(slabs));
+}
+
+fn tell_cpu(report: &mut Report, sessions: u32, held: &Held, ping_s: u64) {
+    let session_seconds = f64::from(sessions) * held.seconds;
+    let cpu_ns = ratio(held.server.used_ns, 1);
+    let per_session = cpu_ns / session_seconds / 1000.0;
+    report.heading(format!("server CPU over {:.0} s, pinged every {ping_s} s", held.seconds));
+    report.figure(
+        "per session and second",
+        format!("{per_session:.3} µs"),
+        "loopback bills the client's receive work to the server, and the reverse",
+    );
+    report.result("cpu_us_per_session_second", per_session);
+    if held.pings > 0 {
+        let per_ping = cpu_ns / ratio(held.pings, 1) / 1000.0;
+        report.figure("per ping", format!("{per_ping:.2} µs"), "all CPU ÷ pings that arrived");
+        report.result("cpu_us_per_ping", per_ping);
+    }
+    let pings = grouped(held.pings);
+    report.figure("pings", pings, &format!("{:.0} were due", held.pings_expected));
+    report.result("ping_interval_s", ping_s);
+    report.result("hold_s", held.seconds);
+    report.result("pings", held.pings);
+    // Pings may be spread over a second or so: what falls over either edge is at most that share.
+    if ratio(held.pings, 1) < held.pings_expected * 0.9 - f64::from(sessions) * 0.1 {
+        report.fail(format!("only {} of {:.0} pings came", held.pings, held.pings_expected));
+    }
+    let busiest = held.workers.iter().map(|cpu| cpu.used_ns).max().unwrap_or(0);
+    let share = ratio(busiest, 1_000_000_000) / held.seconds;
+    let note = format!("busiest worker, {} of CPU", duration(busiest));
+    report.figure("harness", format!("{:.1} %", share * 100.0), &note);
+    report.result("harness_core_share_max", share);
+    doubt_shared_cores(report, held.server);
+    if share > BUSY {
+        report.warn("a worker was busy all the time: give more --workers");
+    }
+}

@@ -1,0 +1,117 @@
+//! One file per question an operator asks. A scenario brings a target and workers up, lets them
+//! work, measures, and reports; it opens no session itself.
+
+pub(crate) mod idle;
+pub(crate) mod query;
+
+use std::collections::BTreeMap;
+use std::thread::sleep;
+use std::time::Duration;
+
+use crate::cli::CommonArgs;
+use crate::failure::Failure;
+use crate::fleet::{Holders, loopback_source};
+use crate::limits;
+use crate::orders::{OpenOrder, Tally};
+use crate::population::{Population, user_id};
+use crate::procfs::Cpu;
+use crate::report::{Report, progress, ratio};
+use crate::target::Target;
+
+/// Users whose listing is checked besides the load.
+const USERS_CHECKED: u32 = 200;
+
+/// A server and the workers that will hold sessions on it.
+struct Rig {
+    target: Target,
+    holders: Holders,
+    population: Population,
+}
+
+impl Rig {
+    fn up(args: &CommonArgs, sessions: u32) -> Result<Self, Failure> {
+        let descriptors = limits::raise_descriptors();
+        let workers = limits::workers(sessions, args.workers, descriptors)?;
+        if args.target.is_none() {
+            limits::check_server(sessions, descriptors)?;
+        }
+        let target = Target::up(args)?;
+        let template = OpenOrder {
+            address: target.address,
+            secret: target.secret.clone(),
+            first: 0,
+            end: 0,
+            per_user: args.per_user,
+            seed: args.seed,
+            concurrency: args.concurrency,
+            source: (target.is_local() && target.address.is_ipv4()).then(loopback_source),
+        };
+        let holders = Holders::start(workers, template)?;
+        let population = Population { sessions, per_user: args.per_user };
+        Ok(Self { target, holders, population })
+    }
+
+    /// Asks for some users while only the first `held` sessions are there; what was wrong, by
+    /// name.
+    fn check_listings(&self, held: u32) -> Result<BTreeMap<String, u64>, Failure> {
+        let population = Population { sessions: held, ..self.population };
+        let users = population.users();
+        let step = usize::try_from(users.div_ceil(USERS_CHECKED).max(1)).expect("fits");
+        let mut api = self.target.api()?;
+        let mut wrong = BTreeMap::new();
+        for user in (0..users).step_by(step) {
+            if let Err(why) = api.check(&user_id(user), population.sessions_of(user))? {
+                *wrong.entry(why.to_string()).or_default() += 1;
+            }
+        }
+        Ok(wrong)
+    }
+
+    /// Reports sessions that did not stay and users that were not listed rightly.
+    fn judge(&mut self, report: &mut Report) -> Result<Tally, Failure> {
+        self.target.check_alive()?;
+        let tally = self.holders.tally()?;
+        for (why, count) in &tally.ended {
+            report.fail(format!("{count} sessions did not stay: {why}"));
+        }
+        if tally.unexpected > 0 {
+            report.fail(format!("{} lines nobody expected on held sessions", tally.unexpected));
+        }
+        for (why, count) in self.check_listings(self.population.sessions)? {
+            report.fail(format!("{count} of the users checked at the end: {why}"));
+        }
+        Ok(tally)
+    }
+
+    /// Ends sessions and server; the server must end well.
+    fn down(self, report: &mut Report) {
+        drop(self.holders);
+        if let Err(failure) = self.target.down() {
+            report.fail(failure.to_string());
+        }
+    }
+}
+
+/// Share of its CPU time a server may have been kept waiting before its figures are doubted.
+const KEPT_WAITING: f64 = 0.1;
+
+/// Doubts figures taken while other work had the server's cores.
+fn doubt_shared_cores(report: &mut Report, server: Cpu) {
+    let share = ratio(server.kept_waiting_ns, server.used_ns.max(1));
+    report.result("server_kept_waiting_share", share);
+    if share > KEPT_WAITING {
+        report.warn(format!(
+            "the server was ready to run but had no core for {:.0} % of the time it ran: the \
+             machine was busy with something else",
+            share * 100.0
+        ));
+    }
+}
+
+/// Waits and says so.
+fn rest(seconds: u64, why: &str) {
+    if seconds > 0 {
+        progress(&format!("{seconds} s: {why}"));
+        sleep(Duration::from_secs(seconds));
+    }
+}

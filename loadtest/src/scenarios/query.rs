@@ -1,0 +1,214 @@
+//! `query`: how long does the server take to say who is there, at a pace it does not choose?
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::{Rig, doubt_shared_cores};
+use crate::cli::QueryArgs;
+use crate::failure::Failure;
+use crate::fleet::{Worker, unasked};
+use crate::latency::{Latencies, Percentiles};
+use crate::orders::{Measured, Order, QueryOrder, Reply};
+use crate::procfs::Cpu;
+use crate::report::{Report, duration, grouped, progress, ratio};
+
+/// Share of one core above which the querying worker is the bottleneck.
+const BUSY: f64 = 0.85;
+
+/// The pace was kept when at least this share of the asked rate was answered.
+const KEPT: f64 = 0.99;
+
+/// CPU used while the load was measured.
+struct Used {
+    server: Option<Cpu>,
+    querier: Cpu,
+    elapsed_ns: u64,
+}
+
+/// Runs the scenario.
+pub(crate) fn run(args: &QueryArgs) -> Result<Report, Failure> {
+    let mut rig = Rig::up(&args.common, args.sessions)?;
+    let settings = json!({
+        "sessions": args.sessions, "per_user": args.common.per_user, "rate": args.rate,
+        "connections": args.connections, "duration_s": args.duration, "lead_s": args.lead,
+        "seed": args.common.seed, "server": rig.target.told,
+    });
+    let mut report = Report::new("query", settings);
+    rig.holders.open(0, args.sessions)?;
+    progress(&format!("{} queries per second for {} s", args.rate, args.lead + args.duration));
+    let (measured, used) = measure(args, &rig)?;
+    let tally = rig.judge(&mut report)?;
+    report.result("sessions_held", tally.held);
+    tell_rate(&mut report, args, &measured, &used);
+    tell_latency(&mut report, &measured)?;
+    tell_harness(&mut report, &measured, &used)?;
+    tell_errors(&mut report, &measured.errors);
+    rig.down(&mut report);
+    Ok(report)
+}
+
+fn measure(args: &QueryArgs, rig: &Rig) -> Result<(Measured, Used), Failure> {
+    let mut worker = Worker::start()?;
+    worker.send(&Order::Query(QueryOrder {
+        address: rig.target.address,
+        key: rig.target.key.clone(),
+        population: rig.population,
+        connections: args.connections,
+        rate: args.rate,
+        lead_s: args.lead,
+        duration_s: args.duration,
+        seed: args.common.seed,
+    }))?;
+    let server_cpu = || rig.target.pid.map(Cpu::of).transpose();
+    let Reply::Measuring = worker.receive(Duration::from_secs(args.lead))? else {
+        return Err(unasked());
+    };
+    let (start, server, querier) = (crate::clock::now_ns(), server_cpu()?, Cpu::of(worker.pid())?);
+    let Reply::Measured(measured) = worker.receive(Duration::from_secs(args.duration))? else {
+        return Err(unasked());
+    };
+    let server = server_cpu()?.zip(server).map(|(end, start)| end.since(start));
+    let querier = Cpu::of(worker.pid())?.since(querier);
+    let elapsed_ns = crate::clock::now_ns() - start;
+    Ok((measured, Used { server, querier, elapsed_ns }))
+}
+
+fn tell_rate(report: &mut Report, args: &QueryArgs, measured: &Measured, used: &Used) {
+    let elapsed_s = ratio(measured.elapsed_ns.max(1), 1_000_000_000);
+    let achieved = ratio(measured.answered, 1) / elapsed_s;
+    report.heading(format!(
+        "user_connections, {} sessions held, {} connections",
+        grouped(args.sessions.into()),
+        args.connections
+    ));
+    report.figure("asked", format!("{} /s", grouped(args.rate)), "");
+    report.figure("answered", format!("{achieved:.0} /s"), "");
+    let delayed = ratio(measured.delayed * 100, measured.due);
+    report.figure("waited", format!("{delayed:.2} %"), "no connection was free when due");
+    report.result("rate_asked", args.rate);
+    report.result("rate_answered", achieved);
+    report.result("due", measured.due);
+    report.result("answered", measured.answered);
+    report.result("unanswered", measured.unanswered);
+    report.result("delayed", measured.delayed);
+    if let Some(server) = used.server {
+        let per_query = ratio(server.used_ns, measured.answered.max(1)) / 1000.0;
+        let cores = ratio(server.used_ns, used.elapsed_ns);
+        doubt_shared_cores(report, server);
+        let note = format!("{cores:.2} cores; loopback bills the receive work to the sender");
+        report.figure("server CPU per query", format!("{per_query:.2} µs"), &note);
+        report.result("server_cpu_us_per_query", per_query);
+        report.result("server_cores", cores);
+    }
+    if achieved < KEPT * ratio(args.rate, 1) {
+        report.warn(format!(
+            "only {achieved:.0} of {} queries per second were answered: the latencies are those \
+             of a growing queue",
+            args.rate
+        ));
+    }
+    if measured.unanswered > 0 {
+        report.warn(format!(
+            "{} queries had no answer when the run ended; they count with the time they had \
+             waited by then",
+            grouped(measured.unanswered)
+        ));
+    }
+}
+
+fn tell_latency(report: &mut Report, measured: &Measured) -> Result<(), Failure> {
+    let found = percentiles(measured)?.0;
+    report.heading("latency, from the instant a query was due to its answer read");
+    for (label, ns) in [
+        ("p50", found.p50_ns),
+        ("p90", found.p90_ns),
+        ("p99", found.p99_ns),
+        ("p99.9", found.p999_ns),
+        ("max", found.max_ns),
+    ] {
+        report.figure(label, duration(ns), "");
+    }
+    report.result("latency", json!(found));
+    report.result("latency_buckets_ns", json!(measured.latency));
+    Ok(())
+}
+
+fn tell_harness(report: &mut Report, measured: &Measured, used: &Used) -> Result<(), Failure> {
+    let (latency, tardiness) = percentiles(measured)?;
+    let share = ratio(used.querier.used_ns, used.elapsed_ns.max(1));
+    report.heading("the harness itself");
+    report.figure("CPU", format!("{:.0} %", share * 100.0), "of one core, the querying worker");
+    let late = |ns| if tardiness.count == 0 { "never free".to_owned() } else { duration(ns) };
+    report.figure("sent late, p50", late(tardiness.p50_ns), "contained in the latencies above");
+    report.figure("sent late, p99", late(tardiness.p99_ns), "");
+    report.result("harness_core_share", share);
+    report.result("harness_tardiness", json!(tardiness));
+    if share > BUSY {
+        report.warn(format!(
+            "the harness was the bottleneck ({:.0} % of a core): lower --rate; the latencies are \
+             its own",
+            share * 100.0
+        ));
+    }
+    if tardiness.p99_ns > latency.p99_ns / 2 {
+        report.warn(
+            "half of the p99 or more is the harness sending late (a busy machine, or cores \
+             shared with the server): trust the server's CPU per query, not the tail",
+        );
+    }
+    Ok(())
+}
+
+fn tell_errors(report: &mut Report, errors: &BTreeMap<String, u64>) {
+    let count: u64 = errors.values().sum();
+    report.figure("wrong answers", grouped(count), "every answer's sessions are counted");
+    report.result("errors", json!(errors));
+    for (why, count) in errors {
+        report.fail(format!("{} queries: {why}", grouped(*count)));
+    }
+}
+
+fn percentiles(measured: &Measured) -> Result<(Percentiles, Percentiles), Failure> {
+    let of = |buckets| {
+        let mut latencies = Latencies::new();
+        latencies.add(buckets)?;
+        Ok(latencies.percentiles())
+    };
+    Ok((of(&measured.latency)?, of(&measured.tardiness)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(errors: &[(&str, u64)], querier_ns: u64, late_ns: u64) -> Report {
+        let mut report = Report::new("query", json!({}));
+        let errors = errors.iter().map(|(why, count)| ((*why).to_owned(), *count)).collect();
+        let measured = Measured {
+            latency: vec![(1_000_000, 100)],
+            tardiness: vec![(late_ns, 100)],
+            errors,
+            ..Measured::default()
+        };
+        let querier = Cpu { used_ns: querier_ns, kept_waiting_ns: 0 };
+        let used = Used { server: None, querier, elapsed_ns: 1_000_000_000 };
+        tell_harness(&mut report, &measured, &used).unwrap();
+        tell_errors(&mut report, &measured.errors);
+        report
+    }
+
+    #[test]
+    fn the_harness_says_when_it_is_the_bottleneck() {
+        assert_eq!(report(&[], 500_000_000, 1_000).warnings().len(), 0);
+        assert_eq!(report(&[], 900_000_000, 1_000).warnings().len(), 1);
+        assert_eq!(report(&[], 900_000_000, 900_000).warnings().len(), 2);
+    }
+
+    #[test]
+    fn a_single_wrong_answer_fails_the_run() {
+        assert!(!report(&[], 0, 0).has_failures());
+        assert!(report(&[("too few sessions listed", 1)], 0, 0).has_failures());
+    }
+}

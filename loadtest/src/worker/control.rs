@@ -1,0 +1,46 @@
+//! The worker's end of the control socket: JSON lines.
+
+use std::os::unix::net::UnixStream;
+
+use monoio::io::{AsyncReadRent, AsyncWriteRentExt};
+
+use crate::failure::{Context, Failure};
+use crate::orders::{Order, Reply};
+
+/// Bytes read at once.
+const READ_BYTES: usize = 16 * 1024;
+
+pub(super) struct Control {
+    stream: monoio::net::UnixStream,
+    received: Vec<u8>,
+}
+
+impl Control {
+    pub(super) fn new(socket: UnixStream) -> Result<Self, Failure> {
+        socket.set_nonblocking(true).during("preparing the control socket")?;
+        let stream =
+            monoio::net::UnixStream::from_std(socket).during("watching the control socket")?;
+        Ok(Self { stream, received: Vec::new() })
+    }
+
+    /// The next order; `None` when the coordinator is gone.
+    pub(super) async fn next(&mut self) -> Result<Option<Order>, Failure> {
+        loop {
+            if let Some(end) = self.received.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.received.drain(..=end).collect();
+                return serde_json::from_slice(&line).map(Some).during("reading an order");
+            }
+            let (read, buffer) = self.stream.read(Vec::with_capacity(READ_BYTES)).await;
+            if read.during("reading an order")? == 0 {
+                return Ok(None);
+            }
+            self.received.extend_from_slice(&buffer);
+        }
+    }
+
+    pub(super) async fn send(&mut self, reply: &Reply) -> Result<(), Failure> {
+        let mut line = serde_json::to_vec(reply).during("writing a reply")?;
+        line.push(b'\n');
+        self.stream.write_all(line).await.0.during("sending a reply").map(|_| ())
+    }
+}

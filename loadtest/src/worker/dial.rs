@@ -1,0 +1,46 @@
+//! Outgoing connections, spread over many local addresses: one address has only some 28,000
+//! ports towards one server.
+
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
+
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with, sockopt};
+
+use crate::failure::{Context, Failure};
+
+/// Connections from one local address: far below its ports, so that those of an earlier run
+/// still in TIME-WAIT do not matter.
+const PER_SOURCE: u32 = 5_000;
+
+/// The address the `index`th connection starts from: every 127.x.y.z is this machine.
+pub(super) fn source(first: Ipv4Addr, index: u32) -> Ipv4Addr {
+    Ipv4Addr::from(u32::from(first) + index / PER_SOURCE)
+}
+
+/// Begins a connection without waiting; it is up, or has failed, once it is writable.
+pub(super) fn dial(address: SocketAddr, from: Option<Ipv4Addr>) -> Result<TcpStream, Failure> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let socket = socket_with(family, SocketType::STREAM, flags, None).during("making a socket")?;
+    sockopt::set_tcp_nodelay(&socket, true).during("setting TCP_NODELAY")?;
+    if let Some(from) = from {
+        bind(&socket, &SocketAddrV4::new(from, 0)).during("choosing a local port")?;
+    }
+    match connect(&socket, &address) {
+        Ok(()) | Err(Errno::INPROGRESS) => Ok(TcpStream::from(socket)),
+        Err(error) => Err(error).during("connecting"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_local_address_is_used_five_thousand_times() {
+        let first = Ipv4Addr::new(127, 9, 0, 255);
+        assert_eq!(source(first, 0), first);
+        assert_eq!(source(first, 4_999), first);
+        assert_eq!(source(first, 5_000), Ipv4Addr::new(127, 9, 1, 0));
+    }
+}

@@ -1,0 +1,49 @@
+//! A load process: one thread, one runtime, orders in and results out on its standard input,
+//! which is a socket.
+//!
+//! Knows no scenario and reads no `/proc`; it opens, holds and queries as it is told. The
+//! runtime's epoll driver carries it: for sockets that mostly wait it was measured the cheaper
+//! one, and the harness should not share the driver it measures.
+
+mod control;
+mod dial;
+mod hold;
+mod query;
+mod schedule;
+
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+
+use crate::failure::{Context, Failure};
+use crate::orders::{Order, Reply};
+use control::Control;
+use hold::Holder;
+
+/// Serves orders until the coordinator is gone; whatever is held then ends with the process.
+pub(crate) fn run() -> Result<(), Failure> {
+    let socket =
+        std::io::stdin().as_fd().try_clone_to_owned().during("taking the control socket")?;
+    let socket = UnixStream::from(socket);
+    if socket.local_addr().is_err() {
+        return Err(Failure::new("a worker is started by a scenario, not by hand"));
+    }
+    let mut runtime = monoio::RuntimeBuilder::<monoio::LegacyDriver>::new()
+        .build()
+        .during("starting the runtime")?;
+    runtime.block_on(serve(socket))
+}
+
+async fn serve(socket: UnixStream) -> Result<(), Failure> {
+    let mut control = Control::new(socket)?;
+    let holder = Holder::new();
+    while let Some(order) = control.next().await? {
+        let answered = match order {
+            Order::Open(order) => holder.open(order).await.map(|ping_s| Reply::Opened { ping_s }),
+            Order::Tally => Ok(Reply::Tally(holder.tally())),
+            Order::Query(order) => query::run(order, &mut control).await.map(Reply::Measured),
+        };
+        let reply = answered.unwrap_or_else(|failure| Reply::Failed(failure.to_string()));
+        control.send(&reply).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,298 @@
+//! An open-loop query load: each query has an instant at which it is due, and its latency counts
+//! from then, so that a server that stalls cannot make the harness ask less (coordinated
+//! omission).
+//!
+//! ```text
+//! due ──► sent at once if a connection is free ──► answered, checked, recorded
+//!    └──► waits for the first connection that becomes free (its clock runs)
+//! ```
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io::Write;
+use std::net::TcpStream;
+use std::rc::Rc;
+
+use monoio::io::AsyncReadRent;
+
+use super::control::Control;
+use super::dial::dial;
+use super::schedule::Schedule;
+use crate::clock::{Timer, now_ns};
+use crate::failure::{Context, Failure};
+use crate::http;
+use crate::latency::Latencies;
+use crate::listing;
+use crate::orders::{Measured, QueryOrder, Reply};
+use crate::population::{NOBODY, Random, USER_LEN, user_id};
+
+/// Bytes read at once from a connection.
+const READ_BYTES: usize = 16 * 1024;
+
+/// How often the pacer looks when it waits for something else than an instant.
+const LOOK_NS: u64 = 1_000_000;
+
+/// How long answers may be late after the last query was due.
+const PATIENCE_NS: u64 = 5_000_000_000;
+
+/// Carries an order out, saying when the lead is over.
+pub(super) async fn run(order: QueryOrder, control: &mut Control) -> Result<Measured, Failure> {
+    let (lead_s, duration_s) = (order.lead_s, order.duration_s);
+    let timer = Timer::new()?;
+    let load = connect(order).await?;
+    let schedule = load.borrow().schedule;
+    pace(&load, &timer, schedule.count(lead_s)).await?;
+    control.send(&Reply::Measuring).await?;
+    pace(&load, &timer, schedule.count(lead_s + duration_s)).await?;
+    drain(&load, &timer).await?;
+    let mut load = load.borrow_mut();
+    Ok(load.take_measured(now_ns()))
+}
+
+async fn connect(order: QueryOrder) -> Result<Rc<RefCell<Load>>, Failure> {
+    let mut conns = Vec::new();
+    let mut readers = Vec::new();
+    for _ in 0..order.connections {
+        // One descriptor for the pacer, which never waits, and one for the task that reads.
+        let writer = dial(order.address, None)?;
+        let reader = writer.try_clone().during("copying a socket")?;
+        let reader = monoio::net::TcpStream::from_std(reader).during("watching a socket")?;
+        reader.writable(false).await.during("connecting")?;
+        if let Some(error) = writer.take_error().during("connecting")? {
+            return Err(error).during("connecting");
+        }
+        conns.push(Conn { writer: Some(writer), asked: None });
+        readers.push(reader);
+    }
+    let load = Rc::new(RefCell::new(Load::new(&order, conns, now_ns())));
+    for (index, reader) in readers.into_iter().enumerate() {
+        monoio::spawn(read_answers(Rc::clone(&load), index, reader));
+    }
+    Ok(load)
+}
+
+/// Sends what is due until query `end` is the next, or its instant has come.
+async fn pace(load: &RefCell<Load>, timer: &Timer, end: u64) -> Result<(), Failure> {
+    load.borrow_mut().end = end;
+    loop {
+        let wake_ns = {
+            let mut load = load.borrow_mut();
+            load.send_due();
+            let now = now_ns();
+            if load.next >= end || now >= load.schedule.due_ns(end) {
+                return Ok(());
+            }
+            if load.conns.iter().all(|conn| conn.writer.is_none()) {
+                return Err(Failure::new(format!("every connection broke: {:?}", load.errors())));
+            }
+            if load.free.is_empty() { now + LOOK_NS } else { load.schedule.due_ns(load.next) }
+        };
+        timer.until(wake_ns).await?;
+    }
+}
+
+/// Waits for answers still owed.
+async fn drain(load: &RefCell<Load>, timer: &Timer) -> Result<(), Failure> {
+    let give_up = now_ns() + PATIENCE_NS;
+    // What is due and unsent stays so: the run is over.
+    let end = load.borrow().next;
+    load.borrow_mut().end = end;
+    while load.borrow().conns.iter().any(|conn| conn.asked.is_some()) && now_ns() < give_up {
+        timer.until(now_ns() + LOOK_NS).await?;
+    }
+    Ok(())
+}
+
+/// Reads the answers of one connection for as long as it lives.
+async fn read_answers(load: Rc<RefCell<Load>>, index: usize, mut stream: monoio::net::TcpStream) {
+    let mut received = Vec::new();
+    let mut buffer = Vec::with_capacity(READ_BYTES);
+    let why = loop {
+        let read;
+        (read, buffer) = stream.read(buffer).await;
+        match read {
+            Ok(0) => break "connection closed by the server".to_owned(),
+            Ok(_) => received.extend_from_slice(&buffer),
+            Err(error) => break error.to_string(),
+        }
+        let taken = match http::parse_response(&received) {
+            Ok(None) => continue,
+            Ok(Some(response)) => {
+                load.borrow_mut().answered(index, &response, now_ns());
+                response.len
+            }
+            Err(malformed) => break malformed.to_string(),
+        };
+        if taken < received.len() {
+            break "bytes after an answer".to_owned();
+        }
+        received.clear();
+    };
+    load.borrow_mut().broke(index, why);
+}
+
+/// One keep-alive connection.
+struct Conn {
+    /// `None` once it has broken.
+    writer: Option<TcpStream>,
+    asked: Option<Asked>,
+}
+
+/// A query on its way.
+#[derive(Clone, Copy)]
+struct Asked {
+    /// Its number in the schedule.
+    n: u64,
+    /// How many sessions the answer must list.
+    expected: u32,
+}
+
+struct Load {
+    order: QueryOrder,
+    schedule: Schedule,
+    /// The next query to send.
+    next: u64,
+    /// The first query not to be sent for now.
+    end: u64,
+    conns: Vec<Conn>,
+    /// Connections without a query, longest free first: so all are used, and all shards behind
+    /// them.
+    free: VecDeque<usize>,
+    random: Random,
+    /// A request with room for the user id.
+    request: Vec<u8>,
+    user_at: usize,
+    last_answer_ns: u64,
+    measured: Measured,
+    latency: Latencies,
+    tardiness: Latencies,
+}
+
+impl Load {
+    fn new(order: &QueryOrder, conns: Vec<Conn>, now: u64) -> Self {
+        let key = format!("Authorization: apikey {}", order.key);
+        let headers = ["Content-Type: application/json", key.as_str()];
+        let body = listing::request_body(NOBODY);
+        let request = http::post(&order.address.to_string(), "/api", &headers, &body);
+        let after_user = body.len() - body.find(NOBODY).expect("the body names the user");
+        let user_at = request.len() - after_user;
+        Self {
+            order: order.clone(),
+            schedule: Schedule::new(now, order.rate),
+            next: 0,
+            end: 0,
+            free: (0..conns.len()).collect(),
+            conns,
+            random: Random::new(order.seed),
+            request,
+            user_at,
+            last_answer_ns: now,
+            measured: Measured::default(),
+            latency: Latencies::new(),
+            tardiness: Latencies::new(),
+        }
+    }
+
+    /// Whether query `n` comes after the lead.
+    const fn counts(&self, n: u64) -> bool {
+        n >= self.schedule.count(self.order.lead_s)
+    }
+
+    fn is_due(&self, now: u64) -> bool {
+        self.next < self.end && self.schedule.due_ns(self.next) <= now
+    }
+
+    /// Sends all that is due while connections are free.
+    fn send_due(&mut self) {
+        loop {
+            let now = now_ns();
+            if !self.is_due(now) {
+                return;
+            }
+            let Some(index) = self.free.pop_front() else { return };
+            if self.counts(self.next) {
+                self.tardiness.record(now - self.schedule.due_ns(self.next));
+            }
+            self.send(index);
+        }
+    }
+
+    /// Sends the next query on this connection.
+    fn send(&mut self, index: usize) {
+        let n = self.next;
+        self.next += 1;
+        let population = self.order.population;
+        let user = self.random.below(population.users());
+        self.request[self.user_at..self.user_at + USER_LEN]
+            .copy_from_slice(user_id(user).as_bytes());
+        let conn = &mut self.conns[index];
+        conn.asked = Some(Asked { n, expected: population.sessions_of(user) });
+        let Some(writer) = &mut conn.writer else { return };
+        // The connection is empty: a request that does not fit at once means it is dead.
+        match writer.write(&self.request) {
+            Ok(len) if len == self.request.len() => {}
+            Ok(_) => self.broke(index, "request not taken whole".to_owned()),
+            Err(error) => self.broke(index, error.to_string()),
+        }
+    }
+
+    fn answered(&mut self, index: usize, response: &http::Response<'_>, now: u64) {
+        let Some(asked) = self.conns[index].asked.take() else {
+            return self.error("an answer nobody asked for".to_owned());
+        };
+        if self.counts(asked.n) {
+            self.latency.record(now - self.schedule.due_ns(asked.n));
+            self.measured.answered += 1;
+            self.last_answer_ns = now;
+        }
+        if let Err(wrong) = listing::check(response.status, &response.body, asked.expected) {
+            self.error(wrong.to_string());
+        }
+        if self.is_due(now) {
+            if self.counts(self.next) {
+                self.measured.delayed += 1;
+            }
+            self.send(index);
+        } else {
+            self.free.push_back(index);
+        }
+    }
+
+    /// A connection is of no use any more; its query stays unanswered.
+    fn broke(&mut self, index: usize, why: String) {
+        if self.conns[index].writer.take().is_some() {
+            self.free.retain(|free| *free != index);
+            self.error(why);
+        }
+    }
+
+    fn error(&mut self, why: String) {
+        *self.measured.errors.entry(why).or_default() += 1;
+    }
+
+    fn errors(&self) -> Vec<&String> {
+        self.measured.errors.keys().collect()
+    }
+
+    /// The outcome; what is still owed counts with the time it has waited.
+    fn take_measured(&mut self, now: u64) -> Measured {
+        let first = self.schedule.count(self.order.lead_s);
+        let end = first + self.schedule.count(self.order.duration_s);
+        let owed = self.conns.iter().filter_map(|conn| conn.asked.map(|asked| asked.n));
+        let unsent = self.next.max(first)..end;
+        let mut measured = std::mem::take(&mut self.measured);
+        measured.delayed += unsent.end - unsent.start;
+        for n in owed.filter(|n| *n >= first).chain(unsent) {
+            measured.unanswered += 1;
+            self.latency.record(now.saturating_sub(self.schedule.due_ns(n)));
+        }
+        measured.due = end - first;
+        measured.elapsed_ns = self.last_answer_ns.saturating_sub(self.schedule.due_ns(first));
+        measured.latency = self.latency.buckets();
+        measured.tardiness = self.tardiness.buckets();
+        measured
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,111 @@
+//! The load without a runtime: connections are pairs of real sockets, time is a number.
+
+use std::io::Read;
+use std::net::{Ipv4Addr, TcpListener};
+
+use super::*;
+use crate::population::Population;
+
+const LISTING: &str = r#"{"result":{"connections":{}}}"#;
+
+fn order() -> QueryOrder {
+    QueryOrder {
+        address: (Ipv4Addr::LOCALHOST, 1).into(),
+        key: "k".into(),
+        population: Population { sessions: 0, per_user: 1 },
+        connections: 2,
+        rate: 10,
+        lead_s: 1,
+        duration_s: 2,
+        seed: 1,
+    }
+}
+
+/// A load that began at 0 of the monotonic clock, so that everything is due, and the far ends.
+fn load(conns: usize) -> (Load, Vec<TcpStream>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let mut near = Vec::new();
+    let mut far = Vec::new();
+    for _ in 0..conns {
+        let writer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        near.push(Conn { writer: Some(writer), asked: None });
+        far.push(listener.accept().unwrap().0);
+    }
+    (Load::new(&order(), near, 0), far)
+}
+
+fn response(body: &str) -> http::Response<'_> {
+    http::Response { status: 200, body: body.as_bytes().into(), len: body.len() }
+}
+
+/// When query `n` is due.
+fn due(n: u64) -> u64 {
+    n * 100_000_000
+}
+
+#[test]
+fn latency_counts_from_the_instant_a_query_was_due_not_from_its_sending() {
+    let (mut load, _far) = load(1);
+    load.end = 30;
+    load.next = 10;
+    load.send(0);
+    // Answered two intervals late: the next query goes out at once, its clock already running.
+    load.answered(0, &response(LISTING), due(12));
+    assert_eq!(load.measured.delayed, 1);
+    load.answered(0, &response(LISTING), due(12));
+    let measured = load.take_measured(due(30));
+    let slowest: Vec<u64> = measured.latency.iter().rev().map(|(ns, _)| *ns).collect();
+    assert_eq!(measured.answered, 2);
+    assert!(slowest.iter().any(|ns| ns.abs_diff(due(2)) < due(2) / 500), "{slowest:?}");
+}
+
+#[test]
+fn what_was_never_sent_or_answered_counts_with_the_time_it_waited() {
+    let (mut load, _far) = load(1);
+    load.end = 30;
+    load.next = 10;
+    load.send(0);
+    let measured = load.take_measured(due(30));
+    assert_eq!((measured.due, measured.answered, measured.unanswered), (20, 0, 20));
+    assert_eq!(measured.latency.iter().map(|(_, count)| count).sum::<u64>(), 20);
+}
+
+#[test]
+fn the_lead_is_not_measured() {
+    let (mut load, _far) = load(2);
+    load.end = 10;
+    load.send_due();
+    assert_eq!((load.next, load.free.len()), (2, 0));
+    for index in [0, 1] {
+        load.answered(index, &response(LISTING), due(5));
+    }
+    let measured = load.take_measured(due(30));
+    assert_eq!((measured.answered, measured.tardiness.len()), (0, 0));
+}
+
+#[test]
+fn a_request_names_a_user_of_the_population_and_carries_the_key() {
+    let (mut load, mut far) = load(1);
+    load.order.population = Population { sessions: 3, per_user: 3 };
+    load.end = 1;
+    load.send_due();
+    let mut bytes = vec![0; load.request.len()];
+    far[0].read_exact(&mut bytes).unwrap();
+    let text = String::from_utf8(bytes).unwrap();
+    assert!(text.starts_with("POST /api HTTP/1.1\r\n"), "{text}");
+    assert!(text.contains("\r\nAuthorization: apikey k\r\n"), "{text}");
+    assert!(text.ends_with(r#""params":{"user":"u000000000"}}"#), "{text}");
+    load.answered(0, &response(LISTING), due(1));
+    assert_eq!(load.errors(), ["too few sessions listed"]);
+}
+
+#[test]
+fn a_broken_connection_is_never_used_again() {
+    let (mut load, _far) = load(2);
+    load.broke(0, "reset".to_owned());
+    load.broke(0, "reset".to_owned());
+    load.end = 30;
+    load.send_due();
+    assert_eq!((load.next, load.measured.errors["reset"]), (1, 1));
+    assert!(load.conns[0].asked.is_none() && load.conns[1].asked.is_some());
+}

@@ -1,0 +1,82 @@
+//! JSON written by hand into the output buffer: no serializer, no allocation of its own.
+
+use crate::protocol::json;
+
+/// A JSON object being written. Names are literals of ours and need no escaping.
+#[derive(Debug)]
+pub(super) struct Object<'o> {
+    out: &'o mut Vec<u8>,
+    empty: bool,
+}
+
+impl<'o> Object<'o> {
+    pub(super) fn open(out: &'o mut Vec<u8>) -> Self {
+        out.push(b'{');
+        Self { out, empty: true }
+    }
+
+    pub(super) fn close(self) {
+        self.out.push(b'}');
+    }
+
+    // Inlined so that a literal name is copied by a few stores of known length.
+    #[inline]
+    fn name(&mut self, name: &str) {
+        if !self.empty {
+            self.out.push(b',');
+        }
+        self.empty = false;
+        self.out.push(b'"');
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b"\":");
+    }
+
+    /// A word of ours that needs no escaping.
+    #[inline]
+    pub(super) fn word(&mut self, name: &str, word: &'static str) {
+        self.name(name);
+        self.out.push(b'"');
+        self.out.extend_from_slice(word.as_bytes());
+        self.out.push(b'"');
+    }
+
+    /// A text of any content.
+    #[inline]
+    pub(super) fn text(&mut self, name: &str, text: &str) {
+        self.name(name);
+        json::write_string(self.out, text);
+    }
+
+    /// A text of any content, left out when empty.
+    #[inline]
+    pub(super) fn text_if_any(&mut self, name: &str, text: &str) {
+        if !text.is_empty() {
+            self.text(name, text);
+        }
+    }
+
+    #[inline]
+    pub(super) fn integer(&mut self, name: &str, number: impl itoa::Integer) {
+        self.name(name);
+        self.out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+    }
+
+    /// A finite number.
+    pub(super) fn float(&mut self, name: &str, number: f64) {
+        debug_assert!(number.is_finite(), "JSON has no such number");
+        self.raw(name, number.to_string().as_bytes());
+    }
+
+    /// A value that is JSON already.
+    #[inline]
+    pub(super) fn raw(&mut self, name: &str, json: &[u8]) {
+        self.name(name);
+        self.out.extend_from_slice(json);
+    }
+
+    /// A member that is an object again; close it before going on.
+    pub(super) fn object(&mut self, name: &str) -> Object<'_> {
+        self.name(name);
+        Object::open(self.out)
+    }
+}

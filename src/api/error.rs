@@ -1,0 +1,90 @@
+//! What an API caller is told when a command cannot be carried out.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use super::encode::Object;
+use crate::wire::http1::Status;
+
+/// An error of one command: a documented code, and a text that says what was wrong and what would
+/// be right.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct ApiError {
+    kind: ErrorKind,
+    message: Cow<'static, str>,
+}
+
+/// The kinds of errors there are (Centrifugo `internal/apiproto/errors.go`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ErrorKind {
+    /// Ours: the command could not be carried out as a whole.
+    Internal,
+    /// There is no such command here.
+    NotFound,
+    /// The caller's: a required parameter is missing, or a value makes no sense.
+    BadRequest,
+    /// The command exists and what it needs is off or not there yet.
+    NotAvailable,
+}
+
+impl ErrorKind {
+    /// Its number on the wire.
+    #[must_use]
+    pub const fn code(self) -> u32 {
+        match self {
+            Self::Internal => 100,
+            Self::NotFound => 104,
+            Self::BadRequest => 107,
+            Self::NotAvailable => 108,
+        }
+    }
+
+    /// The HTTP status it becomes in transport error mode.
+    #[must_use]
+    pub const fn status(self) -> Status {
+        match self {
+            Self::Internal => Status(500),
+            Self::NotFound => Status(404),
+            Self::BadRequest | Self::NotAvailable => Status(400),
+        }
+    }
+
+    /// Centrifugo's whole text, and the beginning of ours.
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Internal => "internal server error",
+            Self::NotFound => "not found",
+            Self::BadRequest => "bad request",
+            Self::NotAvailable => "not available",
+        }
+    }
+}
+
+impl ApiError {
+    pub(super) fn new(kind: ErrorKind, why: impl fmt::Display) -> Self {
+        Self { kind, message: format!("{}: {why}", kind.text()).into() }
+    }
+
+    pub(super) fn bad_request(why: impl fmt::Display) -> Self {
+        Self::new(ErrorKind::BadRequest, why)
+    }
+
+    pub(super) fn not_available(why: impl fmt::Display) -> Self {
+        Self::new(ErrorKind::NotAvailable, why)
+    }
+
+    /// Whose fault it is, and its number.
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// Writes `{"code":N,"message":"…"}`.
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        let mut object = Object::open(out);
+        object.integer("code", self.kind.code());
+        object.text("message", &self.message);
+        object.close();
+    }
+}

@@ -1,0 +1,55 @@
+//! ⑤ The server API: what a backend may ask about sessions, and order.
+//!
+//! ```text
+//! head ─ route ─ admit ─┐                       own slice   ┐
+//! body ─ plan ──────────┴─▶ Plan ─▶ Question ─▶ answer ─────┼─▶ Merged ─▶ write_reply ─▶ bytes
+//!                            │                  each shard  ┘
+//!                            └─▶ ApiError: decided without asking anybody
+//! ```
+//!
+//! A request becomes a [`Plan`]: its body is understood as a whole before anything runs, so a
+//! mistake in a later command can never lose the answer of an earlier one. Every [`Question`] of
+//! the plan is answered by each shard that may know something with JSON already encoded, so that
+//! merging is joining bytes. There is one file per command; a new one is a file, a line in
+//! `commands`, a variant of [`Question`].
+//!
+//! Used by `shard`, which carries plans out, by `messages`, which carries questions and answers,
+//! and by `connection`, which finds the route. Never knows a shard, a ring, a socket or a clock.
+//!
+//! # Order inside one body
+//!
+//! All questions of a body are put at once, in order, and a `disconnect` followed by a listing
+//! still sees its own effect. On the asking shard both run inline, one after the other. On another
+//! shard they arrive in the order they were put, because a ring between two shards is first in,
+//! first out. The directory is read when the listing is put: it may name too many shards, never
+//! too few, so a shard that still holds sessions is asked, and asked after the disconnect. A
+//! disconnect that found no room in a ring is answered with an error, not with success.
+
+mod batch;
+mod body;
+mod commands;
+mod connections;
+mod disconnect;
+mod encode;
+mod error;
+mod info;
+mod legacy;
+mod params;
+mod plan;
+mod question;
+mod reply;
+mod route;
+mod user_connections;
+
+#[cfg(test)]
+mod tests;
+
+pub use body::{BODY_DEPTH_MAX, Scratch};
+pub use commands::Command;
+pub use disconnect::{DisconnectParams, REASON_BYTES_MAX, select};
+pub use error::{ApiError, ErrorKind};
+pub use info::NodeFacts;
+pub use plan::{COMMANDS_MAX, Plan, Step, plan};
+pub use question::{Answer, Merged, Outcome, Question, Subject, answer};
+pub use reply::{ReplyHead, write_reply};
+pub use route::{Options, Refusal, Route, admit, route};

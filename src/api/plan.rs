@@ -1,0 +1,156 @@
+//! A request body to what has to be asked, understood as a whole before anything is asked.
+
+use smallvec::{SmallVec, smallvec};
+
+use super::body::{Malformed, Scratch};
+use super::commands::{Command, Kind};
+use super::error::{ApiError, ErrorKind};
+use super::params::{Fault, Place, members};
+use super::question::Question;
+use super::route::{Options, Refusal, Route};
+use super::{batch, connections, disconnect, legacy, user_connections};
+use crate::session::UserHasher;
+use crate::wire::http1::Head;
+use simd_json::tape::Value;
+
+/// Commands of one body; one more refuses the body with 400, and none of it has run.
+pub const COMMANDS_MAX: usize = 1_000;
+
+/// What a request asks, and how its reply is laid out.
+#[derive(Debug)]
+pub struct Plan {
+    /// Its commands, in order; the reply has one answer for each.
+    pub steps: SmallVec<[Step; 1]>,
+    pub(super) layout: Layout,
+}
+
+/// One command of a plan.
+#[derive(PartialEq, Eq, Debug)]
+pub enum Step {
+    /// Shards have to be asked.
+    Ask(Question),
+    /// Nobody has to be asked: this is the answer.
+    Done(ApiError),
+}
+
+/// How a reply is laid out.
+#[derive(PartialEq, Eq, Debug)]
+pub(super) enum Layout {
+    /// One line per command, with the `id` the command had; 0 is none.
+    Legacy { ids: SmallVec<[u32; 1]> },
+    /// One envelope.
+    Single(ErrorMode),
+    /// `replies`, keyed by the command's name.
+    Batch,
+    /// No API reply at all.
+    Refused(Refusal),
+}
+
+/// How the error of a single command is told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum ErrorMode {
+    /// Status 200 and an envelope.
+    Envelope,
+    /// The error's own HTTP status and its bare object.
+    Transport,
+}
+
+impl Plan {
+    /// A plan that asks nothing and answers a request that is refused: it takes its turn among
+    /// the replies of its connection like any other.
+    #[must_use]
+    pub fn refused(refusal: Refusal) -> Self {
+        Self { steps: SmallVec::new(), layout: Layout::Refused(refusal) }
+    }
+}
+
+/// What this body asks.
+///
+/// # Errors
+/// 400 with a text: the body is empty or malformed, deeper than
+/// [`BODY_DEPTH_MAX`](super::BODY_DEPTH_MAX), has more than [`COMMANDS_MAX`] commands, or breaks
+/// the grammar of its route. Nothing has run then.
+pub fn plan(
+    options: &Options,
+    route: &Route,
+    head: &Head<'_>,
+    body: &[u8],
+    scratch: &mut Scratch,
+    hasher: &UserHasher,
+) -> Result<Plan, Refusal> {
+    if body.is_empty() {
+        return Err(Refusal::bad_request("the body is empty, expected a JSON object"));
+    }
+    let plan = match route {
+        Route::Legacy => legacy::plan(body, scratch, hasher),
+        Route::Batch => batch::plan(body, scratch, hasher),
+        Route::Command(command) => {
+            single(command, error_mode(options, head), body, scratch, hasher)
+        }
+    };
+    scratch.shed();
+    plan
+}
+
+fn error_mode(options: &Options, head: &Head<'_>) -> ErrorMode {
+    let asked = head.header("x-centrifugo-error-mode");
+    if options.error_mode_transport || asked == Some("transport") {
+        ErrorMode::Transport
+    } else {
+        ErrorMode::Envelope
+    }
+}
+
+/// `/api/<method>`: the body is the parameters.
+fn single(
+    command: &Command,
+    mode: ErrorMode,
+    body: &[u8],
+    scratch: &mut Scratch,
+    hasher: &UserHasher,
+) -> Result<Plan, Refusal> {
+    let step = scratch
+        .parse(body, |params| match step(command, params, Place::Body, hasher) {
+            Ok(step) => Ok(step),
+            Err(Fault::Refused(error)) => Ok(Step::Done(error)),
+            Err(Fault::Mistyped(mistyped)) => Err(Refusal::bad_request(mistyped)),
+        })
+        .map_err(Refusal::from)??;
+    Ok(Plan { steps: smallvec![step], layout: Layout::Single(mode) })
+}
+
+/// What a command with these parameters asks. Parameters must be an object even where they are
+/// not looked at.
+pub(super) fn step(
+    command: &Command,
+    params: Value<'_, '_>,
+    place: Place,
+    hasher: &UserHasher,
+) -> Result<Step, Fault> {
+    let params = members(params, place)?;
+    let question = match command.kind {
+        Kind::UserConnections => user_connections::read(params, hasher)?,
+        Kind::Connections => connections::read(params, hasher)?,
+        Kind::Disconnect => disconnect::read(params, hasher)?,
+        Kind::Info => Question::Info,
+        Kind::NeedsChannels | Kind::Unavailable => return Ok(Step::Done(absent(command))),
+    };
+    Ok(Step::Ask(question))
+}
+
+/// What a known command that is not there yet answers.
+pub(super) fn absent(command: &Command) -> ApiError {
+    let name = command.name;
+    if command.kind == Kind::NeedsChannels {
+        return ApiError::not_available(format_args!(
+            "\"{name}\" needs channels, and this server has none yet"
+        ));
+    }
+    ApiError::new(ErrorKind::NotFound, format_args!("this server has no \"{name}\" yet"))
+}
+
+impl From<Malformed> for Refusal {
+    fn from(malformed: Malformed) -> Self {
+        Self::bad_request(malformed)
+    }
+}

@@ -1,0 +1,197 @@
+//! ⑤ What is put to a shard, what a shard says, and how many answers become one.
+
+use compact_str::CompactString;
+
+use super::disconnect::DisconnectParams;
+use super::error::ApiError;
+use super::{connections, user_connections};
+use crate::ids::{ClientId, SessionId, UserHash};
+use crate::session::{Session, Table};
+
+/// Something every shard can answer from its own table. Small, because it crosses rings; cloning
+/// one allocates nothing but for a disconnect or a user id of more than 24 bytes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Question {
+    /// How many sessions the user has.
+    Count {
+        /// User id; empty is the anonymous user.
+        user: CompactString,
+        /// Its hash.
+        hash: UserHash,
+    },
+    /// The user's sessions in the flat form of v3.
+    UserConnections {
+        /// User id; empty is the anonymous user.
+        user: CompactString,
+        /// Its hash.
+        hash: UserHash,
+    },
+    /// The user's sessions in the form of v4 and later.
+    Connections {
+        /// User id.
+        user: CompactString,
+        /// Its hash.
+        hash: UserHash,
+    },
+    /// End the sessions selected. The shard carries it out itself with [`select`](super::select).
+    Disconnect(Box<DisconnectParams>),
+    /// How many sessions there are.
+    Info,
+}
+
+const _: () = assert!(size_of::<Question>() <= 48, "a question crosses rings by value");
+
+/// What decides which shards can know something.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Subject {
+    /// One user: the directory knows where.
+    User(UserHash),
+    /// One session: its id names the shard.
+    Client(ClientId),
+    /// One session: its id names the shard.
+    Session(SessionId),
+    /// Everybody.
+    Every,
+}
+
+impl Question {
+    /// What decides which shards can know something.
+    #[must_use]
+    pub fn subject(&self) -> Subject {
+        match self {
+            Self::Count { hash, .. }
+            | Self::UserConnections { hash, .. }
+            | Self::Connections { hash, .. } => Subject::User(*hash),
+            Self::Disconnect(params) => params.subject(),
+            Self::Info => Subject::Every,
+        }
+    }
+
+    /// The command it belongs to, as replies of a batch are keyed.
+    pub(super) const fn name(&self) -> &'static str {
+        match self {
+            Self::Count { .. } => "count",
+            Self::UserConnections { .. } => "user_connections",
+            Self::Connections { .. } => "connections",
+            Self::Disconnect(_) => "disconnect",
+            Self::Info => "info",
+        }
+    }
+}
+
+/// One shard's part: how many sessions matched, and what there is to tell of them, encoded:
+/// `"<client>":{…}` joined by commas.
+#[derive(PartialEq, Eq, Debug)]
+pub struct Answer {
+    matched: u32,
+    fragments: Vec<u8>,
+}
+
+impl Answer {
+    /// Nothing to tell but a number.
+    #[must_use]
+    pub const fn counted(matched: u32) -> Self {
+        Self { matched, fragments: Vec::new() }
+    }
+}
+
+/// One shard's answer from its own table.
+///
+/// # Panics
+/// For a disconnect, which changes the table and is the shard's to carry out.
+#[must_use]
+pub fn answer(question: &Question, table: &Table) -> Answer {
+    match question {
+        Question::Count { user, hash } => {
+            let sessions = table.by_user(user, *hash).count();
+            Answer::counted(u32::try_from(sessions).unwrap_or(u32::MAX))
+        }
+        Question::UserConnections { user, hash } => {
+            list(table.by_user(user, *hash), user_connections::write)
+        }
+        Question::Connections { user, hash } => {
+            list(table.by_user(user, *hash), connections::write)
+        }
+        Question::Disconnect(_) => unreachable!("a shard carries disconnects out itself"),
+        Question::Info => Answer::counted(u32::try_from(table.len()).unwrap_or(u32::MAX)),
+    }
+}
+
+/// Bytes set aside before the first session is written: two without `meta`, so that growing by
+/// doubling takes few steps from there.
+const FRAGMENT_BYTES: usize = 512;
+
+fn list<'t>(
+    sessions: impl Iterator<Item = Session<'t>>,
+    write: fn(&Session<'_>, &mut Vec<u8>),
+) -> Answer {
+    let mut answer = Answer::counted(0);
+    for session in sessions {
+        let out = &mut answer.fragments;
+        if answer.matched == 0 {
+            out.reserve(FRAGMENT_BYTES);
+        } else {
+            out.push(b',');
+        }
+        answer.matched += 1;
+        out.push(b'"');
+        out.extend_from_slice(&session.client().text());
+        out.extend_from_slice(b"\":");
+        write(&session, out);
+    }
+    answer
+}
+
+/// The answers that came, as one.
+#[derive(PartialEq, Eq, Default, Debug)]
+pub struct Merged {
+    /// Shards that did not answer in time, as a mask.
+    pub missing: u64,
+    matched: u32,
+    fragments: Vec<u8>,
+}
+
+impl Merged {
+    /// Adds one shard's answer.
+    pub fn add(&mut self, answer: Answer) {
+        self.matched = self.matched.saturating_add(answer.matched);
+        if self.fragments.is_empty() {
+            self.fragments = answer.fragments;
+        } else if !answer.fragments.is_empty() {
+            self.fragments.push(b',');
+            self.fragments.extend_from_slice(&answer.fragments);
+        }
+    }
+
+    /// Sessions that matched, over all shards that answered.
+    #[must_use]
+    pub const fn matched(&self) -> u32 {
+        self.matched
+    }
+
+    /// Writes the members of a listing's result.
+    pub(super) fn write_connections(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"connections\":{");
+        out.extend_from_slice(&self.fragments);
+        out.push(b'}');
+        self.write_partial(out);
+        out.push(b'}');
+    }
+
+    /// Says that somebody did not answer, after the last member of a result. Clients that do not
+    /// know the key ignore it.
+    pub(super) fn write_partial(&self, out: &mut Vec<u8>) {
+        if self.missing != 0 {
+            out.extend_from_slice(b",\"partial\":true");
+        }
+    }
+}
+
+/// How a step of a plan ended.
+#[derive(PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// Shards were asked, and this came together.
+    Answered(Merged),
+    /// It was decided without them.
+    Failed(ApiError),
+}

@@ -1,0 +1,141 @@
+//! The reply, written by hand: laid out as its route wants it, answers joined from the shards'
+//! fragments.
+
+use std::borrow::Cow;
+
+use super::error::{ApiError, ErrorKind};
+use super::info::{self, NodeFacts};
+use super::plan::{ErrorMode, Layout, Plan, Step};
+use super::question::{Merged, Outcome, Question};
+use crate::wire::http1::Status;
+
+/// What goes in front of a reply.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ReplyHead {
+    /// Status of the response.
+    pub status: Status,
+    /// Content type of its body.
+    pub content_type: &'static str,
+}
+
+/// Writes the reply of a plan. `outcomes` has one for each step, in order.
+///
+/// # Panics
+/// When it has not.
+pub fn write_reply(
+    plan: &Plan,
+    outcomes: &[Outcome],
+    facts: &NodeFacts<'_>,
+    out: &mut Vec<u8>,
+) -> ReplyHead {
+    assert_eq!(plan.steps.len(), outcomes.len(), "every step has its outcome");
+    let answers = plan.steps.iter().zip(outcomes).map(settle);
+    let mut status = Status(200);
+    match &plan.layout {
+        Layout::Legacy { ids } => {
+            for (line, (id, answer)) in ids.iter().zip(answers).enumerate() {
+                if line > 0 {
+                    out.push(b'\n');
+                }
+                write_envelope(*id, answer, facts, out);
+            }
+        }
+        Layout::Batch => {
+            out.extend_from_slice(b"{\"replies\":[");
+            for (item, answer) in answers.enumerate() {
+                if item > 0 {
+                    out.push(b',');
+                }
+                write_keyed(answer, facts, out);
+            }
+            out.extend_from_slice(b"]}");
+        }
+        Layout::Single(mode) => {
+            for answer in answers {
+                match (answer, mode) {
+                    (Err(error), ErrorMode::Transport) => {
+                        status = error.kind().status();
+                        error.write(out);
+                    }
+                    (answer, ErrorMode::Transport | ErrorMode::Envelope) => {
+                        write_envelope(0, answer, facts, out);
+                    }
+                }
+            }
+        }
+        Layout::Refused(refusal) => {
+            out.extend_from_slice(refusal.body.as_bytes());
+            return ReplyHead { status: refusal.status, content_type: "text/plain; charset=utf-8" };
+        }
+    }
+    ReplyHead { status, content_type: "application/json" }
+}
+
+type Settled<'a> = Result<(&'a Question, &'a Merged), Cow<'a, ApiError>>;
+
+/// What a step comes to. A listing may be partial and says so; a disconnect is whole or an error,
+/// because its caller acts on "nobody is left".
+fn settle<'a>((step, outcome): (&'a Step, &'a Outcome)) -> Settled<'a> {
+    match (step, outcome) {
+        (Step::Ask(Question::Disconnect(_)), Outcome::Answered(merged)) if merged.missing != 0 => {
+            Err(Cow::Owned(ApiError::new(
+                ErrorKind::Internal,
+                "not every part of the server answered in time, sessions that should end may \
+                 still be there, send it again",
+            )))
+        }
+        (Step::Ask(question), Outcome::Answered(merged)) => Ok((question, merged)),
+        (Step::Ask(_), Outcome::Failed(error)) | (Step::Done(error), _) => {
+            Err(Cow::Borrowed(error))
+        }
+    }
+}
+
+/// `{"id"?,"error"|"result"}`
+fn write_envelope(id: u32, answer: Settled<'_>, facts: &NodeFacts<'_>, out: &mut Vec<u8>) {
+    out.push(b'{');
+    if id != 0 {
+        out.extend_from_slice(b"\"id\":");
+        out.extend_from_slice(itoa::Buffer::new().format(id).as_bytes());
+        out.push(b',');
+    }
+    match answer {
+        Ok((question, merged)) => {
+            out.extend_from_slice(b"\"result\":");
+            write_result(question, merged, facts, out);
+        }
+        Err(error) => write_error(&error, out),
+    }
+    out.push(b'}');
+}
+
+/// `{"<method>":{…}}` or `{"error":{…}}`
+fn write_keyed(answer: Settled<'_>, facts: &NodeFacts<'_>, out: &mut Vec<u8>) {
+    out.push(b'{');
+    match answer {
+        Ok((question, merged)) => {
+            out.push(b'"');
+            out.extend_from_slice(question.name().as_bytes());
+            out.extend_from_slice(b"\":");
+            write_result(question, merged, facts, out);
+        }
+        Err(error) => write_error(&error, out),
+    }
+    out.push(b'}');
+}
+
+fn write_error(error: &ApiError, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"\"error\":");
+    error.write(out);
+}
+
+fn write_result(question: &Question, merged: &Merged, facts: &NodeFacts<'_>, out: &mut Vec<u8>) {
+    match question {
+        Question::UserConnections { .. } | Question::Connections { .. } => {
+            merged.write_connections(out);
+        }
+        Question::Info => info::write(facts, merged, out),
+        // A count is asked by a connect, never by a body.
+        Question::Disconnect(_) | Question::Count { .. } => out.extend_from_slice(b"{}"),
+    }
+}

@@ -1,0 +1,146 @@
+//! A request in, a reply out: real tables of several shards, and text on both sides.
+
+mod doors;
+mod grammar;
+mod replies;
+
+use super::{
+    Merged, NodeFacts, Options, Outcome, Plan, Question, Scratch, Step, answer, plan, route,
+    select, write_reply,
+};
+use crate::api::{Answer, ReplyHead};
+use crate::ids::{ClientId, ConnId, SessionId, ShardId};
+use crate::session::{IdKeys, Opening, Protocol, Table, Transport, UserHasher};
+use crate::wire::http1::parse_head;
+
+fn options() -> Options {
+    Options {
+        prefix: "/api".into(),
+        key: "secret".into(),
+        insecure: false,
+        error_mode_transport: false,
+        body_bytes_max: 1 << 20,
+    }
+}
+
+fn hasher() -> UserHasher {
+    UserHasher::new([1, 2, 3, 4])
+}
+
+/// A head as a request to this path has it.
+fn head(method: &str, target: &str, header: &str) -> String {
+    let header = if header.is_empty() { String::new() } else { format!("{header}\r\n") };
+    format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\n{header}\r\n")
+}
+
+/// The plan of a body, or the text of its refusal.
+fn planned(path: &str, body: &[u8]) -> Result<Plan, String> {
+    let options = options();
+    let head = head("POST", path, "");
+    let head = parse_head(head.as_bytes()).unwrap();
+    let route = route(&options, path).expect("a path of the API");
+    plan(&options, &route, &head, body, &mut Scratch::default(), &hasher())
+        .map_err(|refusal| format!("{} {}", refusal.status.0, refusal.body))
+}
+
+/// Two shards and whoever is connected to them.
+struct World {
+    tables: [Table; 2],
+    ids: Vec<(ClientId, SessionId)>,
+    /// Shards that do not answer, as a mask.
+    silent: u64,
+    /// Header line of the requests.
+    header: &'static str,
+}
+
+/// A session with nothing but what every session has.
+const PLAIN: Opening<'static> = Opening {
+    user: "42",
+    app_name: "",
+    app_version: "",
+    transport: Transport::UniHttpStream,
+    protocol: Protocol::Json,
+    token_uid: "",
+    token_issued_at: None,
+    meta: None,
+    connected_at_ms: 1_700_000_000_123,
+    conn: ConnId { index: 0, generation: 0 },
+};
+
+impl World {
+    fn new() -> Self {
+        let table = |shard| Table::new(ShardId::new(shard), IdKeys::new([7; 32]), hasher());
+        Self { tables: [table(0), table(1)], ids: Vec::new(), silent: 0, header: "" }
+    }
+
+    /// Sessions are named by the order they come in: `<0>`, `<1>`; their session ids `(0)`, `(1)`.
+    fn opens(mut self, shard: usize, opening: &Opening<'_>) -> Self {
+        let random = 0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(self.ids.len() as u64 + 1);
+        let opened = self.tables[shard].open(opening, random).unwrap();
+        self.ids.push((opened.client, opened.session));
+        self
+    }
+
+    /// What a shard says; a disconnect has happened when this returns.
+    fn answers(&mut self, shard: usize, question: &Question) -> Answer {
+        let Question::Disconnect(params) = question else {
+            return answer(question, &self.tables[shard]);
+        };
+        let mut slots = Vec::new();
+        select(params, &self.tables[shard], &mut slots);
+        for slot in &slots {
+            self.tables[shard].close(*slot);
+        }
+        Answer::counted(u32::try_from(slots.len()).unwrap())
+    }
+
+    fn outcome(&mut self, step: &Step) -> Outcome {
+        let question = match step {
+            Step::Done(error) => return Outcome::Failed(error.clone()),
+            Step::Ask(question) => question,
+        };
+        let mut merged = Merged::default();
+        merged.missing = self.silent;
+        for shard in 0..2 {
+            if self.silent & (1 << shard) == 0 {
+                merged.add(self.answers(shard, question));
+            }
+        }
+        Outcome::Answered(merged)
+    }
+
+    /// Status and body of the reply, ids by name on both sides.
+    fn call(&mut self, path: &str, body: &str) -> String {
+        let mut body = body.to_owned();
+        for (at, (client, session)) in self.ids.iter().enumerate() {
+            body = body.replace(&format!("<{at}>"), &client.to_string());
+            body = body.replace(&format!("({at})"), &session.to_string());
+        }
+        let (head_of_reply, mut reply) = self.call_raw(path, body.as_bytes());
+        for (at, (client, _)) in self.ids.iter().enumerate() {
+            reply = reply.replace(&client.to_string(), &format!("<{at}>"));
+        }
+        format!("{} {reply}", head_of_reply.status.0)
+    }
+
+    fn call_raw(&mut self, path: &str, body: &[u8]) -> (ReplyHead, String) {
+        let options = options();
+        let head = head("POST", path, self.header);
+        let head = parse_head(head.as_bytes()).unwrap();
+        let route = route(&options, path).expect("a path of the API");
+        let plan = plan(&options, &route, &head, body, &mut Scratch::default(), &hasher())
+            .unwrap_or_else(Plan::refused);
+        let outcomes: Vec<_> = plan.steps.iter().map(|step| self.outcome(step)).collect();
+        let facts = NodeFacts {
+            uid: "uid",
+            name: "host_8000",
+            version: "0.1.0",
+            uptime_s: 9,
+            users: 2,
+            metrics: &[],
+        };
+        let mut out = Vec::new();
+        let head = write_reply(&plan, &outcomes, &facts, &mut out);
+        (head, String::from_utf8(out).unwrap())
+    }
+}

@@ -1,0 +1,372 @@
+//! What callers get, as text.
+
+use super::{PLAIN, World};
+use crate::session::Opening;
+
+/// The founding page's two sessions, on different shards.
+fn page() -> World {
+    let terminal = Opening { app_name: "terminal", ..PLAIN };
+    World::new().opens(0, &terminal).opens(1, &terminal)
+}
+
+/// A session with everything, and its user.
+fn rich() -> World {
+    World::new().opens(
+        0,
+        &Opening {
+            user: "ünï<&>",
+            app_name: "a \"quoted\" app",
+            app_version: "1.2.3",
+            token_uid: "jti-1",
+            token_issued_at: Some(1_690_000_000),
+            meta: Some(br#"{"device":"phone"}"#),
+            ..PLAIN
+        },
+    )
+}
+
+fn check(mut world: World, cases: &[(&str, &str, &str)]) {
+    for (path, body, expected) in cases {
+        assert_eq!(world.call(path, body), *expected, "{path} {body}");
+    }
+}
+
+const INFO: &str = r#"{"uid":"uid","name":"host_8000","version":"0.1.0","num_clients":2,"num_users":2,"num_channels":0,"uptime":9,"num_subs":0}"#;
+
+#[test]
+fn the_founding_page_is_answered_as_it_shows() {
+    check(
+        page(),
+        &[(
+            "/api",
+            r#"{"method": "user_connections", "params": {"user": "42"}}"#,
+            concat!(
+                r#"200 {"result":{"connections":{"#,
+                r#""<0>":{"app_name":"terminal","transport":"uni_http_stream","protocol":"json"},"#,
+                r#""<1>":{"app_name":"terminal","transport":"uni_http_stream","protocol":"json"}"#,
+                r#"}}}"#
+            ),
+        )],
+    );
+}
+
+#[test]
+fn every_field_of_a_session_has_its_place_in_both_forms() {
+    check(
+        rich(),
+        &[
+            (
+                "/api/user_connections",
+                r#"{"user":"ünï<&>"}"#,
+                concat!(
+                    r#"200 {"result":{"connections":{"<0>":{"app_name":"a \"quoted\" app","#,
+                    r#""app_version":"1.2.3","transport":"uni_http_stream","protocol":"json","#,
+                    r#""token_uid":"jti-1","token_issued_at":1690000000,"#,
+                    r#""meta":{"device":"phone"}}}}}"#
+                ),
+            ),
+            (
+                "/api/connections",
+                r#"{"user":"ünï<&>","expression":""}"#,
+                concat!(
+                    r#"200 {"result":{"connections":{"<0>":{"app_name":"a \"quoted\" app","#,
+                    r#""app_version":"1.2.3","transport":"uni_http_stream","protocol":"json","#,
+                    r#""user":"ünï\u003c\u0026\u003e","state":{"#,
+                    r#""connection_token":{"uid":"jti-1","issued_at":1690000000},"#,
+                    r#""meta":{"device":"phone"}},"#,
+                    r#""connected_at_ms":1700000000123,"ping_pong_latency_ms":-1}}}}"#
+                ),
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_state_without_content_is_left_out() {
+    let bare = r#""transport":"uni_http_stream","protocol":"json""#;
+    let tail = r#""connected_at_ms":1700000000123,"ping_pong_latency_ms":-1"#;
+    let only_meta = Opening { meta: Some(b"null"), ..PLAIN };
+    let only_time = Opening { user: "7", token_issued_at: Some(5), ..PLAIN };
+    let world = World::new().opens(0, &only_meta).opens(1, &PLAIN).opens(0, &only_time);
+    let first = format!(r#""<0>":{{{bare},"user":"42","state":{{"meta":null}},{tail}}}"#);
+    let second = format!(r#""<1>":{{{bare},"user":"42",{tail}}}"#);
+    let state = r#""state":{"connection_token":{"issued_at":5}}"#;
+    let seventh = format!(r#""<2>":{{{bare},"user":"7",{state},{tail}}}"#);
+    check(
+        world,
+        &[
+            (
+                "/api/connections",
+                r#"{"user":"42"}"#,
+                &format!(r#"200 {{"result":{{"connections":{{{first},{second}}}}}}}"#),
+            ),
+            (
+                "/api/connections",
+                r#"{"user":"7"}"#,
+                &format!(r#"200 {{"result":{{"connections":{{{seventh}}}}}}}"#),
+            ),
+        ],
+    );
+}
+
+#[test]
+fn nobody_is_an_empty_map_and_an_empty_user_is_the_anonymous_one() {
+    let anonymous = Opening { user: "", ..PLAIN };
+    check(
+        World::new().opens(1, &anonymous),
+        &[
+            ("/api/user_connections", r#"{"user":"42"}"#, r#"200 {"result":{"connections":{}}}"#),
+            (
+                "/api/user_connections",
+                r#"{"user":""}"#,
+                r#"200 {"result":{"connections":{"<0>":{"transport":"uni_http_stream","protocol":"json"}}}}"#,
+            ),
+            (
+                "/api/connections",
+                r#"{"user":"","expression":""}"#,
+                r#"200 {"error":{"code":107,"message":"bad request: key \"user\" is missing or empty, for now a user id is needed"}}"#,
+            ),
+        ],
+    );
+}
+
+#[test]
+fn legacy_commands_are_answered_line_by_line_with_their_ids() {
+    check(
+        page(),
+        &[
+            (
+                "/api",
+                r#"{"id":7,"method":"info"}"#,
+                &format!(r#"200 {{"id":7,"result":{{"nodes":[{INFO}]}}}}"#),
+            ),
+            (
+                "/api",
+                concat!(
+                    r#"{"id":1,"method":9,"params":"ignored"}{"method":"INFO"}"#,
+                    "\n\r\t ",
+                    r#"{"ID":3,"Method":"disconnect","PARAMS":{"USER":"nobody {\"}"}}"#,
+                    "\n",
+                    r#"{"id":4,"method":14,"params":{"user":"nobody"}}{"id":5,"method":99}"#
+                ),
+                &format!(
+                    concat!(
+                        r#"200 {{"id":1,"result":{{"nodes":[{INFO}]}}}}"#,
+                        "\n",
+                        r#"{{"result":{{"nodes":[{INFO}]}}}}"#,
+                        "\n",
+                        r#"{{"id":3,"result":{{}}}}"#,
+                        "\n",
+                        r#"{{"id":4,"result":{{"connections":{{}}}}}}"#,
+                        "\n",
+                        r#"{{"id":5,"error":{{"code":104,"message":"not found: there is no command of number 99"}}}}"#
+                    ),
+                    INFO = INFO
+                ),
+            ),
+            (
+                "/api",
+                r#"{"method":"user_connections"}{"method":"user_connections","params":null}{"method":"user_connections","params":[1]}{"method":"user_connections","params":{"user":42}}"#,
+                concat!(
+                    r#"200 {"error":{"code":107,"message":"bad request: key \"params\" is missing, expected an object with the command's parameters"}}"#,
+                    "\n",
+                    r#"{"error":{"code":107,"message":"bad request: key \"user\" is missing, expected a user id (\"\" is anonymous)"}}"#,
+                    "\n",
+                    r#"{"error":{"code":107,"message":"bad request: key \"params\": expected an object, got an array"}}"#,
+                    "\n",
+                    r#"{"error":{"code":107,"message":"bad request: key \"user\": expected a string, got a number"}}"#
+                ),
+            ),
+        ],
+    );
+}
+
+#[test]
+fn known_commands_that_are_not_there_say_so() {
+    let channels = r#"{"code":108,"message":"not available: \"publish\" needs channels, and this server has none yet"}"#;
+    let absent = r#"{"code":104,"message":"not found: this server has no \"block_user\" yet"}"#;
+    check(
+        World::new(),
+        &[
+            (
+                "/api",
+                r#"{"method":"publish","params":{"channel":"a","data":1}}"#,
+                &format!(r#"200 {{"error":{channels}}}"#),
+            ),
+            ("/api", r#"{"method":0}"#, &format!(r#"200 {{"error":{channels}}}"#)),
+            ("/api/publish", "{}", &format!(r#"200 {{"error":{channels}}}"#)),
+            ("/api/block_user", r#"{"user":"42"}"#, &format!(r#"200 {{"error":{absent}}}"#)),
+            (
+                "/api/batch",
+                r#"{"commands":[{"publish":{}},{"block_user":{}}]}"#,
+                &format!(r#"200 {{"replies":[{{"error":{channels}}},{{"error":{absent}}}]}}"#),
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_batch_is_answered_in_order_and_keyed_by_the_command() {
+    check(
+        page(),
+        &[
+            ("/api/batch", "{}", r#"200 {"replies":[]}"#),
+            (
+                "/api/batch",
+                r#"{"parallel":true,"commands":[{"info":{}},null,{"nonsense":{}},{"user_connections":{"user":"x"},"disconnect":{"user":"x"}},{"disconnect":null,"connections":{"user":"x"}},{"connections":{}}]}"#,
+                &format!(
+                    concat!(
+                        r#"200 {{"replies":[{{"info":{{"nodes":[{INFO}]}}}},"#,
+                        r#"{{"error":{{"code":107,"message":"bad request: a command is null, expected an object keyed by the command's name"}}}},"#,
+                        r#"{{"error":{{"code":104,"message":"not found: no key of this command is the name of a command"}}}},"#,
+                        r#"{{"disconnect":{{}}}},{{"connections":{{"connections":{{}}}}}},"#,
+                        r#"{{"error":{{"code":107,"message":"bad request: key \"user\" is missing or empty, for now a user id is needed"}}}}]}}"#
+                    ),
+                    INFO = INFO
+                ),
+            ),
+            (
+                "/api/batch",
+                r#"{"commands":[{"info":{}},{"connections":{"user":1}}]}"#,
+                "400 Bad Request: command 2: key \"user\": expected a string, got a number\n",
+            ),
+            (
+                "/api/batch",
+                r#"{"commands":{}}"#,
+                "400 Bad Request: key \"commands\": expected an array, got an object\n",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_disconnect_ends_what_all_selectors_name_and_a_later_command_sees_it() {
+    let ended = r#"{"id":1,"result":{}}"#;
+    let flat = r#"{"transport":"uni_http_stream","protocol":"json"}"#;
+    let cases = [
+        (r#"{"user":"42"}"#, ""),
+        (r#"{"user":"42","whitelist":["<1>"]}"#, "<1>"),
+        (r#"{"user":"42","client":"<0>"}"#, "<1>"),
+        (r#"{"client":"<1>"}"#, "<0>"),
+        (r#"{"session":"(1)"}"#, "<0>"),
+        (r#"{"user":"42","client":"<1>","session":"(1)"}"#, "<0>"),
+        (r#"{"client":"<1>","session":"(0)"}"#, "<0><1>"),
+        (r#"{"user":"7","client":"<1>"}"#, "<0><1>"),
+        (r#"{"user":"","client":"<1>","all_users":false,"label_filter":null}"#, "<0><1>"),
+        (r#"{"client":"<1>","whitelist":["<1>"]}"#, "<0><1>"),
+        (r#"{"client":"db8bc772-2654-4283-851a-f29b888ace74"}"#, "<0><1>"),
+    ];
+    for (params, left) in cases {
+        let mut world = World::new().opens(0, &PLAIN).opens(1, &PLAIN);
+        let list = r#"{"id":2,"method":"user_connections","params":{"user":"42"}}"#;
+        let body = format!(r#"{{"id":1,"method":"disconnect","params":{params}}}{list}"#);
+        let left: Vec<_> = (0..2)
+            .filter(|at| left.contains(&format!("<{at}>")))
+            .map(|at| format!(r#""<{at}>":{flat}"#))
+            .collect();
+        let left = left.join(",");
+        let expected =
+            format!("200 {ended}\n{{\"id\":2,\"result\":{{\"connections\":{{{left}}}}}}}");
+        assert_eq!(world.call("/api", &body), expected, "{params}");
+    }
+}
+
+#[test]
+fn a_disconnect_that_cannot_be_meant_is_refused_and_ends_nobody() {
+    let long = "x".repeat(124);
+    let cases = [
+        ("{}", "107 bad request: nobody is selected"),
+        (r#"{"whitelist":["<0>"]}"#, "107 bad request: nobody is selected"),
+        (r#"{"client":"","session":""}"#, "107 bad request: nobody is selected"),
+        (r#"{"user":"42","client":"x"}"#, "107 bad request: key \\\"client\\\": expected a UUID"),
+        (r#"{"session":"x"}"#, "107 bad request: key \\\"session\\\": expected a UUID"),
+        (
+            r#"{"user":"42","whitelist":["x"]}"#,
+            "107 bad request: an element of \\\"whitelist\\\": expected a UUID",
+        ),
+        (r#"{"user":"42","label_filter":{}}"#, "108 not available: \\\"label_filter\\\" cannot"),
+        (r#"{"all_users":true}"#, "108 not available: \\\"all_users\\\" cannot"),
+        (r#"{"user":"","all_users":true}"#, "108 not available: \\\"all_users\\\" cannot"),
+        (
+            r#"{"user":"42","disconnect":{"code":2999}}"#,
+            "107 bad request: key \\\"disconnect.code\\\": expected a code from 3000 to 4999, got",
+        ),
+        (
+            r#"{"user":"42","disconnect":{"code":5000}}"#,
+            "107 bad request: key \\\"disconnect.code\\\": expected a code from 3000 to 4999, got",
+        ),
+        (
+            &format!(r#"{{"user":"42","disconnect":{{"reason":"{long}"}}}}"#),
+            "107 bad request: key \\\"disconnect.reason\\\": expected at most 123 bytes, got 124",
+        ),
+    ];
+    for (params, expected) in cases {
+        let mut world = World::new().opens(0, &PLAIN).opens(1, &PLAIN);
+        let (code, text) = expected.split_once(' ').unwrap();
+        let reply = world.call("/api/disconnect", params);
+        let expected = format!(r#"200 {{"error":{{"code":{code},"message":"{text}"#);
+        assert!(reply.starts_with(&expected), "{params}: {reply}");
+        let info = world.call("/api/info", "{}");
+        assert!(info.contains("\"num_clients\":2"), "{params}: {info}");
+    }
+}
+
+#[test]
+fn a_shard_that_is_silent_makes_listings_partial_and_a_disconnect_fail() {
+    let mut world = page();
+    world.silent = 0b10;
+    let one = r#"{"<0>":{"app_name":"terminal","transport":"uni_http_stream","protocol":"json"}}"#;
+    check(
+        world,
+        &[
+            (
+                "/api/user_connections",
+                r#"{"user":"42"}"#,
+                &format!(r#"200 {{"result":{{"connections":{one},"partial":true}}}}"#),
+            ),
+            (
+                "/api/info",
+                "{}",
+                &format!(
+                    r#"200 {{"result":{{"nodes":[{}],"partial":true}}}}"#,
+                    INFO.replace("\"num_clients\":2", "\"num_clients\":1")
+                ),
+            ),
+            (
+                "/api/disconnect",
+                r#"{"user":"42"}"#,
+                r#"200 {"error":{"code":100,"message":"internal server error: not every part of the server answered in time, sessions that should end may still be there, send it again"}}"#,
+            ),
+        ],
+    );
+}
+
+#[test]
+fn transport_error_mode_is_for_single_commands_only() {
+    let mut world = World::new();
+    world.header = "X-Centrifugo-Error-Mode: transport";
+    let text = r#"key \"user\" is missing or empty, for now a user id is needed"#;
+    let bare = format!(r#"{{"code":107,"message":"bad request: {text}"}}"#);
+    check(
+        world,
+        &[
+            ("/api/connections", "{}", &format!("400 {bare}")),
+            (
+                "/api/block_user",
+                "{}",
+                r#"404 {"code":104,"message":"not found: this server has no \"block_user\" yet"}"#,
+            ),
+            ("/api/disconnect", r#"{"user":"x"}"#, r#"200 {"result":{}}"#),
+            (
+                "/api/batch",
+                r#"{"commands":[{"connections":{}}]}"#,
+                &format!(r#"200 {{"replies":[{{"error":{bare}}}]}}"#),
+            ),
+            (
+                "/api",
+                r#"{"method":"connections","params":{}}"#,
+                &format!(r#"200 {{"error":{bare}}}"#),
+            ),
+        ],
+    );
+}

@@ -1,0 +1,86 @@
+//! `checktoken`: whether a token would be accepted, and what it says.
+
+use std::process::ExitCode;
+
+use clap::ArgMatches;
+
+use super::options;
+use crate::auth::{self, TokenOptions, Verifier};
+use crate::time::Now;
+
+/// Prints whose token it is and its claims, or why it would be refused.
+pub(super) fn checktoken(matches: &ArgMatches, program: &str, now: Now) -> ExitCode {
+    let Some(token) = matches.get_one::<String>("token") else {
+        return super::fail(&format!("provide token to check [{program} checktoken <TOKEN>]"));
+    };
+    let asked = match super::load(matches, Vec::new()) {
+        Ok(asked) => asked,
+        Err(errors) => return super::fail(&errors.to_string()),
+    };
+    match check(&options::token(&asked.loaded.config), token, now) {
+        Ok(report) => {
+            super::say(&report);
+            ExitCode::SUCCESS
+        }
+        Err(report) => super::fail(&report),
+    }
+}
+
+/// What is to be said of a good token, or of a bad one.
+fn check(options: &TokenOptions, token: &str, now: Now) -> Result<String, String> {
+    let said = auth::read_unverified(token).map_err(|why| format!("token has error: {why}"))?;
+    let claims = one_line(&said.claims);
+    match Verifier::new(options).verify(token, now) {
+        Ok(verified) if verified.user.is_empty() => {
+            Ok(format!("valid token for anonymous user\npayload: {claims}"))
+        }
+        Ok(verified) => Ok(format!("valid token for user {}\npayload: {claims}", verified.user)),
+        Err(why) => {
+            let algorithm = one_line(&said.algorithm);
+            Err(format!("token with algorithm {algorithm} and claims {claims} has error: {why}"))
+        }
+    }
+}
+
+/// A stranger's text for a terminal: control characters would be obeyed there.
+fn one_line(text: &str) -> String {
+    text.chars().map(|char| if char.is_control() { ' ' } else { char }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::NewClaims;
+
+    const NOW: Now = Now { mono_ms: 0, unix_ms: 1_700_000_000_000 };
+
+    fn options() -> TokenOptions {
+        TokenOptions { hmac_secret: Some("secret".to_owned()), audience: None, issuer: None }
+    }
+
+    fn token(user: &str, expires_at: Option<i64>) -> String {
+        auth::sign("secret", &NewClaims { user, issued_at: None, expires_at })
+    }
+
+    #[test]
+    fn a_good_token_is_told_with_its_user_and_claims() {
+        assert_eq!(
+            check(&options(), &token("42", None), NOW),
+            Ok("valid token for user 42\npayload: {\"sub\":\"42\"}".to_owned())
+        );
+        assert_eq!(
+            check(&options(), &token("", None), NOW),
+            Ok("valid token for anonymous user\npayload: {}".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_bad_token_is_told_with_its_claims_and_the_reason() {
+        let error = check(&options(), &token("42", Some(1_627_713_335)), NOW).unwrap_err();
+        let start = "token with algorithm HS256 and claims {\"sub\":\"42\",\"exp\":1627713335} \
+                     has error: ";
+        assert!(error.starts_with(start), "{error}");
+        let error = check(&options(), "nonsense", NOW).unwrap_err();
+        assert!(error.starts_with("token has error: "), "{error}");
+    }
+}

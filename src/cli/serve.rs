@@ -1,0 +1,208 @@
+//! The root command: a checked configuration becomes a running node.
+
+use std::io::{self, IsTerminal};
+use std::net::{IpAddr, SocketAddr};
+use std::process::ExitCode;
+
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use super::options;
+use crate::config::Config;
+use crate::connection::open::Scope;
+use crate::control::endpoint::OnEvent;
+use crate::engine::accept::{ListenOn, all_interfaces};
+use crate::server::{self, Server, ServerError};
+
+/// Why serving ended badly.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ServeError {
+    /// An option cannot be used as it is.
+    #[error("{0}")]
+    Options(String),
+    /// The log file cannot be opened.
+    #[error("log.file `{path}` cannot be opened for appending: {cause}")]
+    LogFile {
+        /// Its path.
+        path: String,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// The pid file cannot be written.
+    #[error("pid_file `{path}` cannot be written: {cause}")]
+    PidFile {
+        /// Its path.
+        path: String,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// Another process has the port.
+    #[error(
+        "{0} is in use by another process: stop it, or choose another port, for example with \
+         `--http_server.port {other}`",
+        other = .0.port().wrapping_add(1)
+    )]
+    PortTaken(SocketAddr),
+    /// The server did not start, or did not end well.
+    #[error(transparent)]
+    Server(ServerError),
+}
+
+impl From<ServerError> for ServeError {
+    fn from(error: ServerError) -> Self {
+        if let ServerError::Listen { address, cause } = &error
+            && cause.kind() == io::ErrorKind::AddrInUse
+        {
+            return Self::PortTaken(*address);
+        }
+        Self::Server(error)
+    }
+}
+
+/// Serves until a signal. `warnings` are what loading the configuration had to say.
+pub(super) fn serve(config: &Config, file_used: Option<&str>, warnings: &[String]) -> ExitCode {
+    let outcome =
+        start_logging(config).and_then(|()| serve_until_signal(config, file_used, warnings));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => super::fail(&error.to_string()),
+    }
+}
+
+fn serve_until_signal(
+    config: &Config,
+    file_used: Option<&str>,
+    warnings: &[String],
+) -> Result<(), ServeError> {
+    match file_used {
+        Some(path) => tracing::info!(path, "using config file"),
+        None => {
+            tracing::warn!("config file not found, continue using environment and flag options");
+        }
+    }
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    let server = start(config, None)?;
+    let pid_file = PidFile::write(&config.pid_file)?;
+    let outcome = server.run();
+    drop(pid_file);
+    outcome?;
+    tracing::info!("every session has been told goodbye");
+    Ok(())
+}
+
+/// Starts a node and logs what it serves and where.
+///
+/// # Errors
+/// What could not be used or started.
+pub(super) fn start(config: &Config, on_event: Option<OnEvent>) -> Result<Server, ServeError> {
+    let connection = options::connection(config).map_err(ServeError::Options)?;
+    let listen = listen_on(config)?;
+    let server_options = options::server(config, listen);
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        pid = std::process::id(),
+        node = connection.node_name,
+        "starting Rollcall"
+    );
+    let server = server::start(&server_options, &connection, on_event)?;
+    let scopes = server_options.listen.iter().map(|on| on.scope);
+    for (scope, address) in scopes.zip(server.addresses()) {
+        let endpoints = endpoints(config, scope).join(", ");
+        tracing::info!("serving {endpoints} endpoints on {address}");
+    }
+    let drivers = server.drivers();
+    for (shard, driver) in drivers.iter().enumerate() {
+        tracing::info!(shard, driver = driver.name(), "shard runs");
+    }
+    Ok(server)
+}
+
+fn listen_on(config: &Config) -> Result<Vec<ListenOn>, ServeError> {
+    let http = &config.http_server;
+    let external = address("http_server.address", &http.address, http.port)?;
+    let Some(internal_port) = http.internal_port else {
+        return Ok(vec![ListenOn { address: external, scope: Scope::All }]);
+    };
+    let internal_address =
+        if http.internal_address.is_empty() { &http.address } else { &http.internal_address };
+    let internal = address("http_server.internal_address", internal_address, internal_port)?;
+    // Port 0 is a different port each time.
+    if internal == external && internal_port != 0 {
+        return Ok(vec![ListenOn { address: external, scope: Scope::All }]);
+    }
+    Ok(vec![
+        ListenOn { address: external, scope: Scope::External },
+        ListenOn { address: internal, scope: Scope::Internal },
+    ])
+}
+
+fn address(key: &str, text: &str, port: u16) -> Result<SocketAddr, ServeError> {
+    if text.is_empty() {
+        return Ok(all_interfaces(port));
+    }
+    let bare = text.trim_start_matches('[').trim_end_matches(']');
+    if let Ok(ip) = bare.parse::<IpAddr>() {
+        return Ok(SocketAddr::new(ip, port));
+    }
+    let resolved = std::net::ToSocketAddrs::to_socket_addrs(&(text, port));
+    resolved.ok().and_then(|mut addresses| addresses.next()).ok_or_else(|| {
+        ServeError::Options(format!("{key}: `{text}` is neither an IP address nor a known host"))
+    })
+}
+
+fn endpoints(config: &Config, scope: Scope) -> Vec<&'static str> {
+    let internal = scope != Scope::External;
+    let api = !config.http_api.disabled && (internal || config.http_api.external);
+    let streams = config.uni_http_stream.enabled && scope != Scope::Internal;
+    let listed =
+        [(api, "api"), (config.health.enabled && internal, "health"), (streams, "uni_http_stream")];
+    let names: Vec<_> = listed.into_iter().filter(|(on, _)| *on).map(|(_, name)| name).collect();
+    if names.is_empty() { vec!["no"] } else { names }
+}
+
+/// Logs go to the configured file, to a terminal as text, or to stderr as JSON lines.
+pub(super) fn start_logging(config: &Config) -> Result<(), ServeError> {
+    let registry = tracing_subscriber::registry().with(config.log.level);
+    let layer = tracing_subscriber::fmt::layer().with_target(false);
+    if !config.log.file.is_empty() {
+        let path = &config.log.file;
+        let file = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path)
+            .map_err(|cause| ServeError::LogFile { path: path.clone(), cause })?;
+        registry.with(layer.json().flatten_event(true).with_writer(file)).init();
+    } else if io::stdout().is_terminal() {
+        registry.with(layer).init();
+    } else {
+        registry.with(layer.json().flatten_event(true).with_writer(io::stderr)).init();
+    }
+    Ok(())
+}
+
+/// The file that names this process; removed when the server has ended.
+struct PidFile(Option<String>);
+
+impl PidFile {
+    fn write(path: &str) -> Result<Self, ServeError> {
+        if path.is_empty() {
+            return Ok(Self(None));
+        }
+        std::fs::write(path, std::process::id().to_string())
+            .map_err(|cause| ServeError::PidFile { path: path.to_owned(), cause })?;
+        Ok(Self(Some(path.to_owned())))
+    }
+}
+
+impl Drop for PidFile {
+    fn drop(&mut self) {
+        if let Some(path) = &self.0 {
+            // It may have been removed by hand: the process ends all the same.
+            let _missing = std::fs::remove_file(path);
+        }
+    }
+}

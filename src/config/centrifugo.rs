@@ -1,0 +1,224 @@
+//! What Centrifugo can be told and Rollcall does not do (yet): known names, so that an existing
+//! configuration loads with one warning instead of a hundred.
+
+use serde_json::Value;
+
+/// Names of options in all versions. Each stands for itself and everything below it
+/// (`admin.password`, `admin_password`).
+const NAMES: &[&str] = &[
+    "admin",
+    "allow_history_for_",
+    "allow_presence_for_",
+    "allow_publish_for_",
+    "allow_subscribe_for_",
+    "allow_user_limited_channels",
+    "allowed_delta_types",
+    "broker",
+    "channel",
+    "client.channel_limit",
+    "client.channel_position_check_delay",
+    "client.channel_position_max_time_lag",
+    "client.concurrency",
+    "client.expired_sub_close_delay",
+    "client.history_max_publication_limit",
+    "client.insecure_skip_token_signature_verify",
+    "client.pong_timeout",
+    "client.presence_update_interval",
+    "client.proxy",
+    "client.recovery_max_publication_limit",
+    "client.subscribe_to_user_personal_channel",
+    "client.subscription_token",
+    "client.token.audience_regex",
+    "client.token.ecdsa_public_key",
+    "client.token.hmac_previous_secret_key",
+    "client.token.issuer_regex",
+    "client.token.jwks",
+    "client.token.labels_from_claim",
+    "client.token.meta_from_claim",
+    "client.token.rsa_public_key",
+    "client.token.user_id_claim",
+    "client_channel_limit",
+    "client_channel_position_check_delay",
+    "client_concurrency",
+    "client_expired_sub_close_delay",
+    "client_history_max_publication_limit",
+    "client_insecure_skip_token_signature_verify",
+    "client_presence_update_interval",
+    "client_recovery_max_publication_limit",
+    "consumers",
+    "debug",
+    "emulation",
+    "engine",
+    "force_",
+    "global_",
+    "gomaxprocs",
+    "graphite",
+    "grpc_api",
+    "history_",
+    "http3",
+    "http_server.h2c_external",
+    "http_server.http3",
+    "http_server.internal_tls",
+    "http_server.tls",
+    "http_stream",
+    "init",
+    "join_leave",
+    "map_broker",
+    "namespaces",
+    "nats_",
+    "node.info_metrics_aggregate_interval",
+    "node_info_metrics_aggregate_interval",
+    "opentelemetry",
+    "presence",
+    "prometheus",
+    "proxies",
+    "proxy_",
+    "publish",
+    "redis_",
+    "rpc",
+    "separate_subscription_token_config",
+    "shutdown_termination_delay",
+    "sockjs",
+    "sse",
+    "subscription_token_",
+    "swagger",
+    "tarantool_",
+    "tls",
+    "token_audience_regex",
+    "token_ecdsa_public_key",
+    "token_issuer_regex",
+    "token_jwks_public_endpoint",
+    "token_rsa_public_key",
+    "token_user_id_claim",
+    "uni_grpc",
+    "uni_http_stream.join_push_messages",
+    "uni_sse",
+    "uni_websocket",
+    "usage_stats",
+    "user_personal_",
+    "user_subscribe_to_personal",
+    "websocket",
+    "webtransport",
+];
+
+/// What `genconfig` writes for tools that look for it: no reason for a warning.
+const QUIET: [&str; 4] = ["admin.password", "admin.secret", "admin_password", "admin_secret"];
+
+/// Sections and, in v3, switches that must not be ignored when they are on: clients would talk in
+/// clear text to a server that was told to encrypt.
+const TLS: [&str; 5] = [
+    "http_server.internal_tls",
+    "http_server.tls",
+    "http_server.tls_autocert",
+    "tls",
+    "tls_autocert",
+];
+
+/// Flags of Centrifugo that take no value and that Rollcall ignores with a warning.
+pub const FLAGS_WITHOUT_VALUE: &[&str] = &[
+    "admin",
+    "admin.enabled",
+    "admin.external",
+    "admin.insecure",
+    "admin_external",
+    "admin_insecure",
+    "broker.enabled",
+    "debug",
+    "debug.enabled",
+    "grpc_api",
+    "grpc_api.enabled",
+    "grpc_api_tls",
+    "grpc_api_tls_disable",
+    "http_stream",
+    "http_stream.enabled",
+    "init.enabled",
+    "presence_manager.enabled",
+    "prometheus",
+    "prometheus.enabled",
+    "sockjs",
+    "sse",
+    "sse.enabled",
+    "swagger.enabled",
+    "uni_grpc",
+    "uni_grpc.enabled",
+    "uni_sse",
+    "uni_sse.enabled",
+    "uni_websocket",
+    "uni_websocket.enabled",
+];
+
+/// Flags of Centrifugo that take a value and that Rollcall ignores with a warning.
+pub const FLAGS_WITH_VALUE: &[&str] = &[
+    "broker",
+    "broker.type",
+    "e",
+    "engine",
+    "engine.type",
+    "grpc_api.port",
+    "grpc_api_port",
+    "grpc_api_tls_cert",
+    "grpc_api_tls_key",
+    "map_broker.type",
+    "nats_url",
+    "presence_manager.type",
+    "redis_address",
+    "tarantool_address",
+    "uni_grpc.port",
+    "uni_grpc_port",
+];
+
+/// What is to be said about a name that is no option of Rollcall.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Foreign {
+    /// Nothing.
+    Quiet,
+    /// Centrifugo knows it.
+    Known,
+    /// Nobody knows it.
+    Unknown,
+}
+
+/// Looks up a name of a file (dots between sections), in lower case.
+pub(super) fn in_file(name: &str) -> Foreign {
+    look_up(name, |known| covers(known, name))
+}
+
+/// Looks up the name of a variable without its prefix, in lower case: it has no dots.
+pub(super) fn in_environment(name: &str) -> Foreign {
+    look_up(name, |known| covers(&known.replace('.', "_"), name))
+}
+
+/// Whether an option that Rollcall does not have asks for TLS.
+pub(super) fn asks_for_tls(name: &str, value: &Value) -> bool {
+    let name = name.replace('.', "_");
+    let on = |value: &Value| *value == Value::Bool(true);
+    TLS.iter().map(|known| known.replace('.', "_")).any(|known| match name.strip_prefix(&known) {
+        Some("") => on(value) || value.get("enabled").is_some_and(on),
+        Some("_enabled") => on(value),
+        _ => false,
+    })
+}
+
+/// Whether names above lie below this section.
+pub(super) fn is_section(name: &str) -> bool {
+    NAMES
+        .iter()
+        .chain(&QUIET)
+        .any(|known| known.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
+}
+
+fn look_up(name: &str, covers: impl Fn(&str) -> bool) -> Foreign {
+    if QUIET.contains(&name) {
+        Foreign::Quiet
+    } else if NAMES.iter().any(|known| covers(known)) {
+        Foreign::Known
+    } else {
+        Foreign::Unknown
+    }
+}
+
+/// Whether a name is this one or lies below it.
+fn covers(known: &str, name: &str) -> bool {
+    let Some(rest) = name.strip_prefix(known) else { return false };
+    rest.is_empty() || rest.starts_with(['.', '_']) || known.ends_with('_')
+}

@@ -1,0 +1,130 @@
+//! What an option is, and the one macro that turns the table into types, parsing and docs.
+
+use super::setting::{Kind, Raw};
+use super::table::Config;
+
+/// One option as data.
+#[derive(Debug)]
+pub struct Declared {
+    /// Its name: sections and key joined by dots (`client.token.audience`). Environment name and
+    /// flag follow from it.
+    pub path: &'static str,
+    /// Flat names of Centrifugo v3 to v5, for files and the environment.
+    pub legacy: &'static [&'static str],
+    /// Flags beside `--<path>`, without dashes; one letter is a short flag.
+    pub flags: &'static [&'static str],
+    /// What kind of value it holds.
+    pub kind: Kind,
+    /// Lines of its documentation.
+    pub doc: &'static [&'static str],
+    /// Puts a value in its place, or says what was expected.
+    pub(super) set: fn(&mut Config, &Raw) -> Result<(), String>,
+    /// The value in its place as JSON. Shows secrets: for comparison and docs, never for a log.
+    pub(super) show: fn(&Config) -> String,
+}
+
+impl Declared {
+    /// The first sentence of its documentation.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let text = self.text();
+        text.split_once(". ").map_or(text.clone(), |(first, _)| format!("{first}."))
+    }
+
+    /// Its documentation as one paragraph.
+    pub(super) fn text(&self) -> String {
+        self.doc.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Every name it has in files and, in capitals with underscores, in the environment.
+    pub(super) fn names(&self) -> impl Iterator<Item = &'static str> + use<> {
+        std::iter::once(self.path).chain(self.legacy.iter().copied())
+    }
+
+    /// Every flag, without dashes. A secret has none: the arguments of a process are public. A
+    /// list of objects has none: a shell is no place for it.
+    pub fn flag_names(&self) -> impl Iterator<Item = &'static str> + use<> {
+        let own = match self.kind {
+            Kind::Secret | Kind::Objects => None,
+            Kind::Bool | Kind::Integer | Kind::Text | Kind::Duration | Kind::List | Kind::Word => {
+                Some(self.path)
+            }
+        };
+        own.into_iter().chain(self.flags.iter().copied())
+    }
+}
+
+/// The dotted path of an option.
+macro_rules! dotted {
+    (() $field:ident) => { stringify!($field) };
+    (($($at:ident).+) $field:ident) => { concat!($(stringify!($at), ".",)+ stringify!($field)) };
+}
+
+/// The place of an option in a configuration.
+macro_rules! place {
+    ($config:ident () $field:ident) => { $config.$field };
+    ($config:ident ($($at:ident).+) $field:ident) => { $config$(.$at)+.$field };
+}
+
+/// The table of options. A section reads `Type at (path) with { inner: Inner } { options }`, an
+/// option `name: Type = default, [older names], [flags];` below its documentation. It becomes one
+/// struct per section, their defaults, and `OPTIONS`.
+macro_rules! options {
+    ($(
+        $(#[doc = $about:literal])+
+        $section:ident at $at:tt $(with { $($inner:ident: $inner_type:ident),+ $(,)? })? {
+            $(
+                $(#[doc = $doc:literal])+
+                $field:ident: $type:ty = $default:expr,
+                [$($legacy:literal),*], [$($flag:literal),*];
+            )*
+        }
+    )+) => {
+        $(
+            $(#[doc = $about])+
+            #[derive(Clone, Debug)]
+            pub struct $section {
+                $($(
+                    #[doc = concat!("Section `", stringify!($inner), "`.")]
+                    pub $inner: $inner_type,
+                )+)?
+                $(
+                    $(#[doc = $doc])+
+                    pub $field: $type,
+                )*
+            }
+
+            impl Default for $section {
+                fn default() -> Self {
+                    Self {
+                        $($($inner: $inner_type::default(),)+)?
+                        $($field: $default,)*
+                    }
+                }
+            }
+        )+
+
+        /// Every option, in the order of the table.
+        pub const OPTIONS: &[Declared] = &[$($(
+            Declared {
+                path: dotted!($at $field),
+                legacy: &[$($legacy),*],
+                flags: &[$($flag),*],
+                kind: <$type as Setting>::KIND,
+                doc: &[$($doc),+],
+                set: |config, raw| {
+                    place!(config $at $field) = <$type as Setting>::read(raw)?;
+                    Ok(())
+                },
+                show: |config| Setting::show(&place!(config $at $field)),
+            },
+        )*)+];
+
+        /// What each section is for, by its path.
+        #[cfg(test)]
+        pub(super) const SECTIONS: &[(&str, &[&str])] =
+            &[$((stringify!($at), &[$($about),+])),+];
+    };
+}
+
+pub(super) use {dotted, options, place};

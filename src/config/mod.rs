@@ -1,0 +1,33 @@
+//! Configuration: every option declared once, loaded from file, environment and flags.
+//!
+//! Used by `cli` alone, which hands each layer its own `Options`. Nothing below imports it, and
+//! nothing but this module and `cli` reads the environment.
+
+mod declare;
+pub mod duration;
+mod setting;
+mod table;
+
+mod centrifugo;
+mod env;
+mod file;
+mod load;
+mod suggest;
+mod validate;
+
+pub use centrifugo::{FLAGS_WITH_VALUE, FLAGS_WITHOUT_VALUE};
+pub use declare::Declared;
+pub use env::environment;
+pub use file::{ConfigFile, Format};
+pub use load::{LoadError, LoadErrors, Loaded, Sources, load};
+pub use setting::{CodeTarget, CodeTransform, ErrorMode, HttpTarget, HttpTransform, Kind, Secret};
+pub use table::{
+    Client, Config, Health, HttpApi, HttpResponses, HttpServer, Log, Node, OPTIONS, Shards,
+    Shutdown, Token, UniDisconnects, UniHttpStream,
+};
+pub use validate::dangers;
+
+#[cfg(test)]
+mod docs;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,193 @@
+//! Every option of Rollcall, once: name, type, default, older names, flags and documentation.
+//!
+//! An option here is loaded from file, environment and flags, shown in `docs/config.md` and known
+//! to every "did you mean" without another line of code.
+
+use std::time::Duration;
+
+use tracing_subscriber::filter::LevelFilter;
+
+use super::declare::{Declared, dotted, options, place};
+use super::setting::{CodeTransform, ErrorMode, HttpTransform, Secret, Setting};
+use crate::engine::boot::{DriverChoice, ParkingChoice};
+
+options! {
+    /// The process as a whole.
+    Config at () with {
+        http_server: HttpServer,
+        node: Node,
+        log: Log,
+        health: Health,
+        http_api: HttpApi,
+        client: Client,
+        uni_http_stream: UniHttpStream,
+        shutdown: Shutdown,
+        shards: Shards,
+    } {
+        /// File that holds the process id while the server runs. Empty: none.
+        pid_file: String = String::new(), ["pid_file"], [];
+    }
+
+    /// Where the server listens.
+    HttpServer at (http_server) {
+        /// IP address or host name to listen on. Empty: every interface.
+        address: String = String::new(), ["address"], ["a", "address"];
+        /// Port to listen on. 0 lets the operating system choose; the log says which it chose.
+        port: u16 = 8000, ["port"], ["p", "port"];
+        /// Address of the internal endpoints (API, health) when `internal_port` is set. Empty:
+        /// the same as `address`.
+        internal_address: String = String::new(), ["internal_address"], ["internal_address"];
+        /// Port of the internal endpoints (API, health), so that they need not be reachable from
+        /// outside. Unset: they share the one port.
+        internal_port: Option<u16> = None, ["internal_port"], ["internal_port"];
+    }
+
+    /// This node among others.
+    Node at (node) {
+        /// Name of this node in `info` and logs. Empty: host name and port.
+        name: String = String::new(), ["name"], ["n", "name"];
+    }
+
+    /// What is logged, and where to.
+    Log at (log) {
+        /// How much is logged: `none`, `trace`, `debug`, `info`, `warn`, `error` or `fatal`
+        /// (the same as `error`).
+        level: LevelFilter = LevelFilter::INFO, ["log_level"], ["log_level"];
+        /// File to append JSON lines to. Empty: text to a terminal, else JSON lines to stderr.
+        file: String = String::new(), ["log_file"], ["log_file"];
+    }
+
+    /// The health endpoint, for whoever balances load.
+    Health at (health) {
+        /// Whether it is served.
+        enabled: bool = false, ["health"], ["health"];
+        /// Its path.
+        handler_prefix: String = "/health".to_owned(), ["health_handler_prefix"], [];
+    }
+
+    /// The server API, for the application's backend.
+    HttpApi at (http_api) {
+        /// What a caller must present. While it is empty every call is refused, unless `insecure`
+        /// is set.
+        key: Secret = Secret::default(), ["api_key"], [];
+        /// Serves calls without a key. Only for development, or behind a wall of one's own.
+        insecure: bool = false, ["api_insecure"], ["api_insecure"];
+        /// Turns the API off.
+        disabled: bool = false, ["api_disable"], [];
+        /// Its path; commands are below it (`/api/disconnect`).
+        handler_prefix: String = "/api".to_owned(), ["api_handler_prefix"], [];
+        /// Serves it on the external port too when there is an internal one.
+        external: bool = false, ["api_external"], [];
+        /// `transport` tells the errors of a call by the HTTP status; empty in the body of an
+        /// answer with status 200.
+        error_mode: ErrorMode = ErrorMode::Body, ["api_error_mode"], [];
+        /// Largest body of a call in bytes; a larger one is refused with 413.
+        max_request_body_size: usize = 1024 * 1024, [], [];
+    }
+
+    /// Clients: who may connect, and how long they may stay.
+    Client at (client) with {
+        token: Token,
+        connect_code_to_unidirectional_disconnect: UniDisconnects,
+    } {
+        /// Web origins whose pages may connect, as patterns in which `*` also spans dots and
+        /// slashes. Empty: no web page. A sole `*`: all pages.
+        allowed_origins: Vec<String> = Vec::new(), ["allowed_origins"], [];
+        /// Lets clients connect without a token and lets no session expire. Tokens are still
+        /// verified. Only for development.
+        insecure: bool = false, ["client_insecure"], ["client_insecure"];
+        /// Lets clients that present no token connect as the anonymous user.
+        allow_anonymous_connect_without_token: bool = false,
+            ["allow_anonymous_connect_without_token", "client_anonymous"], [];
+        /// Refuses tokens that name no user.
+        disallow_anonymous_connection_tokens: bool = false,
+            ["disallow_anonymous_connection_tokens"], [];
+        /// Request header a trusted proxy in front puts the user id in, for clients without a
+        /// token. Empty: none. That proxy must remove the header from what clients send.
+        user_id_http_header: String = String::new(), ["client_user_id_http_header"], [];
+        /// Time between two pings. 0: no pings.
+        ping_interval: Duration = Duration::from_secs(25), ["websocket_ping_interval"], [];
+        /// How long a connection may take until its first whole request.
+        stale_close_delay: Duration = Duration::from_secs(10), ["client_stale_close_delay"], [];
+        /// Grace after a session's token has expired.
+        expired_close_delay: Duration = Duration::from_secs(25),
+            ["client_expired_close_delay"], [];
+        /// Bytes that may wait for a client that reads slowly; beyond it the client is closed
+        /// with 3008.
+        queue_max_size: usize = 1024 * 1024, ["client_queue_max_size"], [];
+        /// Puts the server's time into the answer to a connect.
+        connect_include_server_time: bool = false, [], [];
+        /// Sessions on this node; one more is refused with 503. 0: no limit.
+        connection_limit: u64 = 0, ["client_connection_limit"], [];
+        /// Connects on this node: a burst of this many, then this many each second; more are
+        /// refused with 503. 0: no limit.
+        connection_rate_limit: u64 = 0, ["client_connection_rate_limit"], [];
+        /// Sessions of one user on this node; one more is closed with 3504. 0: no limit.
+        user_connection_limit: u32 = 0, ["client_user_connection_limit"], [];
+        /// Speaks the push form of Centrifugo v3 to unidirectional clients that do not ask for
+        /// another (`{"type":6,"data":{…}}`).
+        protocol_v1_by_default: bool = false, ["use_client_protocol_v1_by_default"], [];
+    }
+
+    /// Tokens that clients connect with.
+    Token at (client.token) {
+        /// Key of HS256, HS384 and HS512. Empty: no such token is accepted.
+        hmac_secret_key: Secret = Secret::default(), ["token_hmac_secret_key"], [];
+        /// What `aud` must contain. Empty: not checked.
+        audience: String = String::new(), ["token_audience"], [];
+        /// What `iss` must be. Empty: not checked.
+        issuer: String = String::new(), ["token_issuer"], [];
+    }
+
+    /// What unidirectional clients are told when a connect is refused with an error code.
+    UniDisconnects at (client.connect_code_to_unidirectional_disconnect) {
+        /// Whether the list is used.
+        enabled: bool = false, [], [];
+        /// Error codes and the disconnects they become; codes not listed keep theirs.
+        transforms: Vec<CodeTransform> = Vec::new(), [], [];
+    }
+
+    /// The unidirectional HTTP stream: one JSON object per line, readable with curl.
+    UniHttpStream at (uni_http_stream) with { connect_code_to_http_response: HttpResponses } {
+        /// Whether it is served.
+        enabled: bool = false, ["uni_http_stream"], ["uni_http_stream"];
+        /// Its path.
+        handler_prefix: String = "/connection/uni_http_stream".to_owned(),
+            ["uni_http_stream_handler_prefix"], [];
+        /// Largest body of a connect in bytes; a larger one is refused with 413.
+        max_request_body_size: usize = 64 * 1024, ["uni_http_stream_max_request_body_size"], [];
+    }
+
+    /// Refused connects as plain HTTP answers instead of a stream that ends.
+    HttpResponses at (uni_http_stream.connect_code_to_http_response) {
+        /// Whether refusals are answered that way; codes not listed become status 500.
+        enabled: bool = false, [], [];
+        /// Codes and the answers they become.
+        transforms: Vec<HttpTransform> = Vec::new(), [], [];
+    }
+
+    /// The end of the process.
+    Shutdown at (shutdown) {
+        /// How long the goodbye to all clients may take.
+        timeout: Duration = Duration::from_secs(30), ["shutdown_timeout"], [];
+    }
+
+    /// The engine: one shard per core.
+    Shards at (shards) {
+        /// Shards. 0: one per core this process may use.
+        count: usize = 0, [], [];
+        /// Keeps each shard on a core of its own.
+        pin_to_cores: bool = true, [], [];
+        /// How sockets are driven: `auto` (the best that works), `io_uring`, `io_uring_plain`
+        /// (without what needs a recent kernel) or `epoll`; all but `auto` refuse to start
+        /// elsewhere.
+        driver: DriverChoice = DriverChoice::Auto, [], [];
+        /// How idle sockets wait: in one `poll_set` per shard, or in a small `task` each.
+        parking: ParkingChoice = ParkingChoice::PollSet, [], [];
+        /// Entries of each shard's submission queue, a power of two from 16 to 32768.
+        ring_entries: u32 = 1024, [], [];
+        /// How long a shard waits for the others' part of an answer; after it the answer says
+        /// that it is partial.
+        query_timeout: Duration = Duration::from_secs(1), [], [];
+    }
+}

@@ -1,0 +1,142 @@
+//! ③ Credentials to verdict: who a connect request is, or why it is refused (client protocol
+//! v6, order of decisions).
+
+use std::borrow::Cow;
+
+use crate::auth::{Claims, TokenError, TokenFault, Verifier};
+use crate::connection::Options;
+use crate::protocol::ConnectRequest;
+use crate::protocol::codes::{self, Disconnect, ErrorCode};
+use crate::time::Now;
+
+/// An accepted identity.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Credentials {
+    /// User id; empty is the anonymous user.
+    pub user: String,
+    /// When the session expires, Unix seconds.
+    pub expire_at: Option<i64>,
+    /// Token id (`jti`), empty when there is none.
+    pub token_uid: String,
+    /// When the token was issued (`iat`), Unix seconds.
+    pub token_issued_at: Option<i64>,
+    /// Raw JSON of the `meta` claim. For the backend only.
+    pub meta: Option<Box<[u8]>>,
+}
+
+/// Why nobody was let in: as a disconnect, or as an error that each transport conveys in its
+/// own way.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Refused {
+    /// Ends the connection with this code.
+    Disconnect(Disconnect),
+    /// Answers the connect with this error.
+    Error(ErrorCode),
+}
+
+impl Refused {
+    /// The code, not translated for any transport.
+    #[must_use]
+    pub fn code(&self) -> u32 {
+        match self {
+            Self::Disconnect(disconnect) => disconnect.code,
+            Self::Error(error) => error.code,
+        }
+    }
+
+    /// The text that belongs to the code.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Disconnect(disconnect) => &disconnect.reason,
+            Self::Error(error) => error.message,
+        }
+    }
+
+    /// How a unidirectional transport says it: errors become disconnects, by the operator's
+    /// table first.
+    #[must_use]
+    pub fn into_uni_disconnect(self, options: &Options) -> Disconnect {
+        let code = self.code();
+        if let Some((_, to)) = options.uni_disconnects.iter().find(|(from, _)| *from == code) {
+            return to.clone();
+        }
+        match self {
+            Self::Disconnect(disconnect) => disconnect,
+            Self::Error(error) => codes::uni_disconnect(error.code),
+        }
+    }
+}
+
+/// Decides who a connect request is.
+///
+/// `header_user` is the value of `client.user_id_http_header`, when that option is on and the
+/// header came.
+///
+/// # Errors
+/// Why the connect is refused.
+pub fn authenticate(
+    options: &Options,
+    verifier: &Verifier,
+    request: &ConnectRequest,
+    header_user: Option<&str>,
+    now: Now,
+) -> Result<Credentials, Refused> {
+    let credentials = if !request.token.is_empty() {
+        by_token(options, verifier, &request.token, now)?
+    } else if options.anonymous.without_token() || options.insecure {
+        by_name(String::new())
+    } else if let Some(user) = header_user {
+        by_name(user.to_owned())
+    } else {
+        return Err(Refused::Disconnect(codes::BAD_REQUEST));
+    };
+    match credentials.expire_at {
+        Some(expire_at) if expire_at <= now.unix_s() => Err(Refused::Error(codes::ERROR_EXPIRED)),
+        _ => Ok(credentials),
+    }
+}
+
+const fn by_name(user: String) -> Credentials {
+    Credentials {
+        user,
+        expire_at: None,
+        token_uid: String::new(),
+        token_issued_at: None,
+        meta: None,
+    }
+}
+
+fn by_token(
+    options: &Options,
+    verifier: &Verifier,
+    token: &str,
+    now: Now,
+) -> Result<Credentials, Refused> {
+    let Claims { user, expire_at, uid, issued_at, meta, .. } =
+        verifier.verify(token, now).map_err(|error| refusal(&error))?;
+    if user.is_empty() && !options.anonymous.by_token() {
+        return Err(Refused::Disconnect(codes::PERMISSION_DENIED));
+    }
+    Ok(Credentials {
+        user,
+        expire_at: expire_at.filter(|_| !options.insecure),
+        token_uid: uid,
+        token_issued_at: issued_at,
+        meta,
+    })
+}
+
+fn refusal(error: &TokenError) -> Refused {
+    match error.fault() {
+        TokenFault::Expired => Refused::Error(codes::ERROR_TOKEN_EXPIRED),
+        TokenFault::Invalid => Refused::Disconnect(codes::INVALID_TOKEN),
+        TokenFault::Internal => Refused::Error(codes::ERROR_INTERNAL),
+    }
+}
+
+/// The body a plain HTTP refusal carries: the operator's text, or the text of the code.
+#[must_use]
+pub fn refusal_body<'a>(configured: &'a str, refused: &'a Refused) -> Cow<'a, str> {
+    if configured.is_empty() { Cow::Borrowed(refused.text()) } else { Cow::Borrowed(configured) }
+}

@@ -1,0 +1,157 @@
+//! Requests and replies of one HTTP/1.1 connection: what has been read of the next request,
+//! which replies are still owed and in which order.
+//!
+//! ```text
+//!            head whole, body not yet        body whole
+//!   Head ───────────────────────────▶ Body ─────────────▶ handled ──▶ Head
+//!     │   chunked: Chunked until its last chunk  ▲
+//!     └──────────────────────────────────────────┘
+//! ```
+
+use std::collections::VecDeque;
+
+use smallvec::SmallVec;
+
+use crate::api::{Outcome, Plan};
+use crate::connection::connect::Credentials;
+use crate::transport::http_stream::Stream;
+use crate::wire::http1::{ChunkedBody, HeadScan, Version};
+
+/// Requests of one connection that may wait for other shards at once. The next one is not read
+/// before an earlier one is answered: the kernel's receive buffer fills and the client waits.
+pub const PIPELINE_MAX: usize = 64;
+
+/// What one connection that is not (yet) a session is in the middle of.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each set and cleared alone")]
+#[derive(Debug, Default)]
+pub struct Exchange {
+    /// Bytes read and not consumed yet; empty on an idle keep-alive connection.
+    pub pending: Vec<u8>,
+    /// How far the next request has come.
+    pub reading: Reading,
+    /// Replies owed, oldest first.
+    pub owed: VecDeque<Owed>,
+    /// Number of the next request.
+    pub next_seq: u32,
+    /// Reading has stopped until some of what it waits for has happened.
+    pub paused: bool,
+    /// The request in hand must not overtake older replies that are still owed.
+    pub behind: bool,
+    /// Too many reply bytes wait for a client that does not read them.
+    pub backlogged: bool,
+    /// Bytes of a further request came with the one in hand.
+    pub more: bool,
+    /// The peer has sent its FIN, or asked to close: nothing is read after the replies owed.
+    pub last: bool,
+    /// A connect that waits for the count of the user's other sessions.
+    pub connecting: Option<Box<Connecting>>,
+    /// When the request being read must be whole, on the monotonic clock; 0 between requests.
+    pub deadline_ms: u64,
+    /// When the connection last did something, on the monotonic clock.
+    pub active_ms: u64,
+}
+
+/// How far the next request has come.
+#[derive(Debug)]
+pub enum Reading {
+    /// Its head is not whole.
+    Head(HeadScan),
+    /// Its head is whole, its body of known length is not.
+    Body {
+        /// Length of the head.
+        head_bytes: usize,
+        /// Length of the body.
+        body_bytes: usize,
+    },
+    /// Its head is whole, its chunked body is not.
+    Chunked(Box<Chunked>),
+}
+
+impl Default for Reading {
+    fn default() -> Self {
+        Self::Head(HeadScan::default())
+    }
+}
+
+/// A request with a chunked body on its way.
+#[derive(Debug)]
+pub struct Chunked {
+    /// The whole head, as read.
+    pub head: Vec<u8>,
+    /// The decoder's state.
+    pub decoder: ChunkedBody,
+    /// Decoded bytes in front, raw bytes after them.
+    pub body: Vec<u8>,
+}
+
+/// A reply that is owed: it leaves when all its answers are in and it is the oldest.
+#[derive(Debug)]
+pub struct Owed {
+    /// Number of the request it answers.
+    pub seq: u32,
+    /// What was asked, and how the reply is laid out.
+    pub plan: Plan,
+    /// Outcome of each step of the plan, in order.
+    pub outcomes: SmallVec<[Option<Outcome>; 1]>,
+    /// Whether the connection stays open after it.
+    pub keep_alive: bool,
+    /// Version of the request.
+    pub version: Version,
+}
+
+impl Owed {
+    /// Whether every step has its outcome.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.outcomes.iter().all(Option::is_some)
+    }
+}
+
+/// An authenticated connect that waits for one more answer before it becomes a session.
+#[derive(Debug)]
+pub struct Connecting {
+    /// Who it is.
+    pub credentials: Credentials,
+    /// Client name from the request.
+    pub app_name: String,
+    /// Client version from the request.
+    pub app_version: String,
+    /// How the stream will be written.
+    pub stream: Stream,
+    /// Response headers for the page's origin, owned because the request is gone.
+    pub cors: Vec<(String, String)>,
+}
+
+impl Exchange {
+    /// Whether nothing is half read and nothing is owed.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.pending.is_empty()
+            && self.owed.is_empty()
+            && self.connecting.is_none()
+            && matches!(self.reading, Reading::Head(_))
+    }
+
+    /// Whether the next request has to wait: for an older reply, for room, or for the verdict on
+    /// a connect.
+    #[must_use]
+    pub fn must_wait(&self) -> bool {
+        self.connecting.is_some()
+            || self.backlogged
+            || self.owed.len() >= PIPELINE_MAX
+            || self.behind && !self.owed.is_empty()
+    }
+
+    /// Whether reading has stopped and can go on. Half of the replies owed must have left first,
+    /// so that it does not stop again after every request.
+    #[must_use]
+    pub fn can_resume(&self) -> bool {
+        self.paused && self.owed.len() <= PIPELINE_MAX / 2 && !self.must_wait()
+    }
+
+    /// The reply owed for request `seq`, when it is still owed.
+    pub fn owed_mut(&mut self, seq: u32) -> Option<&mut Owed> {
+        let first = self.owed.front()?.seq;
+        self.owed.get_mut(seq.wrapping_sub(first) as usize)
+    }
+}

@@ -1,0 +1,118 @@
+//! What an operator can choose about connections, in the form the machine uses it.
+
+use crate::api;
+use crate::auth::TokenOptions;
+use crate::connection::origin::Origins;
+use crate::protocol::Dialect;
+use crate::protocol::codes::Disconnect;
+
+/// Everything the life of a connection depends on. Built once by the configuration, shared by
+/// all shards, never changed.
+#[expect(clippy::struct_excessive_bools, reason = "each is one switch of an operator")]
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What the connect push says in `version`; never empty, some clients insist.
+    pub version: String,
+    /// Name of this node, for `info`.
+    pub node_name: String,
+    /// The `uni_http_stream` endpoint, when it is on.
+    pub uni_http_stream: Option<StreamEndpoint>,
+    /// The server API, when it is on.
+    pub api: Option<api::Options>,
+    /// Path of the health endpoint, when it is on.
+    pub health_path: Option<String>,
+    /// Whether internal endpoints (API, health) also answer on the external listener when there
+    /// is an internal one.
+    pub api_external: bool,
+    /// How tokens are verified.
+    pub token: TokenOptions,
+    /// Who may connect without a user.
+    pub anonymous: Anonymous,
+    /// `client.insecure`: no token is needed, no token expires. Tokens are still verified.
+    pub insecure: bool,
+    /// Name of the header a trusted proxy puts the user id in (`client.user_id_http_header`).
+    pub user_id_header: Option<String>,
+    /// Which origins a browser may connect from.
+    pub origins: Origins,
+    /// Milliseconds between pings; 0 turns pings off.
+    pub ping_interval_ms: u64,
+    /// Milliseconds a connection may take until its first whole request.
+    pub stale_close_ms: u64,
+    /// Milliseconds of grace after a session's expiry.
+    pub expired_close_delay_ms: u64,
+    /// Bytes that may wait for a slow client before it is cut with 3008.
+    pub queue_bytes_max: usize,
+    /// Whether the connect push carries the server's time.
+    pub connect_time: bool,
+    /// Which push form a client gets that does not ask for one.
+    pub dialect: Dialect,
+    /// Sessions one user may have on this node; 0 is no limit.
+    pub user_sessions_max: u32,
+    /// Overrides of how a refusal is told on unidirectional transports, by code.
+    pub uni_disconnects: Vec<(u32, Disconnect)>,
+}
+
+/// One streaming endpoint.
+#[derive(Clone, Debug)]
+pub struct StreamEndpoint {
+    /// Exact path.
+    pub path: String,
+    /// Largest request body in bytes; one more is refused with 413.
+    pub body_bytes_max: usize,
+    /// When set, refusals are plain HTTP answers (`connect_code_to_http_response`).
+    pub http_refusals: Option<Vec<HttpRefusal>>,
+}
+
+/// One line of `connect_code_to_http_response`.
+#[derive(Clone, Debug)]
+pub struct HttpRefusal {
+    /// The error or disconnect code, as decided (not translated for unidirectional transports).
+    pub code: u32,
+    /// Status to answer with.
+    pub status: u16,
+    /// Body; empty means the text of the code.
+    pub body: String,
+}
+
+/// Who may connect without a user id.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Anonymous {
+    /// Only with a token that names no user.
+    ByToken,
+    /// Not even with a token (`client.disallow_anonymous_connection_tokens`).
+    Never,
+    /// Also without any token (`client.allow_anonymous_connect_without_token`).
+    WithoutToken,
+    /// Without a token, but a token must name a user: both options above set.
+    WithoutTokenOnly,
+}
+
+impl Anonymous {
+    /// From the two options of the configuration.
+    #[must_use]
+    pub const fn from_options(without_token: Choice, by_token: Choice) -> Self {
+        match (without_token, by_token) {
+            (Choice::Allow, Choice::Allow) => Self::WithoutToken,
+            (Choice::Allow, Choice::Refuse) => Self::WithoutTokenOnly,
+            (Choice::Refuse, Choice::Allow) => Self::ByToken,
+            (Choice::Refuse, Choice::Refuse) => Self::Never,
+        }
+    }
+
+    pub(super) const fn by_token(self) -> bool {
+        matches!(self, Self::ByToken | Self::WithoutToken)
+    }
+
+    pub(super) const fn without_token(self) -> bool {
+        matches!(self, Self::WithoutToken | Self::WithoutTokenOnly)
+    }
+}
+
+/// Yes or no, said in words.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Choice {
+    /// It is allowed.
+    Allow,
+    /// It is refused.
+    Refuse,
+}

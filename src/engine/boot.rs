@@ -1,0 +1,193 @@
+//! One pinned thread, one ring: the ladder of drivers, and the few tasks a shard consists of.
+
+use std::cell::RefCell;
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use monoio::{IoUringDriver, LegacyDriver, RuntimeBuilder};
+
+use super::accept::{self, Listener};
+use super::drive::{self, Drive};
+use super::parking::{Parking, PollSet, Tasks, breathe};
+use crate::mesh::Endpoint;
+use crate::messages::Message;
+use crate::shard::{Setup, Shard, TICK_MS};
+
+pub use super::drive::Clock;
+
+/// What carries a shard's events.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Driver {
+    /// io_uring that delivers completions to one thread when it asks (`DEFER_TASKRUN`, Linux
+    /// 6.1): cheapest.
+    IoUringDeferred,
+    /// io_uring without those flags.
+    IoUring,
+    /// epoll, where io_uring is missing or forbidden.
+    Epoll,
+}
+
+impl Driver {
+    /// Its name in logs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::IoUringDeferred => "io_uring (deferred task run)",
+            Self::IoUring => "io_uring",
+            Self::Epoll => "epoll",
+        }
+    }
+}
+
+/// Which drivers may be tried.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DriverChoice {
+    /// The best that works.
+    Auto,
+    /// io_uring or nothing.
+    IoUring,
+    /// io_uring without flags that need a recent kernel, or nothing.
+    IoUringPlain,
+    /// epoll.
+    Epoll,
+}
+
+/// How idle sockets wait; see `parking.rs`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ParkingChoice {
+    /// One nested poll set per shard.
+    PollSet,
+    /// One small task per socket.
+    Task,
+}
+
+/// What one engine is given besides its shard.
+#[derive(Debug)]
+pub struct Boot {
+    /// The core to run on, if it shall stay there.
+    pub core: Option<usize>,
+    /// Which drivers may be tried.
+    pub driver: DriverChoice,
+    /// How idle sockets wait.
+    pub parking: ParkingChoice,
+    /// Entries of the submission queue.
+    pub ring_entries: u32,
+    /// Where connections come from.
+    pub listeners: Vec<Listener>,
+    /// Its place in the mesh.
+    pub mesh: Endpoint<Message>,
+    /// The clock all shards share.
+    pub clock: Clock,
+}
+
+/// Runs one shard on the current thread until it has said goodbye. `ready` is told once which
+/// driver runs, or why none does.
+///
+/// # Errors
+/// No driver could be started, or the shard's listeners could not be watched.
+pub fn run(
+    setup: Setup,
+    boot: Boot,
+    ready: impl FnOnce(&io::Result<Driver>),
+) -> io::Result<Driver> {
+    if let Some(core) = boot.core
+        && let Err(error) = monoio::utils::bind_to_cpu_set([core])
+    {
+        tracing::warn!(%error, core, "a shard could not be pinned to its core");
+    }
+    match boot.parking {
+        ParkingChoice::PollSet => climb::<PollSet>(setup, boot, ready),
+        ParkingChoice::Task => climb::<Tasks>(setup, boot, ready),
+    }
+}
+
+/// Tries the drivers from the best to the most common one.
+fn climb<P: Parking>(
+    setup: Setup,
+    boot: Boot,
+    ready: impl FnOnce(&io::Result<Driver>),
+) -> io::Result<Driver> {
+    let entries = boot.ring_entries;
+    let mut errors = Vec::new();
+    for driver in boot.driver.ladder() {
+        match driver {
+            Driver::IoUringDeferred | Driver::IoUring => {
+                let mut uring = io_uring::IoUring::builder();
+                if *driver == Driver::IoUringDeferred {
+                    uring.setup_single_issuer().setup_coop_taskrun().setup_defer_taskrun();
+                }
+                let runtime = RuntimeBuilder::<IoUringDriver>::new()
+                    .with_entries(entries)
+                    .uring_builder(uring)
+                    .enable_timer()
+                    .build();
+                match runtime {
+                    Ok(mut runtime) => {
+                        ready(&Ok(*driver));
+                        return runtime.block_on(live::<P>(setup, boot)).map(|()| *driver);
+                    }
+                    Err(error) => errors.push(format!("{}: {error}", driver.name())),
+                }
+            }
+            Driver::Epoll => {
+                let runtime = RuntimeBuilder::<LegacyDriver>::new().enable_timer().build();
+                match runtime {
+                    Ok(mut runtime) => {
+                        ready(&Ok(*driver));
+                        return runtime.block_on(live::<P>(setup, boot)).map(|()| *driver);
+                    }
+                    Err(error) => errors.push(format!("{}: {error}", driver.name())),
+                }
+            }
+        }
+    }
+    let failed = Err(io::Error::other(errors.join("; ")));
+    ready(&failed);
+    failed
+}
+
+impl DriverChoice {
+    const fn ladder(self) -> &'static [Driver] {
+        match self {
+            Self::Auto => &[Driver::IoUringDeferred, Driver::IoUring, Driver::Epoll],
+            Self::IoUring => &[Driver::IoUringDeferred, Driver::IoUring],
+            Self::IoUringPlain => &[Driver::IoUring],
+            Self::Epoll => &[Driver::Epoll],
+        }
+    }
+}
+
+/// A shard's whole life: its tasks run beside the tick, which ends when the goodbye is over.
+async fn live<P: Parking>(setup: Setup, boot: Boot) -> io::Result<()> {
+    let Boot { listeners, mesh, clock, .. } = boot;
+    let shard = Shard::new(setup, clock.now());
+    let drive = Drive::new(shard, P::new()?, mesh, clock);
+    let shared = Rc::new(RefCell::new(drive));
+    P::start(&shared)?;
+    for listener in listeners {
+        shared.borrow_mut().listens_on(&listener)?;
+        let shared = Rc::clone(&shared);
+        monoio::spawn(async move {
+            if let Err(error) = accept::run(listener, shared).await {
+                tracing::error!(%error, "a listener failed: this shard accepts nothing more");
+            }
+        });
+    }
+    monoio::spawn(drive::run_mesh(Rc::clone(&shared)));
+    let mut ticks = monoio::time::interval(Duration::from_millis(TICK_MS));
+    ticks.set_missed_tick_behavior(monoio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        while !tick(&shared) {
+            breathe().await;
+        }
+        if shared.borrow().is_drained() {
+            return Ok(());
+        }
+    }
+}
+
+fn tick<P: Parking>(shared: &super::Shared<P>) -> bool {
+    shared.borrow_mut().tick(shared)
+}

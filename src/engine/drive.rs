@@ -1,0 +1,428 @@
+//! Events in, the shard machine, its effects carried out in the order given. Also the one place
+//! of a shard that reads a clock.
+
+use std::io;
+use std::net::TcpListener;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::time::{Instant, SystemTime};
+
+use nix::sys::socket::{Shutdown, shutdown};
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use super::Shared;
+use super::accept::Listener;
+use super::outbox::{Outbox, Outboxes};
+use super::parking::{Parking, breathe};
+use super::sockets::{Read, Sockets};
+use crate::connection::open::Scope;
+use crate::ids::{ConnId, ShardId};
+use crate::mesh::Endpoint;
+use crate::messages::{Message, Peer};
+use crate::shard::effects::{Effect, Effects};
+use crate::shard::{Gone, Shard};
+use crate::time::Now;
+
+/// The core's one read buffer.
+const READ_BYTES: usize = 64 * 1024;
+
+/// Reads from one socket before others get their turn.
+const READS_PER_TURN: usize = 4;
+
+/// Effects are carried out when this many bytes wait, at the latest at the end of a batch.
+const EFFECT_BYTES_MAX: usize = 256 * 1024;
+
+/// Messages taken from the mesh at once.
+const MESSAGES_PER_BATCH: usize = 256;
+
+/// How far a ready socket is read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Depth {
+    /// A short read emptied it: what comes later is a new event.
+    UntilShort,
+    /// A FIN or an error is behind the bytes, or may be, and no event will tell: on until there
+    /// is nothing.
+    UntilEnd,
+}
+
+/// Both clocks, from one start for all shards.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    start: Instant,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self::start()
+    }
+}
+
+impl Clock {
+    /// Starts the monotonic clock.
+    #[expect(clippy::disallowed_methods, reason = "this is the place that reads clocks")]
+    #[must_use]
+    pub fn start() -> Self {
+        Self { start: Instant::now() }
+    }
+
+    /// Reads both clocks. The monotonic one begins at one second, so that zero is never a time.
+    #[expect(clippy::disallowed_methods, reason = "this is the place that reads clocks")]
+    #[must_use]
+    pub fn now(&self) -> Now {
+        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        Now { mono_ms: 1000 + millis(self.start.elapsed()), unix_ms: since_epoch.map_or(0, millis) }
+    }
+}
+
+fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// One shard's machine with everything it needs to act.
+pub(super) struct Drive<P: Parking> {
+    shard: Shard,
+    sockets: Sockets<P::Socket>,
+    outboxes: Outboxes,
+    parking: P,
+    mesh: Endpoint<Message>,
+    clock: Clock,
+    now: Now,
+    effects: Effects,
+    /// Connections to look at again: they have more to read, or may read again.
+    again: Vec<ConnId>,
+    /// Whether a task is on its way that looks at them.
+    is_again_due: bool,
+    /// What to stop when no connection may come any more.
+    listeners: Vec<TcpListener>,
+    buffer: Box<[u8]>,
+    input: Vec<u8>,
+    stage: Stage,
+}
+
+/// How far the shard is in its life.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Stage {
+    Serving,
+    Leaving,
+    /// The goodbye is over and its last word was accepted by the mesh.
+    Drained,
+}
+
+impl<P: Parking> Drive<P> {
+    pub(super) fn new(shard: Shard, parking: P, mesh: Endpoint<Message>, clock: Clock) -> Self {
+        Self {
+            shard,
+            sockets: Sockets::new(),
+            outboxes: Outboxes::default(),
+            parking,
+            mesh,
+            clock,
+            now: clock.now(),
+            effects: Effects::default(),
+            again: Vec::new(),
+            is_again_due: false,
+            listeners: Vec::new(),
+            buffer: vec![0; READ_BYTES].into_boxed_slice(),
+            input: Vec::new(),
+            stage: Stage::Serving,
+        }
+    }
+
+    pub(super) const fn parking(&self) -> &P {
+        &self.parking
+    }
+
+    pub(super) const fn mesh(&mut self) -> &mut Endpoint<Message> {
+        &mut self.mesh
+    }
+
+    pub(super) const fn is_accepting(&self) -> bool {
+        matches!(self.stage, Stage::Serving)
+    }
+
+    /// Whether the goodbye is over and its last word is on its way: not only accepted, which it
+    /// also is while it waits here for room in a ring.
+    pub(super) fn is_drained(&self) -> bool {
+        self.stage == Stage::Drained && self.mesh.waiting() == 0
+    }
+
+    pub(super) fn holds(&self, conn: ConnId) -> bool {
+        self.sockets.get(conn).is_some()
+    }
+
+    pub(super) const fn connections(&self) -> usize {
+        self.sockets.len()
+    }
+
+    /// Time is read once per batch of events.
+    pub(super) fn start_batch(&mut self) {
+        self.now = self.clock.now();
+    }
+
+    /// Everything the batch led to is done before the next one starts.
+    pub(super) fn end_batch(&mut self, shared: &Shared<P>) {
+        self.carry_out(shared);
+        self.mesh.flush();
+        if !self.again.is_empty() && !self.is_again_due {
+            self.is_again_due = true;
+            monoio::spawn(run_again(Rc::clone(shared)));
+        }
+    }
+
+    /// One look at every connection that wants another one. Returns whether none is left.
+    fn look_again(&mut self, shared: &Shared<P>) -> bool {
+        self.start_batch();
+        for conn in std::mem::take(&mut self.again) {
+            // What was read before the connection stopped reading comes first.
+            self.input.clear();
+            self.guarded(conn, |drive| {
+                drive.shard.on_bytes(conn, &mut drive.input, drive.now);
+                drive.read(conn, Depth::UntilEnd);
+            });
+            self.carry_out(shared);
+        }
+        self.mesh.flush();
+        self.is_again_due = !self.again.is_empty();
+        !self.is_again_due
+    }
+
+    pub(super) fn listens_on(&mut self, listener: &Listener) -> io::Result<()> {
+        self.listeners.push(listener.handle()?);
+        Ok(())
+    }
+
+    fn stop_accepting(&mut self) {
+        self.stage = Stage::Leaving;
+        for listener in self.listeners.drain(..) {
+            // Refuses newcomers at once and wakes the accept loop, which then ends.
+            let _already = shutdown(listener.as_raw_fd(), Shutdown::Both);
+        }
+    }
+
+    pub(super) fn accepted(&mut self, socket: OwnedFd, scope: Scope, shared: &Shared<P>) {
+        let parked = self.parking.adopt(socket).map(|socket| self.sockets.insert(socket));
+        let conn = match parked {
+            Ok(conn) => conn,
+            Err(error) => {
+                tracing::warn!(%error, "an accepted connection could not be taken over");
+                return;
+            }
+        };
+        let socket = self.sockets.get(conn).expect("inserted above");
+        if let Err(error) = self.parking.watch(conn, socket, shared) {
+            tracing::warn!(%error, "an accepted connection could not be watched");
+            drop(self.sockets.remove(conn));
+            return;
+        }
+        self.shard.on_open(conn, scope, self.now);
+    }
+
+    /// A socket has bytes, a FIN or an error.
+    pub(super) fn readable(&mut self, conn: ConnId, depth: Depth) {
+        self.guarded(conn, |drive| drive.read(conn, depth));
+    }
+
+    fn read(&mut self, conn: ConnId, depth: Depth) {
+        for _ in 0..READS_PER_TURN {
+            // A connection that stopped reading leaves its bytes to the kernel, whose buffer
+            // fills and slows the peer; `Effect::Resume` looks again.
+            if !self.shard.wants_bytes(conn) {
+                return;
+            }
+            let gone = match self.sockets.read(conn, &mut self.buffer) {
+                Read::Nothing => return,
+                Read::Finished => Gone::Finished,
+                Read::Broken => Gone::Reset,
+                Read::Bytes(len) => {
+                    self.input.clear();
+                    self.input.extend_from_slice(&self.buffer[..len]);
+                    self.shard.on_bytes(conn, &mut self.input, self.now);
+                    if len < self.buffer.len() && depth == Depth::UntilShort {
+                        return;
+                    }
+                    continue;
+                }
+            };
+            self.shard.on_closed(conn, gone, self.now);
+            return;
+        }
+        self.again.push(conn);
+    }
+
+    /// A socket that had been full has room.
+    pub(super) fn writable(&mut self, conn: ConnId) {
+        let Some(outbox) = self.outboxes.get_mut(&conn) else { return };
+        match self.sockets.write(conn, outbox.waiting()) {
+            None => {
+                self.outboxes.remove(&conn);
+                self.shard.on_closed(conn, Gone::Reset, self.now);
+            }
+            Some(sent) => {
+                outbox.advance(sent);
+                if outbox.waiting().is_empty() {
+                    let finish = outbox.finish;
+                    self.outboxes.remove(&conn);
+                    if finish {
+                        self.half_close(conn);
+                    } else {
+                        self.shard.on_flushed(conn);
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn tick(&mut self, shared: &Shared<P>) -> bool {
+        self.start_batch();
+        let now = self.now;
+        let all_done = self.guarded_shard(|shard| shard.on_tick(now)).unwrap_or(true);
+        self.end_batch(shared);
+        all_done
+    }
+
+    /// Takes messages from the mesh. Returns whether there may be more.
+    pub(super) fn messages(&mut self, shared: &Shared<P>) -> bool {
+        self.start_batch();
+        let now = self.now;
+        let control = self.mesh.peers() - 1;
+        for _ in 0..MESSAGES_PER_BATCH {
+            let Some((from, message)) = self.mesh.receive() else {
+                self.end_batch(shared);
+                return false;
+            };
+            let from =
+                if from == control { Peer::Control } else { Peer::Shard(ShardId::new(from)) };
+            self.guarded_shard(|shard| shard.on_message(from, message, now));
+            if self.shard.effect_bytes() > EFFECT_BYTES_MAX {
+                self.carry_out(shared);
+            }
+        }
+        self.end_batch(shared);
+        true
+    }
+
+    /// Carries out what the machine asks for, until it asks for nothing more.
+    fn carry_out(&mut self, shared: &Shared<P>) {
+        loop {
+            let mut effects = std::mem::take(&mut self.effects);
+            self.shard.take_effects(&mut effects);
+            if effects.is_empty() {
+                self.effects = effects;
+                return;
+            }
+            let (list, bytes) = effects.drain();
+            for effect in list {
+                match effect {
+                    Effect::Send { conn, bytes: range } => self.send(conn, &bytes[range], shared),
+                    Effect::Resume { conn } => self.again.push(conn),
+                    Effect::Finish { conn } => match self.outboxes.get_mut(&conn) {
+                        Some(outbox) => outbox.finish = true,
+                        None => self.half_close(conn),
+                    },
+                    Effect::Abort { conn } => self.close(conn),
+                    Effect::Message { to, message } => self.post(to, message),
+                    Effect::StopAccepting => self.stop_accepting(),
+                }
+            }
+            effects.clear();
+            self.effects = effects;
+        }
+    }
+
+    fn send(&mut self, conn: ConnId, bytes: &[u8], shared: &Shared<P>) {
+        if let Some(outbox) = self.outboxes.get_mut(&conn) {
+            outbox.push(bytes);
+            let waiting = outbox.waiting().len();
+            self.shard.on_backlog(conn, waiting, self.now);
+            return;
+        }
+        match self.sockets.write(conn, bytes) {
+            Some(sent) if sent == bytes.len() => {}
+            Some(sent) => {
+                let mut outbox = Outbox::default();
+                outbox.push(&bytes[sent..]);
+                let waiting = outbox.waiting().len();
+                self.outboxes.insert(conn, outbox);
+                let socket = self.sockets.get(conn).expect("it was written to");
+                if let Err(error) = self.parking.watch_writable(conn, socket, shared) {
+                    tracing::warn!(%error, "a slow connection could not be watched");
+                    self.shard.on_closed(conn, Gone::Reset, self.now);
+                    return;
+                }
+                self.shard.on_backlog(conn, waiting, self.now);
+            }
+            None => self.shard.on_closed(conn, Gone::Reset, self.now),
+        }
+    }
+
+    fn post(&mut self, to: Peer, message: Message) {
+        let last_word = matches!(message, Message::Drained);
+        let index = match to {
+            Peer::Shard(shard) => shard.index(),
+            Peer::Control => self.mesh.peers() - 1,
+        };
+        match self.mesh.send(index, message) {
+            Ok(()) if last_word => self.stage = Stage::Drained,
+            Ok(()) => {}
+            Err(full) => self.shard.on_undeliverable(to, full.0, self.now),
+        }
+    }
+
+    fn half_close(&self, conn: ConnId) {
+        if let Some(socket) = self.sockets.get(conn) {
+            // The peer may have gone already: then there is nothing left to say.
+            let _gone = shutdown(socket.as_raw_fd(), Shutdown::Write);
+        }
+    }
+
+    fn close(&mut self, conn: ConnId) {
+        self.outboxes.remove(&conn);
+        if let Some(socket) = self.sockets.remove(conn) {
+            // Wakes a task that still waits for this socket; closing follows when it lets go.
+            let _gone = shutdown(socket.as_raw_fd(), Shutdown::Both);
+        }
+    }
+
+    /// Runs one connection's event; a panic in it is caught and ends that connection alone.
+    fn guarded(&mut self, conn: ConnId, event: impl FnOnce(&mut Self)) {
+        if catch_unwind(AssertUnwindSafe(|| event(self))).is_err() {
+            tracing::error!(index = conn.index, "handling a connection panicked: it is closed");
+            self.shard.on_panicked(conn, self.now);
+        }
+    }
+
+    fn guarded_shard<T>(&mut self, event: impl FnOnce(&mut Shard) -> T) -> Option<T> {
+        catch_unwind(AssertUnwindSafe(|| event(&mut self.shard)))
+            .inspect_err(|_| tracing::error!("a shard's event panicked: its effects are lost"))
+            .ok()
+    }
+}
+
+/// Looks again at connections that have more to read, fairly to everything else.
+async fn run_again<P: Parking>(shared: Shared<P>) {
+    const LOOKS_PER_TURN: usize = 8;
+    loop {
+        for _ in 0..LOOKS_PER_TURN {
+            if shared.borrow_mut().look_again(&shared) {
+                return;
+            }
+        }
+        breathe().await;
+    }
+}
+
+/// Runs the mesh of a shard: one task that sleeps until a peer rings.
+pub(super) async fn run_mesh<P: Parking>(shared: Shared<P>) {
+    const BATCHES_PER_TURN: usize = 8;
+    loop {
+        std::future::poll_fn(|cx| shared.borrow_mut().mesh().poll_ready(cx)).await;
+        let mut batches = 0;
+        while shared.borrow_mut().messages(&shared) {
+            batches += 1;
+            if batches == BATCHES_PER_TURN {
+                breathe().await;
+                batches = 0;
+            }
+        }
+    }
+}

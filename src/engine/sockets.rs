@@ -1,0 +1,109 @@
+//! A slab of sockets: eight bytes per place for a parked one.
+
+use std::os::fd::AsRawFd;
+
+use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, recv, send};
+
+use crate::ids::ConnId;
+
+/// All sockets of a shard. `S` is however the parking design owns a descriptor.
+#[derive(Debug)]
+pub(super) struct Sockets<S> {
+    places: Vec<Place<S>>,
+    free: Vec<u32>,
+    open: usize,
+    /// Grows with every accepted connection, so that no two ever share an id.
+    generation: u32,
+}
+
+#[derive(Debug)]
+struct Place<S> {
+    socket: Option<S>,
+    generation: u32,
+}
+
+/// What a non-blocking read found.
+pub(super) enum Read {
+    /// This many bytes.
+    Bytes(usize),
+    /// The peer's FIN.
+    Finished,
+    /// Nothing now.
+    Nothing,
+    /// The connection is broken.
+    Broken,
+}
+
+impl<S: AsRawFd> Sockets<S> {
+    pub(super) const fn new() -> Self {
+        Self { places: Vec::new(), free: Vec::new(), open: 0, generation: 0 }
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        self.open
+    }
+
+    pub(super) fn insert(&mut self, socket: S) -> ConnId {
+        self.generation = self.generation.wrapping_add(1);
+        let place = Place { socket: Some(socket), generation: self.generation };
+        self.open += 1;
+        let index = if let Some(index) = self.free.pop() {
+            self.places[index as usize] = place;
+            index
+        } else {
+            self.places.push(place);
+            u32::try_from(self.places.len() - 1).expect("descriptors fit u32")
+        };
+        ConnId { index, generation: self.generation }
+    }
+
+    pub(super) fn get(&self, conn: ConnId) -> Option<&S> {
+        let place = self.places.get(conn.index as usize)?;
+        place.socket.as_ref().filter(|_| place.generation == conn.generation)
+    }
+
+    /// Takes the socket out; dropping it closes it.
+    pub(super) fn remove(&mut self, conn: ConnId) -> Option<S> {
+        self.get(conn)?;
+        let socket = self.places[conn.index as usize].socket.take();
+        self.open -= 1;
+        if self.open == 0 {
+            // After a storm the memory goes back.
+            self.places = Vec::new();
+            self.free = Vec::new();
+        } else {
+            self.free.push(conn.index);
+        }
+        socket
+    }
+
+    /// Reads what is there, without waiting.
+    pub(super) fn read(&self, conn: ConnId, buffer: &mut [u8]) -> Read {
+        let Some(socket) = self.get(conn) else { return Read::Nothing };
+        loop {
+            match recv(socket.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT) {
+                Ok(0) => return Read::Finished,
+                Ok(len) => return Read::Bytes(len),
+                Err(Errno::EAGAIN) => return Read::Nothing,
+                Err(Errno::EINTR) => {}
+                Err(_) => return Read::Broken,
+            }
+        }
+    }
+
+    /// Sends what the kernel takes, without waiting. `None`: the connection is broken.
+    pub(super) fn write(&self, conn: ConnId, bytes: &[u8]) -> Option<usize> {
+        let fd = self.get(conn)?.as_raw_fd();
+        let mut sent = 0;
+        while sent < bytes.len() {
+            match send(fd, &bytes[sent..], MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL) {
+                Ok(len) => sent += len,
+                Err(Errno::EAGAIN) => break,
+                Err(Errno::EINTR) => {}
+                Err(_) => return None,
+            }
+        }
+        Some(sent)
+    }
+}

@@ -1,0 +1,93 @@
+//! Everything that crosses a thread, and what happens when there is no room for it.
+
+use std::borrow::Cow;
+
+use crate::api::{Answer, Question};
+use crate::ids::{ClientId, ShardId};
+
+/// A party of the mesh: a shard, or the control thread.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Peer {
+    /// A shard of this node.
+    Shard(ShardId),
+    /// The control thread.
+    Control,
+}
+
+/// Names one gather of the shard that asked; the use count makes a late answer recognisable.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct GatherId {
+    /// Place in the asking shard's gather table.
+    pub index: u32,
+    /// Use of that place.
+    pub generation: u32,
+}
+
+/// One message. Kept small: rings hold thousands of them.
+#[derive(Debug)]
+pub enum Message {
+    /// Shard to shard: answer this from your own table. No room: the asker counts that shard as
+    /// missing at once and its reply says `partial`.
+    Ask {
+        /// What to answer to.
+        gather: GatherId,
+        /// What is asked.
+        question: Question,
+    },
+    /// Shard to shard: the answer. No room: it is dropped and counted, and the asker's deadline
+    /// turns it into a missing shard.
+    Answer {
+        /// What is answered.
+        gather: GatherId,
+        /// The answering shard's part.
+        answer: Answer,
+    },
+    /// Shard to control: a session came or went; only sent when somebody watches. No room: it is
+    /// dropped and counted.
+    Event(Box<SessionEvent>),
+    /// Control to shard: take no more connections and say goodbye to the ones you have. Sent
+    /// once, repeated while it finds no room.
+    Drain {
+        /// Milliseconds over which the goodbyes are spread.
+        within_ms: u64,
+    },
+    /// Shard to control: nothing is left here. Sent from the tick until it finds room.
+    Drained,
+}
+
+const _: () = assert!(size_of::<Message>() <= 160, "rings hold thousands of messages");
+
+/// A session that came or went.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SessionEvent {
+    /// Which session.
+    pub client: ClientId,
+    /// Whose; empty is the anonymous user.
+    pub user: String,
+    /// Client name, empty when the client gave none.
+    pub app_name: String,
+    /// Client version, empty when the client gave none.
+    pub app_version: String,
+    /// Name of its transport.
+    pub transport: &'static str,
+    /// The shard that holds it.
+    pub shard: ShardId,
+    /// What happened.
+    pub change: SessionChange,
+}
+
+/// What happened to a session.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SessionChange {
+    /// It connected.
+    Opened,
+    /// It ended.
+    Closed {
+        /// Disconnect code (3000 when the peer left by itself).
+        code: u32,
+        /// Reason text of that code.
+        reason: Cow<'static, str>,
+        /// How long it had lived, in milliseconds.
+        lived_ms: u64,
+    },
+}

@@ -1,0 +1,292 @@
+//! Builds shards, engines and control from their options, and stops them in order.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rand::TryRng;
+use rand::rngs::SysRng;
+
+use crate::connection::Options;
+use crate::control::endpoint::{Control, Ended, OnEvent};
+use crate::engine::accept::{self, ListenOn, Listener};
+use crate::engine::boot::{self, Boot, Clock, Driver, DriverChoice, ParkingChoice};
+use crate::ids::{ClientId, ShardId};
+use crate::mesh::{Endpoint, mesh};
+use crate::messages::Message;
+use crate::session::{IdKeys, UserHasher};
+use crate::shard::Setup;
+use crate::shard::admission::{Admission, AdmissionOptions};
+use crate::shard::directory::Directory;
+
+/// Slots of one ring between two threads: more messages than a shard answers between two looks
+/// at its rings. 160 bytes each.
+const RING_SLOTS: usize = 1024;
+
+/// Messages that may wait for a full ring, per pair; beyond it a message is refused and its
+/// question answered `partial`.
+const OVERFLOW_MAX: usize = 16 * 1024;
+
+/// How the node is laid out.
+#[derive(Clone, Debug)]
+pub struct ServerOptions {
+    /// Shards; 0 is one per core this process may use.
+    pub shards: usize,
+    /// Whether each shard stays on a core of its own.
+    pub pin_to_cores: bool,
+    /// Which drivers may be tried.
+    pub driver: DriverChoice,
+    /// How idle sockets wait.
+    pub parking: ParkingChoice,
+    /// Entries of each submission queue.
+    pub ring_entries: u32,
+    /// Milliseconds a question to other shards may take.
+    pub query_timeout_ms: u64,
+    /// How long the goodbye may take.
+    pub shutdown_timeout: Duration,
+    /// Where to listen.
+    pub listen: Vec<ListenOn>,
+    /// Node-wide ceilings.
+    pub admission: AdmissionOptions,
+}
+
+/// Why a server did not start or did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// An address could not be listened on.
+    #[error("cannot listen on {address}: {cause}")]
+    Listen {
+        /// Which one.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// The operating system gave no random bytes.
+    #[error("no random bytes from the operating system: {0}")]
+    Random(String),
+    /// A shard found no driver to run on.
+    #[error("shard {shard} cannot start: {cause}")]
+    Shard {
+        /// Which one.
+        shard: ShardId,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// The control thread failed.
+    #[error("the control thread failed: {0}")]
+    Control(#[source] io::Error),
+    /// Sessions were left when the time for the goodbye was over.
+    #[error("shutdown did not finish within {0:?}")]
+    ShutdownTimedOut(Duration),
+}
+
+/// A running node.
+#[derive(Debug)]
+pub struct Server {
+    threads: Vec<JoinHandle<()>>,
+    control: Control,
+    addresses: Vec<SocketAddr>,
+    drivers: Vec<Driver>,
+    shutdown_timeout: Duration,
+}
+
+/// Starts a node: returns when every shard runs and listens.
+///
+/// # Errors
+/// The first thing that could not be set up; nothing is left running then but threads that end
+/// with the process.
+///
+/// # Panics
+/// If the mesh has not one endpoint more than there are shards: our own mistake.
+pub fn start(
+    options: &ServerOptions,
+    connection: &Options,
+    on_event: Option<OnEvent>,
+) -> Result<Server, ServerError> {
+    let cores = cores();
+    let shards = if options.shards == 0 { cores.len() } else { options.shards }
+        .min(crate::limits::SHARDS_MAX);
+    let mut listeners: Vec<Vec<Listener>> = (0..shards).map(|_| Vec::new()).collect();
+    let mut addresses = Vec::new();
+    for on in &options.listen {
+        let failed = |cause| ServerError::Listen { address: on.address, cause };
+        let opened = accept::listen(on, shards).map_err(failed)?;
+        addresses.push(opened[0].local_addr().map_err(failed)?);
+        for (own, listener) in listeners.iter_mut().zip(opened) {
+            own.push(listener);
+        }
+    }
+    let mut endpoints = mesh::<Message>(shards + 1, RING_SLOTS, OVERFLOW_MAX);
+    let control = endpoints.pop().expect("one more endpoint than shards");
+    let plan = Plan { options, cores: &cores, clock: Clock::start(), watched: on_event.is_some() };
+    let setups = setups(&plan, connection, shards)?;
+    let (threads, drivers) = spawn_shards(&plan, setups, endpoints, listeners)?;
+    let shutdown_timeout = options.shutdown_timeout;
+    let control = Control { mesh: control, on_event, shutdown_timeout };
+    Ok(Server { threads, control, addresses, drivers, shutdown_timeout })
+}
+
+impl Server {
+    /// The addresses it listens on, in the order they were asked for.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Which driver each shard runs on.
+    #[must_use]
+    pub fn drivers(&self) -> &[Driver] {
+        &self.drivers
+    }
+
+    /// Serves until a signal, then says goodbye.
+    ///
+    /// # Errors
+    /// The control thread failed, or the goodbye took too long.
+    pub fn run(self) -> Result<(), ServerError> {
+        let Self { threads, control, shutdown_timeout, .. } = self;
+        match control.run().map_err(ServerError::Control)? {
+            Ended::TimedOut => return Err(ServerError::ShutdownTimedOut(shutdown_timeout)),
+            Ended::Drained => {}
+        }
+        for thread in threads {
+            // A shard that panicked on its way out has been reported by its own thread.
+            let _panicked = thread.join();
+        }
+        Ok(())
+    }
+}
+
+struct Plan<'a> {
+    options: &'a ServerOptions,
+    cores: &'a [usize],
+    clock: Clock,
+    watched: bool,
+}
+
+fn setups(plan: &Plan<'_>, options: &Options, shards: usize) -> Result<Vec<Setup>, ServerError> {
+    let directory = Arc::new(Directory::new());
+    let admission = Arc::new(Admission::new(plan.options.admission, shards));
+    let hasher = UserHasher::new(random_words()?);
+    let keys = IdKeys::new(random_bytes()?);
+    let node_uid = node_uid()?;
+    let started = plan.clock.now();
+    (0..shards)
+        .map(|index| {
+            Ok(Setup {
+                id: ShardId::new(index),
+                shards,
+                options: options.clone(),
+                directory: Arc::clone(&directory),
+                admission: Arc::clone(&admission),
+                hasher: hasher.clone(),
+                keys: keys.clone(),
+                seed: random_bytes()?,
+                node_uid: node_uid.clone(),
+                query_timeout_ms: plan.options.query_timeout_ms,
+                watched: plan.watched,
+                started,
+            })
+        })
+        .collect()
+}
+
+fn spawn_shards(
+    plan: &Plan<'_>,
+    setups: Vec<Setup>,
+    endpoints: Vec<Endpoint<Message>>,
+    listeners: Vec<Vec<Listener>>,
+) -> Result<(Vec<JoinHandle<()>>, Vec<Driver>), ServerError> {
+    let mut threads = Vec::new();
+    let mut reports = Vec::new();
+    for ((setup, mesh), listeners) in setups.into_iter().zip(endpoints).zip(listeners) {
+        let shard = setup.id;
+        let core = plan.options.pin_to_cores.then(|| plan.cores[shard.index() % plan.cores.len()]);
+        let boot = Boot {
+            core,
+            driver: plan.options.driver,
+            parking: plan.options.parking,
+            ring_entries: plan.options.ring_entries,
+            listeners,
+            mesh,
+            clock: plan.clock,
+        };
+        let (report, started) = mpsc::channel();
+        let thread = std::thread::Builder::new()
+            .name(format!("shard-{shard}"))
+            .spawn(move || run_shard(setup, boot, &report))
+            .map_err(|cause| ServerError::Shard { shard, cause })?;
+        threads.push(thread);
+        reports.push((shard, started));
+    }
+    let mut drivers = Vec::new();
+    for (shard, started) in reports {
+        let report = started.recv().unwrap_or_else(|_| Err(io::Error::other("it panicked")));
+        drivers.push(report.map_err(|cause| ServerError::Shard { shard, cause })?);
+    }
+    Ok((threads, drivers))
+}
+
+/// A shard's thread. A shard that ends unasked takes the process with it: a node that silently
+/// lacks a part of its sessions would answer wrongly.
+fn run_shard(setup: Setup, boot: Boot, report: &mpsc::Sender<io::Result<Driver>>) {
+    let shard = setup.id;
+    let mut is_running = false;
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        boot::run(setup, boot, |started| {
+            is_running = started.is_ok();
+            let told = match started {
+                Ok(driver) => Ok(*driver),
+                Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
+            };
+            // Nobody waits any more when another shard failed first.
+            let _unheard = report.send(told);
+        })
+    }));
+    let why = match outcome {
+        Ok(Ok(_)) => return,
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "it panicked".to_owned(),
+    };
+    if is_running {
+        tracing::error!(%shard, why, "a shard ended: the node stops rather than answer wrongly");
+        std::process::exit(70);
+    }
+}
+
+/// The cores this process may run on, in order.
+fn cores() -> Vec<usize> {
+    let fallback = || {
+        let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        (0..count).collect()
+    };
+    let Ok(set) = rustix::thread::sched_getaffinity(None) else { return fallback() };
+    let allowed: Vec<usize> =
+        (0..rustix::thread::CpuSet::MAX_CPU).filter(|core| set.is_set(*core)).collect();
+    if allowed.is_empty() { fallback() } else { allowed }
+}
+
+fn random_bytes() -> Result<[u8; 32], ServerError> {
+    let mut bytes = [0; 32];
+    SysRng.try_fill_bytes(&mut bytes).map_err(|error| ServerError::Random(error.to_string()))?;
+    Ok(bytes)
+}
+
+fn random_words() -> Result<[u64; 4], ServerError> {
+    let bytes = random_bytes()?;
+    let (words, _) = bytes.as_chunks::<8>();
+    Ok(std::array::from_fn(|at| u64::from_le_bytes(words[at])))
+}
+
+/// A random UUID of version 4 (RFC 9562 §5.4) that names this run of this node.
+fn node_uid() -> Result<String, ServerError> {
+    let random = random_bytes()?;
+    let mut bytes: [u8; 16] = std::array::from_fn(|at| random[at]);
+    bytes[6] = bytes[6] & 0x0F | 0x40;
+    bytes[8] = bytes[8] & 0x3F | 0x80;
+    Ok(ClientId(bytes).to_string())
+}

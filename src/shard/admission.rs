@@ -1,0 +1,120 @@
+//! Node-wide ceilings on connects: how many sessions, and how fast they may come.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crossbeam_utils::CachePadded;
+
+use crate::ids::ShardId;
+
+/// What is allowed; 0 means no limit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct AdmissionOptions {
+    /// Sessions on this node (`client.connection_limit`).
+    pub sessions_max: u64,
+    /// Connects per second on this node (`client.connection_rate_limit`).
+    pub connects_per_second_max: u64,
+}
+
+/// Shared by all shards: one counter per shard, each written by its shard alone, and one word
+/// for the rate.
+#[derive(Debug)]
+pub struct Admission {
+    options: AdmissionOptions,
+    sessions: Box<[CachePadded<AtomicU64>]>,
+    /// When the last admitted connect would have come had all come evenly, in microseconds of
+    /// the monotonic clock (generic cell rate algorithm, ITU-T I.371).
+    rate_clock_us: AtomicU64,
+}
+
+/// Connects that may come at once after a quiet second: as many as a whole second allows.
+const BURST_US: u64 = 1_000_000;
+
+impl Admission {
+    /// Counters for `shards` shards.
+    #[must_use]
+    pub fn new(options: AdmissionOptions, shards: usize) -> Self {
+        Self {
+            options,
+            sessions: (0..shards).map(|_| CachePadded::new(AtomicU64::new(0))).collect(),
+            rate_clock_us: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether one more connect may be tried now. Counts against the rate even when the connect
+    /// is refused later, as every attempt costs.
+    ///
+    /// The session limit may be passed by as many connects as shards decide at the same moment.
+    #[must_use]
+    pub fn admits(&self, now_mono_ms: u64) -> bool {
+        let below = self.options.sessions_max == 0 || self.sessions() < self.options.sessions_max;
+        below && self.admits_rate(now_mono_ms)
+    }
+
+    /// Sessions on this node.
+    #[must_use]
+    pub fn sessions(&self) -> u64 {
+        // Relaxed: a count that other shards change at any time needs no order with other data.
+        self.sessions.iter().map(|cell| cell.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Counts a session in. Called by its shard alone.
+    pub(super) fn opened(&self, shard: ShardId) {
+        self.store(shard, |count| count + 1);
+    }
+
+    /// Counts a session out. Called by its shard alone.
+    pub(super) fn closed(&self, shard: ShardId) {
+        self.store(shard, |count| count - 1);
+    }
+
+    fn store(&self, shard: ShardId, change: impl FnOnce(u64) -> u64) {
+        // One writer per cell: a plain load and store cannot lose an update.
+        let cell = &self.sessions[shard.index()];
+        cell.store(change(cell.load(Ordering::Relaxed)), Ordering::Relaxed);
+    }
+
+    fn admits_rate(&self, now_mono_ms: u64) -> bool {
+        let rate = self.options.connects_per_second_max;
+        if rate == 0 {
+            return true;
+        }
+        let step_us = (1_000_000 / rate).max(1);
+        let now_us = now_mono_ms * 1000 + BURST_US;
+        // Relaxed: the word stands alone, only its own modification order matters.
+        self.rate_clock_us
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |clock_us| {
+                let next_us = clock_us.max(now_us - BURST_US) + step_us;
+                (next_us <= now_us).then_some(next_us)
+            })
+            .is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_is_a_true_rate_with_a_burst_of_one_second() {
+        let options = AdmissionOptions { connects_per_second_max: 10, ..Default::default() };
+        let admission = Admission::new(options, 1);
+        let admitted = |ms: u64| (0..100).filter(|_| admission.admits(ms)).count();
+        assert_eq!(admitted(5_000), 10);
+        assert_eq!(admitted(5_000), 0);
+        assert_eq!(admitted(5_100), 1);
+        assert_eq!(admitted(5_600), 5);
+        assert_eq!(admitted(60_000), 10);
+    }
+
+    #[test]
+    fn the_session_limit_counts_all_shards() {
+        let options = AdmissionOptions { sessions_max: 2, ..Default::default() };
+        let admission = Admission::new(options, 2);
+        admission.opened(ShardId::new(0));
+        assert!(admission.admits(0));
+        admission.opened(ShardId::new(1));
+        assert!(!admission.admits(0));
+        admission.closed(ShardId::new(0));
+        assert!(admission.admits(0));
+    }
+}

@@ -1,0 +1,220 @@
+//! ⑤ A question from its request to its reply: own slice inline, one message to each other shard
+//! that may know more, the reply in request order when the last answer is in.
+
+use std::rc::Rc;
+
+use super::Shard;
+use super::conns::State;
+use super::gather::{Asker, Gathered};
+use super::http::Step;
+use crate::api::{self, Answer, Merged, NodeFacts, Outcome, Plan, Question, Refusal, Subject};
+use crate::connection::Exchange;
+use crate::connection::close::CloseReason;
+use crate::connection::exchange::Owed;
+use crate::ids::{ConnId, ShardId};
+use crate::messages::{Message, Peer};
+use crate::time::Now;
+use crate::wire::http1::{self, Head, Response};
+
+/// What became of a question.
+pub(super) enum Asked {
+    /// Only this shard had to be asked.
+    Answered(Merged),
+    /// Others owe an answer; the asker will be told.
+    Waiting,
+}
+
+impl Shard {
+    /// A whole API request. `None`: handled, read on.
+    pub(super) fn call(
+        &mut self,
+        conn: ConnId,
+        exchange: &mut Exchange,
+        head: &Head<'_>,
+        (options, route): (&api::Options, &api::Route),
+        body: &[u8],
+        now: Now,
+    ) -> Option<Step> {
+        let plan = api::plan(options, route, head, body, &mut self.api_scratch, &self.hasher);
+        // A refusal takes its turn too: an older reply may still be owed.
+        let plan = match plan {
+            Ok(plan) if self.draining.is_none() => plan,
+            Ok(_) => Plan::refused(Refusal::shutting_down()),
+            Err(refusal) => {
+                self.counters.requests_malformed += 1;
+                Plan::refused(refusal)
+            }
+        };
+        self.counters.api_commands += plan.steps.len() as u64;
+        let seq = exchange.next_seq;
+        exchange.next_seq = seq.wrapping_add(1);
+        let mut owed = Owed {
+            seq,
+            outcomes: smallvec::SmallVec::new(),
+            keep_alive: head.keep_alive,
+            version: head.version,
+            plan,
+        };
+        for (step, action) in owed.plan.steps.iter().enumerate() {
+            let outcome = match action {
+                api::Step::Done(error) => Some(Outcome::Failed(error.clone())),
+                api::Step::Ask(question) => {
+                    let step = u16::try_from(step).expect("a plan has at most 1,000 steps");
+                    match self.ask(question, Asker::Api { conn, seq, step }, now) {
+                        Asked::Answered(merged) => Some(Outcome::Answered(merged)),
+                        Asked::Waiting => None,
+                    }
+                }
+            };
+            owed.outcomes.push(outcome);
+        }
+        exchange.last |= !head.keep_alive;
+        if exchange.owed.is_empty() && owed.is_ready() {
+            self.reply(conn, owed, now);
+        } else {
+            exchange.owed.push_back(owed);
+        }
+        None
+    }
+
+    /// Puts a question to every shard that may know something.
+    pub(super) fn ask(&mut self, question: &Question, asker: Asker, now: Now) -> Asked {
+        let mut shards = self.shards_to_ask(question);
+        let mut merged = Merged::default();
+        if shards & self.id.bit() != 0 {
+            merged.add(self.answer(question, now));
+            shards &= !self.id.bit();
+        }
+        if shards == 0 {
+            return Asked::Answered(merged);
+        }
+        let gather = match self.gathers.open(asker, merged, shards, now.mono_ms) {
+            Ok(gather) => gather,
+            Err(mut merged) => {
+                merged.missing |= shards;
+                self.counters.gathers_partial += 1;
+                return Asked::Answered(merged);
+            }
+        };
+        self.counters.gathers += 1;
+        for index in 0..self.shards {
+            let shard = ShardId::new(index);
+            if shards & shard.bit() != 0 {
+                let question = question.clone();
+                self.effects.message(Peer::Shard(shard), Message::Ask { gather, question });
+            }
+        }
+        Asked::Waiting
+    }
+
+    /// The shards that may know something, as a mask. Ids name their shard; an id that names no
+    /// shard of ours is nobody's.
+    fn shards_to_ask(&self, question: &Question) -> u64 {
+        let every = u64::MAX >> (64 - self.shards);
+        let only = |shard: Option<ShardId>| shard.map_or(0, ShardId::bit);
+        let shards = match question.subject() {
+            Subject::User(hash) => self.directory.shards(hash),
+            Subject::Client(client) => only(self.keys.shard_of_client(client)),
+            Subject::Session(session) => only(self.keys.shard_of_session(session)),
+            Subject::Every => every,
+        };
+        shards & every
+    }
+
+    /// This shard's own answer. A disconnect has happened when this returns.
+    pub(super) fn answer(&mut self, question: &Question, now: Now) -> Answer {
+        let Question::Disconnect(disconnect) = question else {
+            return api::answer(question, &self.table);
+        };
+        let mut selected = std::mem::take(&mut self.selected);
+        api::select(disconnect, &self.table, &mut selected);
+        let reason = CloseReason::Api {
+            code: disconnect.code,
+            reason: disconnect.reason.to_string().into(),
+        };
+        for slot in &selected {
+            self.end_session(*slot, &reason, now);
+        }
+        let closed = u32::try_from(selected.len()).unwrap_or(u32::MAX);
+        selected.clear();
+        self.selected = selected;
+        Answer::counted(closed)
+    }
+
+    /// The last answer is in, or will not come.
+    pub(super) fn resolve(&mut self, gathered: Gathered, now: Now) {
+        let Gathered { asker, merged, .. } = gathered;
+        if merged.missing != 0 {
+            self.counters.gathers_partial += 1;
+        }
+        let conn = match asker {
+            Asker::Api { conn, .. } | Asker::Connect { conn } => conn,
+        };
+        // The client may have gone in the meantime: then nobody waits any more.
+        let Some(State::Busy(exchange)) = self.conns.state_mut(conn) else { return };
+        match asker {
+            Asker::Connect { .. } => {
+                if let Some(connecting) = exchange.connecting.take() {
+                    self.decide_counted(conn, &connecting, merged.matched(), now);
+                    // The peer may have left in the meantime; nobody was reading.
+                    self.effects.resume(conn);
+                }
+            }
+            Asker::Api { seq, step, .. } => {
+                if let Some(owed) = exchange.owed_mut(seq) {
+                    owed.outcomes[usize::from(step)] = Some(Outcome::Answered(merged));
+                    self.flush_owed(conn, now);
+                }
+            }
+        }
+    }
+
+    /// Sends every reply whose turn it is.
+    fn flush_owed(&mut self, conn: ConnId, now: Now) {
+        loop {
+            let Some(State::Busy(exchange)) = self.conns.state_mut(conn) else { return };
+            let Some(owed) = exchange.owed.pop_front_if(|owed| owed.is_ready()) else { break };
+            self.reply(conn, owed, now);
+        }
+        let Some(State::Busy(exchange)) = self.conns.state_mut(conn) else { return };
+        if exchange.owed.is_empty() && exchange.last {
+            self.finish(conn, now);
+        } else if exchange.can_resume() {
+            self.effects.resume(conn);
+        }
+    }
+
+    fn reply(&mut self, conn: ConnId, owed: Owed, now: Now) {
+        let Owed { plan, outcomes, keep_alive, version, .. } = owed;
+        let outcomes: smallvec::SmallVec<[Outcome; 1]> =
+            outcomes.into_iter().map(|outcome| outcome.expect("the reply is ready")).collect();
+        let options = Rc::clone(&self.options);
+        let facts = NodeFacts {
+            uid: &self.node_uid,
+            name: &options.node_name,
+            version: &options.version,
+            uptime_s: now.mono_ms.saturating_sub(self.started.mono_ms) / 1000,
+            users: self.directory.users() as u64,
+            metrics: &[],
+        };
+        let mut body = std::mem::take(&mut self.reply);
+        body.clear();
+        let reply = api::write_reply(&plan, &outcomes, &facts, &mut body);
+        let response = Response {
+            status: reply.status,
+            content_type: Some(reply.content_type),
+            keep_alive,
+            version,
+            date: self.date.at(now.unix_s()),
+            extra: &[],
+        };
+        self.effects.send(conn, |out| http1::write_response(out, &response, &body));
+        if body.capacity() > REPLY_KEPT_BYTES {
+            body = Vec::new();
+        }
+        self.reply = body;
+    }
+}
+
+/// A reply buffer that grew beyond this is not kept.
+const REPLY_KEPT_BYTES: usize = 256 * 1024;

@@ -1,0 +1,133 @@
+//! The connections of one shard: what each is in the middle of, by its place in the engine's
+//! socket slab.
+
+use crate::connection::Exchange;
+use crate::connection::open::Scope;
+use crate::ids::{ConnId, SessionSlot};
+use crate::shard::timers::Tick;
+use crate::transport::http_stream::Stream;
+
+/// What a connection is in the middle of.
+///
+/// ```text
+///   Idle ──bytes──▶ Busy ──connect──▶ Live ──close──▶ Idle (the stream ended, TCP goes on)
+///    ▲                │                  │
+///    └──all replied───┘                  └──────────▶ Closing ──peer's FIN or deadline──▶ gone
+/// ```
+/// `Live` holds no heap memory: it is what millions of connections are in.
+#[derive(Debug)]
+pub(super) enum State {
+    /// Between requests, or before the first one. Nothing is kept.
+    Idle,
+    /// A request is being read or replies are owed.
+    Busy(Box<Exchange>),
+    /// A session.
+    Live(Live),
+    /// The last bytes are on their way; whatever still arrives is thrown away.
+    Closing,
+}
+
+/// A session's connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Live {
+    /// Its record.
+    pub(super) slot: SessionSlot,
+    /// When the next ping is due; [`NEVER`] when pings are off.
+    pub(super) next_ping: Tick,
+    /// When it must be closed because its token ended; [`NEVER`] when it does not.
+    pub(super) expires: Tick,
+    /// How its pushes are written.
+    pub(super) stream: Stream,
+}
+
+/// A tick that does not come.
+pub(super) const NEVER: Tick = Tick(u32::MAX);
+
+const _: () = assert!(size_of::<State>() == 16, "ten million copies");
+const _: () = assert!(size_of::<Entry>() == 24, "ten million copies");
+
+#[derive(Debug)]
+struct Entry {
+    state: State,
+    generation: u32,
+    scope: Scope,
+    open: bool,
+}
+
+/// All connections of a shard.
+#[derive(Debug, Default)]
+pub(super) struct Conns {
+    entries: Vec<Entry>,
+    open: usize,
+}
+
+impl Conns {
+    /// Open connections.
+    #[must_use]
+    pub(super) const fn len(&self) -> usize {
+        self.open
+    }
+
+    /// Whether none is open.
+    #[must_use]
+    pub(super) const fn is_empty(&self) -> bool {
+        self.open == 0
+    }
+
+    /// Adds a connection the engine accepted.
+    pub(super) fn open(&mut self, conn: ConnId, scope: Scope) {
+        let index = conn.index as usize;
+        while self.entries.len() <= index {
+            let vacant =
+                Entry { state: State::Idle, generation: 0, scope: Scope::All, open: false };
+            self.entries.push(vacant);
+        }
+        let entry = &mut self.entries[index];
+        assert!(!entry.open, "the engine gave out a place that is taken");
+        *entry = Entry { state: State::Idle, generation: conn.generation, scope, open: true };
+        self.open += 1;
+    }
+
+    /// Forgets a connection; returns what it was in the middle of.
+    pub(super) fn close(&mut self, conn: ConnId) -> Option<State> {
+        let entry = self.entry_mut(conn)?;
+        entry.open = false;
+        let state = std::mem::replace(&mut entry.state, State::Idle);
+        self.open -= 1;
+        if self.open == 0 {
+            self.entries = Vec::new();
+        }
+        Some(state)
+    }
+
+    /// What this connection is in the middle of, unless it is gone.
+    #[must_use]
+    pub(super) fn state_mut(&mut self, conn: ConnId) -> Option<&mut State> {
+        self.entry_mut(conn).map(|entry| &mut entry.state)
+    }
+
+    /// Which endpoints its listener serves.
+    #[must_use]
+    pub(super) fn scope(&self, conn: ConnId) -> Scope {
+        self.entries.get(conn.index as usize).map_or(Scope::External, |entry| entry.scope)
+    }
+
+    /// The open connection at this place.
+    #[must_use]
+    pub(super) fn at(&self, index: u32) -> Option<ConnId> {
+        let entry = self.entries.get(index as usize).filter(|entry| entry.open)?;
+        Some(ConnId { index, generation: entry.generation })
+    }
+
+    /// One past the highest place in use.
+    #[must_use]
+    pub(super) fn places(&self) -> u32 {
+        u32::try_from(self.entries.len()).expect("descriptors fit u32")
+    }
+
+    fn entry_mut(&mut self, conn: ConnId) -> Option<&mut Entry> {
+        self.entries
+            .get_mut(conn.index as usize)
+            .filter(|entry| entry.open && entry.generation == conn.generation)
+    }
+}
