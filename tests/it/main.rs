@@ -1,0 +1,17 @@
+//! The outer wall: the real binary, real sockets, real command-line clients.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::excessive_nesting,
+    clippy::needless_pass_by_value,
+    reason = "tests wait with a deadline, nest threads in scopes, and pass literals"
+)]
+
+mod api;
+mod bad_input;
+mod cli;
+mod dev;
+mod engine;
+mod harness;
+mod page;
+mod stream;
+mod truth;
