@@ -67,7 +67,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "connection",
         ],
     ),
-    ("config", &["ids", "time", "limits"]),
+    ("config", &["ids", "time", "limits", "connection", "engine"]),
     (
         "cli",
         &[
