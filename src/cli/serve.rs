@@ -206,3 +206,65 @@ impl Drop for PidFile {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::connection::open::PATH_THAT_PANICS;
+    use crate::engine::boot::ParkingChoice;
+
+    fn talk(address: SocketAddr, request: &str) -> TcpStream {
+        let mut conn = TcpStream::connect(address).unwrap();
+        conn.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        conn.write_all(request.as_bytes()).unwrap();
+        conn
+    }
+
+    fn read_until(conn: &mut TcpStream, end: &str) -> String {
+        let mut text = Vec::new();
+        while !String::from_utf8_lossy(&text).contains(end) {
+            let mut byte = [0];
+            conn.read_exact(&mut byte).unwrap();
+            text.push(byte[0]);
+        }
+        String::from_utf8(text).unwrap()
+    }
+
+    #[test]
+    fn a_panic_ends_its_own_connection_and_nothing_else() {
+        for parking in [ParkingChoice::PollSet, ParkingChoice::Task] {
+            let mut config = Config::default();
+            config.http_server.address = "127.0.0.1".to_owned();
+            config.http_server.port = 0;
+            config.shards.count = 1;
+            config.shards.parking = parking;
+            config.http_api.insecure = true;
+            config.client.insecure = true;
+            config.uni_http_stream.enabled = true;
+            let server = start(&config, None).unwrap();
+            let address = server.addresses()[0];
+            let post = |path: &str, body: &str| {
+                format!(
+                    "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}",
+                    body.len()
+                )
+            };
+
+            let mut session = talk(address, &post("/connection/uni_http_stream", "{}"));
+            read_until(&mut session, "\"session\"");
+            for _ in 0..3 {
+                let mut panics = talk(address, &post(PATH_THAT_PANICS, ""));
+                let mut answer = Vec::new();
+                panics.read_to_end(&mut answer).unwrap();
+                assert_eq!(answer, b"", "{parking:?}");
+            }
+            let mut api = talk(address, &post("/api/user_connections", "{\"user\":\"\"}"));
+            let listed = read_until(&mut api, "}}}");
+            assert!(listed.contains("uni_http_stream"), "{parking:?}: {listed}");
+        }
+    }
+}
