@@ -176,8 +176,8 @@ impl<M> Endpoint<M> {
         }
         self.bell.listen(cx.waker());
         // Between the flag and the last look at the rings; pairs with the fence in
-        // `Doorbell::ring_all`, which whoever sends a message or makes room comes to. Senders
-        // ring always; receivers do because whatever waits here has just said so in `advance`.
+        // `Doorbell::ring_all`. Who sends a message comes to it always; who makes room does
+        // because `advance` has let it know that something waits.
         fence(Ordering::SeqCst);
         let can_advance = || self.touched.iter().any(|lane| self.outgoing[*lane].can_advance());
         if self.has_message() || can_advance() {

@@ -20,7 +20,9 @@ pub(super) struct Outgoing<M> {
     /// Accepted, in order, behind everything in the ring.
     waiting: VecDeque<M>,
     waiting_max: usize,
-    starved: Arc<CachePadded<AtomicBool>>,
+    /// Whether something waits. Written on this side alone: were it the receiver's to clear, it
+    /// could take what waits now for what waited before, and never look again.
+    is_waiting: Arc<CachePadded<AtomicBool>>,
     /// The receiver's.
     bell: Arc<CachePadded<Doorbell>>,
     /// Whether the endpoint has this lane on its list for the next flush.
@@ -33,7 +35,8 @@ pub(super) struct Incoming<M> {
     /// Which endpoint sends here.
     pub(super) from: usize,
     ring: Consumer<M>,
-    starved: Arc<CachePadded<AtomicBool>>,
+    /// Whether something waits at the sender.
+    is_waiting: Arc<CachePadded<AtomicBool>>,
     /// The sender's.
     bell: Arc<CachePadded<Doorbell>>,
     /// Whether something was taken since the last [`Self::settle`].
@@ -48,17 +51,17 @@ pub(super) fn lane<M>(
     waiting_max: usize,
 ) -> (Outgoing<M>, Incoming<M>) {
     let (producer, consumer) = ring(slots);
-    let starved = Arc::new(CachePadded::new(AtomicBool::new(false)));
+    let is_waiting = Arc::new(CachePadded::new(AtomicBool::new(false)));
     let outgoing = Outgoing {
         ring: producer,
         waiting: VecDeque::new(),
         waiting_max,
-        starved: Arc::clone(&starved),
+        is_waiting: Arc::clone(&is_waiting),
         bell: Arc::clone(to),
         touched: false,
     };
     let (from, bell) = (from.0, Arc::clone(from.1));
-    (outgoing, Incoming { from, ring: consumer, starved, bell, made_room: false })
+    (outgoing, Incoming { from, ring: consumer, is_waiting, bell, made_room: false })
 }
 
 impl<M> Outgoing<M> {
@@ -109,10 +112,9 @@ impl<M> Outgoing<M> {
         }
         self.fill();
         if !self.waiting.is_empty() {
-            self.starved.store(true, Ordering::Relaxed);
+            self.is_waiting.store(true, Ordering::Relaxed);
             // Pairs with the fence in `Incoming::settle`: either the receiver sees the flag, or
-            // the room it made is seen here. When both happened it has rung, and the owner's
-            // next `poll_ready` comes here again.
+            // the room it made is seen here.
             fence(Ordering::SeqCst);
             self.fill();
         }
@@ -136,8 +138,12 @@ impl<M> Outgoing<M> {
         {
             self.push(message);
         }
-        if self.waiting.is_empty() && self.waiting.capacity() > WAITING_KEPT {
-            self.waiting = VecDeque::new();
+        if self.waiting.is_empty() {
+            // Relaxed: a receiver that still sees the flag rings once for nothing.
+            self.is_waiting.store(false, Ordering::Relaxed);
+            if self.waiting.capacity() > WAITING_KEPT {
+                self.waiting = VecDeque::new();
+            }
         }
     }
 }
@@ -160,11 +166,11 @@ impl<M> Incoming<M> {
         if !std::mem::take(&mut self.made_room) {
             return;
         }
-        // Between the pops and the look at the flag; pairs with the fence in `Outgoing::advance`.
+        // Between the pops and the look at the flag; pairs with the fence in
+        // `Outgoing::advance`. Relaxed: the flag carries nothing but itself, the rings publish
+        // their own indices.
         fence(Ordering::SeqCst);
-        // Relaxed: the flag carries nothing but itself, the rings publish their own indices. The
-        // sender sets it again as long as something waits.
-        if self.starved.load(Ordering::Relaxed) && self.starved.swap(false, Ordering::Relaxed) {
+        if self.is_waiting.load(Ordering::Relaxed) {
             self.bell.ring();
         }
     }

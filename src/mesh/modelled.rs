@@ -186,7 +186,8 @@ fn a_sleeper_never_misses_a_message() {
 #[test]
 fn a_message_that_waits_for_room_is_never_forgotten() {
     check(
-        (1, 2, 2),
+        // Three preemptions: with two, a flag that the receiver clears looks right.
+        (1, 2, 3),
         |mut sender| {
             for message in 0..3 {
                 sender.send(1, message).expect("room for all");
@@ -237,7 +238,7 @@ fn two_that_talk_at_once_wake_each_other() {
 #[test]
 fn a_sender_is_not_left_waiting_for_a_peer_that_has_gone() {
     check(
-        (1, 2, 2),
+        (1, 2, 3),
         |mut sender| {
             for message in 0..2 {
                 // Refused when the peer has gone already.
