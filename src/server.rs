@@ -23,7 +23,7 @@ use crate::shard::directory::Directory;
 
 /// Slots of one ring between two threads: more messages than a shard answers between two looks
 /// at its rings. 160 bytes each.
-const RING_SLOTS: usize = 1024;
+const RING_SLOTS: usize = 256;
 
 /// Messages that may wait for a full ring, per pair; beyond it a message is refused and its
 /// question answered `partial`.
