@@ -3,8 +3,8 @@
 //! Used by `server`, one engine per shard. Never looks into a byte, never knows the control
 //! thread except as one more peer of the mesh.
 //!
-//! Reading order: [`boot`] (one pinned thread, one ring), [`accept`], [`drive`] (events in,
-//! machine, effects out), [`sockets`], [`parking`].
+//! Reading order: [`boot`] (one pinned thread, one ring), [`accept`], `drive` (events in,
+//! machine, effects out), `sockets`, [`parking`].
 
 pub mod accept;
 pub mod boot;

@@ -15,7 +15,7 @@
 //! - messages of one pair arrive in order, none twice, none lost while both ends live;
 //! - nobody sleeps while a message is there for it, nor while a message of its own waits for
 //!   room that exists (checked in every interleaving by `modelled.rs`);
-//! - a chatty peer delays the others by one turn each, [`endpoint::TURN_MESSAGES`] messages;
+//! - a chatty peer delays the others by one turn each, `TURN_MESSAGES` messages;
 //! - a ring and its overflow are bounded: what does not fit is refused and given back.
 
 mod doorbell;

@@ -9,7 +9,7 @@ use crate::messages::{Message, Peer};
 /// never overtakes the table change it reports.
 #[derive(Debug)]
 pub enum Effect {
-    /// Send these bytes of [`Effects::bytes`] after whatever the connection still has to send.
+    /// Send these bytes of the arena after whatever the connection still has to send.
     Send {
         /// To whom.
         conn: ConnId,
