@@ -126,10 +126,13 @@ impl Exchange {
     /// Whether nothing is half read and nothing is owed.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.pending.is_empty()
-            && self.owed.is_empty()
-            && self.connecting.is_none()
-            && matches!(self.reading, Reading::Head(_))
+        !self.is_half_read() && self.owed.is_empty() && self.connecting.is_none()
+    }
+
+    /// Whether a request has begun to come and is not whole.
+    #[must_use]
+    pub fn is_half_read(&self) -> bool {
+        !self.pending.is_empty() || !matches!(self.reading, Reading::Head(_))
     }
 
     /// Whether the next request has to wait: for an older reply, for room, or for the verdict on

@@ -69,9 +69,10 @@ impl Shard {
             self.finish(conn, now);
             return;
         }
-        if exchange.is_idle() {
+        // What waits for us is not late: only the client's own half of a request is.
+        if !exchange.is_half_read() || exchange.paused {
             exchange.deadline_ms = 0;
-        } else if exchange.deadline_ms == 0 && !exchange.paused {
+        } else if exchange.deadline_ms == 0 {
             exchange.deadline_ms = now.mono_ms + self.options.stale_close_ms;
             self.arm_at(conn, exchange.deadline_ms);
         }
@@ -200,7 +201,6 @@ impl Shard {
         body: &[u8],
         now: Now,
     ) -> Option<Step> {
-        exchange.deadline_ms = 0;
         let head = http1::parse_head(head).expect("parsed when it was whole");
         let options = Rc::clone(&self.options);
         let target = open::target(&options, self.conns.scope(conn), &head);
@@ -217,6 +217,7 @@ impl Shard {
         body: &[u8],
         now: Now,
     ) -> Option<Step> {
+        exchange.deadline_ms = 0;
         match target {
             Target::Api(api, route) => self.call(conn, exchange, head, (*api, route), body, now),
             Target::UniHttpStream(endpoint) => {
@@ -383,7 +384,10 @@ impl Shard {
         let body = refusal.body.as_bytes();
         self.effects.send(conn, |out| http1::write_response(out, &response, body));
         match whole {
-            Some(whole) if keep_alive => Step::Handled(whole),
+            Some(whole) if keep_alive => {
+                exchange.deadline_ms = 0;
+                Step::Handled(whole)
+            }
             Some(_) | None => {
                 self.finish(conn, now);
                 Step::Left

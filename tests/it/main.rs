@@ -13,5 +13,6 @@ mod dev;
 mod engine;
 mod harness;
 mod page;
+mod replies;
 mod stream;
 mod truth;
