@@ -267,7 +267,13 @@ impl Shard {
             date,
             extra,
         };
-        self.effects.send(conn, |out| http1::write_response(out, &response, body));
+        self.effects.send(conn, |out| {
+            if head.method == "HEAD" {
+                http1::write_response_head(out, &response, body);
+            } else {
+                http1::write_response(out, &response, body);
+            }
+        });
         exchange.last |= !head.keep_alive;
         None
     }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::harness::{Server, listed};
+use crate::harness::{Server, listed, request};
 
 /// Time is part of this test: a client that is never late is not told that it was.
 #[test]
@@ -19,4 +19,16 @@ fn a_client_that_asks_other_shards_again_and_again_is_not_timed_out() {
     }
     std::thread::sleep(Duration::from_secs(1));
     assert_eq!(listed(&mut conn, "42").len(), 16, "idle for longer than a request may take");
+}
+
+#[test]
+fn a_head_request_is_answered_without_a_body_and_the_next_reply_is_its_own() {
+    let server = Server::start(&json!({"health": {"enabled": true}}));
+    for (path, status, length) in [("/health", 200, "2"), ("/nothing", 404, "19")] {
+        let mut conn = server.connect();
+        conn.send(&request("HEAD", path, &[], b""));
+        let head = conn.head();
+        assert_eq!((head.status, head.header("content-length")), (status, Some(length)), "{path}");
+        assert_eq!(conn.request("GET", "/health", &[], b"").status, 200, "{path}");
+    }
 }

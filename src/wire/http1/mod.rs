@@ -37,7 +37,8 @@ pub use head::{Head, parse_head};
 pub use query::query_value;
 pub use scan::HeadScan;
 pub use write::{
-    Response, StreamHead, write_chunk, write_last_chunk, write_response, write_stream_head,
+    Response, StreamHead, write_chunk, write_last_chunk, write_response, write_response_head,
+    write_stream_head,
 };
 
 /// Longest request head, in bytes, the blank line and a leading empty line included. Beyond it:

@@ -39,9 +39,17 @@ pub struct StreamHead<'a> {
 /// Room for a head of the usual headers.
 const HEAD_BYTES_USUAL: usize = 256;
 
-/// Appends a whole reply. A status without a body (204, 304; RFC 9110 §6.4.1) is written without
+/// Appends a whole reply to any method but HEAD. A status without a body (204, 304; RFC 9110 §6.4.1) is written without
 /// one. A text/plain refusal says `nosniff`, as Go's `http.Error` does.
 pub fn write_response(out: &mut Vec<u8>, response: &Response<'_>, body: &[u8]) {
+    if write_response_head(out, response, body) {
+        out.extend_from_slice(body);
+    }
+}
+
+/// Appends the head of a reply with this body and leaves the body out, as a HEAD request wants it
+/// (RFC 9110 §9.3.2). Returns whether the reply to another method would have had a body.
+pub fn write_response_head(out: &mut Vec<u8>, response: &Response<'_>, body: &[u8]) -> bool {
     out.reserve(body.len().saturating_add(HEAD_BYTES_USUAL));
     let status = final_status(response.status);
     write_status_line(out, response.version, status);
@@ -64,9 +72,7 @@ pub fn write_response(out: &mut Vec<u8>, response: &Response<'_>, body: &[u8]) {
         (false, _) => out.extend_from_slice(CLOSE),
     }
     write_extra(out, response.extra);
-    if has_body {
-        out.extend_from_slice(body);
-    }
+    has_body
 }
 
 /// Appends the head of a stream (client protocol, "HTTP streaming"). An HTTP/1.0 stream ends when
