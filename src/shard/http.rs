@@ -40,7 +40,8 @@ impl Shard {
         exchange.active_ms = now.mono_ms;
         // Bytes kept from earlier come first; mostly there are none and nothing is copied.
         let mut kept = std::mem::take(&mut exchange.pending);
-        let buf = if kept.is_empty() {
+        let is_fresh = kept.is_empty();
+        let buf = if is_fresh {
             input
         } else {
             kept.append(input);
@@ -57,8 +58,10 @@ impl Shard {
         }
         exchange.paused = exchange.must_wait();
         if at < buf.len() && !exchange.last {
-            buf.drain(..at);
-            exchange.pending = std::mem::take(buf);
+            // A copy, because the read buffer is far larger than half a request; but what grows
+            // by a few bytes at a time is not copied each time.
+            let is_grown = !is_fresh && at == 0;
+            exchange.pending = if is_grown { std::mem::take(buf) } else { buf[at..].to_vec() };
         }
         self.after_read(conn, exchange, now);
     }
