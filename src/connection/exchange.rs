@@ -43,6 +43,8 @@ pub struct Exchange {
     pub more: bool,
     /// The peer has sent its FIN, or asked to close: nothing is read after the replies owed.
     pub last: bool,
+    /// The peer has sent its FIN: there is nothing more to read.
+    pub finished: bool,
     /// A connect that waits for the count of the user's other sessions.
     pub connecting: Option<Box<Connecting>>,
     /// When the request being read must be whole, on the monotonic clock; 0 between requests.

@@ -146,8 +146,14 @@ impl<P: Parking> Drive<P> {
         self.stage == Stage::Drained && self.mesh.waiting() == 0
     }
 
-    pub(super) fn holds(&self, conn: ConnId) -> bool {
-        self.sockets.get(conn).is_some()
+    /// Whether this connection is there and is read.
+    pub(super) fn reads(&mut self, conn: ConnId) -> bool {
+        self.sockets.get(conn).is_some() && self.shard.wants_bytes(conn)
+    }
+
+    /// Whether bytes wait for this connection to take them.
+    pub(super) fn is_writing(&self, conn: ConnId) -> bool {
+        self.outboxes.contains_key(&conn)
     }
 
     pub(super) const fn connections(&self) -> usize {
@@ -180,6 +186,7 @@ impl<P: Parking> Drive<P> {
                 drive.read(conn, Depth::UntilEnd);
             });
             self.carry_out(shared);
+            self.watch_again(conn, shared);
         }
         self.mesh.flush();
         self.is_again_due = !self.again.is_empty();
@@ -315,10 +322,7 @@ impl<P: Parking> Drive<P> {
                 match effect {
                     Effect::Send { conn, bytes: range } => self.send(conn, &bytes[range], shared),
                     Effect::Resume { conn } => self.again.push(conn),
-                    Effect::Finish { conn } => match self.outboxes.get_mut(&conn) {
-                        Some(outbox) => outbox.finish = true,
-                        None => self.half_close(conn),
-                    },
+                    Effect::Finish { conn } => self.finish(conn, shared),
                     Effect::Abort { conn } => self.close(conn),
                     Effect::Message { to, message } => self.post(to, message),
                     Effect::StopAccepting => self.stop_accepting(),
@@ -368,10 +372,28 @@ impl<P: Parking> Drive<P> {
         }
     }
 
-    fn half_close(&self, conn: ConnId) {
+    fn finish(&mut self, conn: ConnId, shared: &Shared<P>) {
+        match self.outboxes.get_mut(&conn) {
+            Some(outbox) => outbox.finish = true,
+            None => self.half_close(conn),
+        }
+        // What still comes is read, and thrown away.
+        self.watch_again(conn, shared);
+    }
+
+    fn watch_again(&mut self, conn: ConnId, shared: &Shared<P>) {
+        if self.reads(conn)
+            && let Some(socket) = self.sockets.get(conn)
+        {
+            self.parking.watch_again(conn, socket, shared);
+        }
+    }
+
+    fn half_close(&mut self, conn: ConnId) {
         if let Some(socket) = self.sockets.get(conn) {
             // The peer may have gone already: then there is nothing left to say.
             let _gone = shutdown(socket.as_raw_fd(), Shutdown::Write);
+            self.shard.on_finished(conn, self.now);
         }
     }
 

@@ -1,6 +1,7 @@
 //! ④ How an idle socket waits for its next byte. Two designs, one door: chosen by
 //! `shards.parking`, measured in docs/performance.md.
 
+use std::cell::Cell;
 use std::io;
 use std::net::TcpStream;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -28,7 +29,10 @@ pub(super) trait Parking: Sized + 'static {
     /// Starts to watch a socket for bytes, FIN and errors, for as long as it lives.
     fn watch(&self, conn: ConnId, socket: &Self::Socket, shared: &Shared<Self>) -> io::Result<()>;
 
-    /// Watches once for room to write.
+    /// Watches a socket again that had not been read for a while, though it had bytes.
+    fn watch_again(&self, conn: ConnId, socket: &Self::Socket, shared: &Shared<Self>);
+
+    /// Watches for room to write until nothing waits for it any more.
     fn watch_writable(
         &self,
         conn: ConnId,
@@ -66,6 +70,10 @@ impl Parking for PollSet {
     fn watch(&self, conn: ConnId, socket: &OwnedFd, _: &Shared<Self>) -> io::Result<()> {
         let flags = EventFlags::IN | EventFlags::RDHUP | EventFlags::ET;
         Ok(epoll::add(&self.set, socket, EventData::new_u64(conn.to_word()), flags)?)
+    }
+
+    fn watch_again(&self, _: ConnId, _: &OwnedFd, _: &Shared<Self>) {
+        // It is told of what comes, and of that only, all the time.
     }
 
     fn watch_writable(&self, conn: ConnId, socket: &OwnedFd, _: &Shared<Self>) -> io::Result<()> {
@@ -138,13 +146,21 @@ fn take_events(shared: &Shared<PollSet>, events: &mut Vec<epoll::Event>) -> bool
 /// way, about 400 bytes each.
 pub(super) struct Tasks;
 
-/// A socket owned by the slab and by the task that waits for it.
+/// A socket owned by the slab and by the tasks that wait for it.
 #[derive(Clone)]
-pub(super) struct TaskSocket(Rc<monoio::net::TcpStream>);
+pub(super) struct TaskSocket(Rc<Watched>);
+
+struct Watched {
+    stream: monoio::net::TcpStream,
+    /// Whether a task waits for something to read.
+    reading: Cell<bool>,
+    /// Whether a task waits for room to write.
+    writing: Cell<bool>,
+}
 
 impl AsRawFd for TaskSocket {
     fn as_raw_fd(&self) -> RawFd {
-        self.0.as_raw_fd()
+        self.0.stream.as_raw_fd()
     }
 }
 
@@ -157,25 +173,35 @@ impl Parking for Tasks {
 
     fn adopt(&self, socket: OwnedFd) -> io::Result<TaskSocket> {
         let stream = monoio::net::TcpStream::from_std(TcpStream::from(socket))?;
-        Ok(TaskSocket(Rc::new(stream)))
+        let (reading, writing) = (Cell::new(false), Cell::new(false));
+        Ok(TaskSocket(Rc::new(Watched { stream, reading, writing })))
     }
 
     fn watch(&self, conn: ConnId, socket: &TaskSocket, shared: &Shared<Self>) -> io::Result<()> {
+        self.watch_again(conn, socket, shared);
+        Ok(())
+    }
+
+    fn watch_again(&self, conn: ConnId, socket: &TaskSocket, shared: &Shared<Self>) {
+        if socket.0.reading.replace(true) {
+            return;
+        }
         let (socket, shared) = (socket.clone(), Rc::clone(shared));
         monoio::spawn(async move {
             loop {
-                let ready = socket.0.readable(false).await;
+                let ready = socket.0.stream.readable(false).await;
                 let mut drive = shared.borrow_mut();
                 drive.start_batch();
                 drive.readable(conn, Depth::UntilEnd);
                 drive.end_batch(&shared);
-                // Once the slab has let go of it, this task is the last owner and closes it.
-                if ready.is_err() || !drive.holds(conn) {
+                // A socket that is not read stays ready: waiting for it would not wait. And once
+                // the slab has let go of it, this task is the last owner and closes it.
+                if ready.is_err() || !drive.reads(conn) {
+                    socket.0.reading.set(false);
                     return;
                 }
             }
         });
-        Ok(())
     }
 
     fn watch_writable(
@@ -184,13 +210,21 @@ impl Parking for Tasks {
         socket: &TaskSocket,
         shared: &Shared<Self>,
     ) -> io::Result<()> {
+        if socket.0.writing.replace(true) {
+            return Ok(());
+        }
         let (socket, shared) = (socket.clone(), Rc::clone(shared));
         monoio::spawn(async move {
-            if socket.0.writable(false).await.is_ok() {
+            loop {
+                let ready = socket.0.stream.writable(false).await;
                 let mut drive = shared.borrow_mut();
                 drive.start_batch();
                 drive.writable(conn);
                 drive.end_batch(&shared);
+                if ready.is_err() || !drive.is_writing(conn) {
+                    socket.0.writing.set(false);
+                    return;
+                }
             }
         });
         Ok(())

@@ -12,7 +12,7 @@ use crate::transport::http_stream::Stream;
 /// ```text
 ///   Idle ──bytes──▶ Busy ──connect──▶ Live ──close──▶ Idle (the stream ended, TCP goes on)
 ///    ▲                │                  │
-///    └──all replied───┘                  └──────────▶ Closing ──peer's FIN or deadline──▶ gone
+///    └──all replied───┘                  └──▶ Closing ──last byte left, then FIN or deadline──▶ gone
 /// ```
 /// `Live` holds no heap memory: it is what millions of connections are in.
 #[derive(Debug)]
@@ -24,7 +24,18 @@ pub(super) enum State {
     /// A session.
     Live(Live),
     /// The last bytes are on their way; whatever still arrives is thrown away.
-    Closing,
+    Closing(Closing),
+}
+
+/// Which end of a closing connection is still open: it is gone when none is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Closing {
+    /// Both: last bytes wait here, and the peer has not left.
+    BothOpen,
+    /// Ours: last bytes wait here, and the peer has sent its FIN.
+    PeerFinished,
+    /// The peer's: our FIN is out.
+    WeFinished,
 }
 
 /// A session's connection.

@@ -1,8 +1,8 @@
 //! ⑥ The paced goodbye: no new connections, then every session is told 3001, a batch at a time.
 
-use super::Shard;
 use super::conns::State;
 use super::timers::TICK_MS;
+use super::{DRAIN_MS, Shard};
 use crate::connection::close::CloseReason;
 use crate::messages::{Message, Peer};
 use crate::time::Now;
@@ -73,14 +73,19 @@ impl Shard {
                 let slot = live.slot;
                 self.end_session(slot, &CloseReason::Shutdown, now);
             }
-            Some(State::Idle) => self.abort(conn),
-            Some(State::Busy(exchange)) if exchange.is_idle() => self.abort(conn),
-            Some(State::Busy(exchange)) => {
-                if !exchange.owed.is_empty() {
-                    exchange.last = true;
+            // Its verdict comes before the query deadline.
+            Some(State::Busy(exchange)) if exchange.connecting.is_some() => {}
+            Some(State::Busy(exchange)) if !exchange.owed.is_empty() => exchange.last = true,
+            Some(State::Busy(exchange)) if exchange.deadline_ms > 0 => {
+                let latest_ms = now.mono_ms + DRAIN_MS;
+                if exchange.deadline_ms > latest_ms {
+                    exchange.deadline_ms = latest_ms;
+                    self.arm_at(conn, latest_ms);
                 }
             }
-            Some(State::Closing) | None => {}
+            // The last reply may still be on its way.
+            Some(State::Idle | State::Busy(_)) => self.finish(conn, now),
+            Some(State::Closing(_)) | None => {}
         }
     }
 }

@@ -32,7 +32,7 @@ use crate::messages::{Message, Peer};
 use crate::observe::Counters;
 use crate::session::{IdKeys, Table, UserHasher};
 use crate::shard::admission::Admission;
-use crate::shard::conns::{Conns, State};
+use crate::shard::conns::{Closing, Conns, State};
 use crate::shard::directory::Directory;
 use crate::shard::effects::Effects;
 use crate::shard::gather::Gathers;
@@ -199,7 +199,11 @@ impl Shard {
     /// until [`effects::Effect::Resume`] asks for another look.
     #[must_use]
     pub fn wants_bytes(&mut self, conn: ConnId) -> bool {
-        !matches!(self.conns.state_mut(conn), Some(State::Busy(exchange)) if exchange.paused)
+        match self.conns.state_mut(conn) {
+            Some(State::Busy(exchange)) => !exchange.paused && !exchange.finished,
+            Some(State::Closing(closing)) => *closing != Closing::PeerFinished,
+            Some(State::Idle | State::Live(_)) | None => true,
+        }
     }
 
     /// Bytes arrived, or none but another look is due. They may be changed in place; what is
@@ -213,28 +217,43 @@ impl Shard {
                 live.stream.keep_alive &= input.is_empty();
                 return;
             }
-            State::Closing => return,
+            State::Closing(_) => return,
             State::Idle if input.is_empty() => return,
             State::Idle => Box::default(),
             State::Busy(_) => match std::mem::replace(state, State::Idle) {
                 State::Busy(exchange) => exchange,
-                State::Idle | State::Live(_) | State::Closing => unreachable!("matched above"),
+                State::Idle | State::Live(_) | State::Closing(_) => unreachable!("matched above"),
             },
         };
         self.read(conn, exchange, input, now);
     }
 
-    /// The peer left. A FIN lets replies that are owed still leave; otherwise the connection is
-    /// gone when this returns, and so is its session.
+    /// The peer left. A FIN lets replies that are owed or on their way still leave; otherwise the
+    /// connection is gone when this returns, and so is its session.
     pub fn on_closed(&mut self, conn: ConnId, gone: Gone, now: Now) {
-        if gone == Gone::Finished
-            && let Some(State::Busy(exchange)) = self.conns.state_mut(conn)
-            && !exchange.owed.is_empty()
-        {
-            exchange.last = true;
-            return;
+        match (gone, self.conns.state_mut(conn)) {
+            (Gone::Finished, Some(State::Busy(exchange))) if exchange.connecting.is_none() => {
+                (exchange.last, exchange.finished) = (true, true);
+                if exchange.owed.is_empty() {
+                    self.finish(conn, now);
+                }
+            }
+            (Gone::Finished, Some(State::Closing(closing))) if *closing == Closing::BothOpen => {
+                *closing = Closing::PeerFinished;
+            }
+            _ => self.forget(conn, now),
         }
-        self.forget(conn, now);
+    }
+
+    /// Our FIN has left, behind the last byte.
+    pub fn on_finished(&mut self, conn: ConnId, now: Now) {
+        let Some(State::Closing(closing)) = self.conns.state_mut(conn) else { return };
+        if *closing == Closing::PeerFinished {
+            self.abort(conn);
+        } else {
+            *closing = Closing::WeFinished;
+            self.arm_at(conn, now.mono_ms + LINGER_MS);
+        }
     }
 
     /// Bytes wait because the peer does not read fast enough: `bytes` of them after the last
@@ -250,7 +269,7 @@ impl Shard {
                 exchange.paused |= exchange.backlogged;
             }
             Some(State::Busy(_)) => self.forget(conn, now),
-            Some(State::Live(_) | State::Idle | State::Closing) | None => {}
+            Some(State::Live(_) | State::Idle | State::Closing(_)) | None => {}
         }
     }
 
@@ -337,10 +356,13 @@ impl Shard {
 
     /// Lets the last bytes leave, then closes.
     fn finish(&mut self, conn: ConnId, now: Now) {
+        let sending_ms = if self.draining.is_some() { DRAIN_MS } else { sweep::KEEP_ALIVE_MS };
         if let Some(state) = self.conns.state_mut(conn) {
-            *state = State::Closing;
+            let finished = matches!(state, State::Busy(exchange) if exchange.finished);
+            let closing = if finished { Closing::PeerFinished } else { Closing::BothOpen };
+            *state = State::Closing(closing);
             self.effects.finish(conn);
-            self.wheel.arm(conn.index, Tick::at_or_after(now.mono_ms + LINGER_MS));
+            self.arm_at(conn, now.mono_ms + sending_ms);
         }
     }
 
@@ -358,6 +380,10 @@ const REPLY_BACKLOG_PAUSE_BYTES: usize = 256 * 1024;
 /// sessions. Beyond it the connection is cut.
 const REPLY_BACKLOG_BYTES_MAX: usize = 256 * 1024 * 1024;
 
-/// How long a closing connection may take to read its last bytes and close its side; then it is
-/// cut.
+/// How long the peer of a closing connection may take to close its side once it has been sent
+/// everything; then it is cut.
 const LINGER_MS: u64 = 2_000;
+
+/// How long a peer may hold up the goodbye: with last bytes that it does not read, or with half a
+/// request.
+const DRAIN_MS: u64 = 2_000;

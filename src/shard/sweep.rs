@@ -11,7 +11,7 @@ use crate::wire::http1::{self, Response, Status, Version};
 /// Entries of the wheel handled before other events get their turn: about 4 ms of pings.
 const SWEEP_MAX: usize = 512;
 
-/// How long an API connection may stay without a request.
+/// How long an API connection may stay without a request, and take to read its last reply.
 pub(super) const KEEP_ALIVE_MS: u64 = 75_000;
 
 impl Shard {
@@ -53,7 +53,7 @@ impl Shard {
                 self.wheel.arm(conn.index, due);
             }
             // Nothing was asked, or the peer does not read its last bytes.
-            Some(State::Idle | State::Closing) => self.abort(conn),
+            Some(State::Idle | State::Closing(_)) => self.abort(conn),
             Some(State::Busy(exchange)) => {
                 let replying = !exchange.owed.is_empty() || exchange.connecting.is_some();
                 let deadline_ms = if replying {

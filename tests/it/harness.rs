@@ -108,6 +108,15 @@ impl Server {
         kib * 1024
     }
 
+    /// CPU time used so far, in ticks of 10 ms.
+    pub(crate) fn cpu_ticks(&self) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid()));
+        let stat = stat.expect("the server lives");
+        let (_, fields) = stat.rsplit_once(')').expect("the name in brackets");
+        let times = fields.split_whitespace().skip(11).take(2);
+        times.map(|ticks| ticks.parse::<u64>().expect("digits")).sum()
+    }
+
     pub(crate) fn connect(&self) -> Conn {
         Conn::to(self.address)
     }
