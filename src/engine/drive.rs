@@ -20,7 +20,7 @@ use crate::ids::{ConnId, ShardId};
 use crate::mesh::Endpoint;
 use crate::messages::{Message, Peer};
 use crate::shard::effects::{Effect, Effects};
-use crate::shard::{Gone, Shard};
+use crate::shard::{EFFECT_BYTES_MAX, Gone, Shard};
 use crate::time::Now;
 
 /// The core's one read buffer.
@@ -28,9 +28,6 @@ const READ_BYTES: usize = 64 * 1024;
 
 /// Reads from one socket before others get their turn.
 const READS_PER_TURN: usize = 4;
-
-/// Effects are carried out when this many bytes wait, at the latest at the end of a batch.
-const EFFECT_BYTES_MAX: usize = 256 * 1024;
 
 /// Messages taken from the mesh at once.
 const MESSAGES_PER_BATCH: usize = 256;
@@ -300,12 +297,17 @@ impl<P: Parking> Drive<P> {
             let from =
                 if from == control { Peer::Control } else { Peer::Shard(ShardId::new(from)) };
             self.guarded_shard(|shard| shard.on_message(from, message, now));
-            if self.shard.effect_bytes() > EFFECT_BYTES_MAX {
-                self.carry_out(shared);
-            }
+            self.relieve(shared);
         }
         self.end_batch(shared);
         true
+    }
+
+    /// Between two events of a batch: effects are carried out when many bytes wait.
+    pub(super) fn relieve(&mut self, shared: &Shared<P>) {
+        if self.shard.effect_bytes() >= EFFECT_BYTES_MAX {
+            self.carry_out(shared);
+        }
     }
 
     /// Carries out what the machine asks for, until it asks for nothing more.

@@ -136,6 +136,7 @@ fn take_events(shared: &Shared<PollSet>, events: &mut Vec<epoll::Event>) -> bool
             } else if flags.contains(EventFlags::IN) {
                 drive.readable(conn, Depth::UntilShort);
             }
+            drive.relieve(shared);
         }
         drive.end_batch(shared);
     }

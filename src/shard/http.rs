@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use super::Shard;
+use super::{EFFECT_BYTES_MAX, Shard};
 use crate::api::{self, Refusal};
 use crate::connection::Exchange;
 use crate::connection::exchange::{Chunked, Reading};
@@ -49,7 +49,9 @@ impl Shard {
         };
         exchange.behind = false;
         let mut at = 0;
-        while !exchange.must_wait() && !exchange.last {
+        // Replies leave before more are written: a few bytes can ask for a large listing.
+        let is_full = |shard: &Self| shard.effects.bytes_len() >= EFFECT_BYTES_MAX;
+        while !exchange.must_wait() && !exchange.last && !is_full(self) {
             match self.step(conn, &mut exchange, buf, at, now) {
                 Step::Handled(bytes) => at += bytes,
                 Step::NeedMore => break,
@@ -57,6 +59,10 @@ impl Shard {
             }
         }
         exchange.paused = exchange.must_wait();
+        if is_full(self) && !exchange.paused {
+            exchange.paused = true;
+            self.effects.resume(conn);
+        }
         if at < buf.len() && !exchange.last {
             // A copy, because the read buffer is far larger than half a request; but what grows
             // by a few bytes at a time is not copied each time.

@@ -373,6 +373,10 @@ impl Shard {
     }
 }
 
+/// Bytes of effects not yet taken: when there are more, no further request is looked at, and the
+/// engine carries them out before the next event.
+pub const EFFECT_BYTES_MAX: usize = 256 * 1024;
+
 /// Reply bytes that may wait for a slow API client before its next requests stay unread.
 const REPLY_BACKLOG_PAUSE_BYTES: usize = 256 * 1024;
 

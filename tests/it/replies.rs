@@ -141,3 +141,24 @@ fn a_client_that_asks_and_never_reads_costs_no_time() {
         assert!(ticks < 50, "{ticks} of 200 ticks");
     }
 }
+
+#[test]
+fn many_requests_for_a_large_listing_cost_a_few_listings() {
+    for parking in ["poll_set", "task"] {
+        let shards = json!({"parking": parking, "count": 1});
+        let server = Server::start(&json!({"shards": shards}));
+        let _streams = large_listing(&server);
+        let one =
+            request("POST", "/api/user_connections", &[("X-API-Key", KEY)], br#"{"user":"large"}"#);
+        let mut conn = server.connect();
+        conn.send(&one);
+        check_whole(&mut conn);
+        let before = server.rss();
+        conn.send(&one.repeat(100));
+        for _ in 0..100 {
+            check_whole(&mut conn);
+            let grown = server.rss().saturating_sub(before);
+            assert!(grown < 100 * 1024 * 1024, "{grown} bytes for replies of 12 MB each");
+        }
+    }
+}
