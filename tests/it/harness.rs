@@ -82,9 +82,10 @@ impl Server {
         let mut log = Vec::new();
         let mut addresses = Vec::new();
         while addresses.len() < listeners {
-            let line = later.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+            let Ok(line) = later.recv_timeout(PATIENCE) else {
+                drop(child.kill());
                 panic!("the server says nothing more; so far: {log:#?}");
-            });
+            };
             let line: Value = serde_json::from_str(&line).unwrap_or(Value::String(line));
             let message = line["message"].as_str().unwrap_or_default();
             if let Some((_, address)) = message.split_once(" endpoints on ") {
