@@ -13,6 +13,7 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints its result")]
 
 use std::hint::black_box;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::task::{Context, Wake, Waker};
@@ -23,6 +24,16 @@ use criterion::{Criterion, Throughput};
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 use crossbeam_queue::ArrayQueue;
 use rollcall::mesh::{Endpoint, mesh};
+
+use harness::mode::is_measuring;
+use harness::spread::Spread;
+use harness::threads;
+
+mod harness {
+    pub(crate) mod mode;
+    pub(crate) mod spread;
+    pub(crate) mod threads;
+}
 
 /// As large as the server's message.
 type Message = [u64; 20];
@@ -218,21 +229,14 @@ impl<Q: Queue> Link for Belled<Q> {
     }
 }
 
-/// Keeps this thread on one core, where there are two at least: as shards are.
-fn pin(core: usize) {
-    let mut set = rustix::thread::CpuSet::new();
-    set.set(core);
-    if let Err(error) = rustix::thread::sched_setaffinity(None, &set) {
-        println!("not pinned to core {core}: {error}");
-    }
+/// The number itself, or one that only shows that the benchmark runs.
+fn scaled(number: u64) -> u64 {
+    if is_measuring() { number } else { number / 100 }
 }
 
 /// Nanoseconds this thread has been on a processor.
 fn cpu_ns() -> f64 {
-    std::fs::read_to_string("/proc/thread-self/schedstat")
-        .ok()
-        .and_then(|text| text.split(' ').next()?.parse().ok())
-        .unwrap_or(f64::NAN)
+    threads::cpu_ns(Path::new("/proc/thread-self"))
 }
 
 /// Runs both ends, each on a thread; returns what the first measured and the CPU of both.
@@ -242,13 +246,13 @@ fn run<T: Send + 'static>(
     two: impl FnOnce(Box<dyn Link>) + Send + 'static,
 ) -> (T, f64) {
     let other = thread::spawn(move || {
-        pin(1);
+        threads::pin(1);
         let before = cpu_ns();
         two(second);
         cpu_ns() - before
     });
     let this = thread::spawn(move || {
-        pin(0);
+        threads::pin(0);
         let before = cpu_ns();
         let measured = one(first);
         (measured, cpu_ns() - before)
@@ -259,12 +263,12 @@ fn run<T: Send + 'static>(
 
 /// One way as fast as it goes, in batches: nanoseconds and CPU nanoseconds per message.
 fn stream(ends: Ends) -> [f64; 2] {
-    const MESSAGES: u64 = 1_000_000;
+    let messages = scaled(1_000_000);
     let (elapsed, cpu) = run(
         ends,
-        |mut link| {
+        move |mut link| {
             let start = Instant::now();
-            for number in 0..MESSAGES {
+            for number in 0..messages {
                 while !link.send([number; 20]) {
                     link.flush();
                     thread::yield_now();
@@ -277,9 +281,9 @@ fn stream(ends: Ends) -> [f64; 2] {
             link.sleep();
             start.elapsed()
         },
-        |mut link| {
+        move |mut link| {
             let mut next = 0;
-            while next < MESSAGES {
+            while next < messages {
                 link.sleep();
                 while let Some(message) = link.receive() {
                     assert_eq!(black_box(message)[7], next, "in order");
@@ -290,7 +294,7 @@ fn stream(ends: Ends) -> [f64; 2] {
             link.flush();
         },
     );
-    [elapsed.as_nanos() as f64 / MESSAGES as f64, cpu / MESSAGES as f64]
+    [elapsed.as_nanos() as f64 / messages as f64, cpu / messages as f64]
 }
 
 fn echo(mut link: Box<dyn Link>, messages: u64) {
@@ -307,21 +311,21 @@ fn echo(mut link: Box<dyn Link>, messages: u64) {
 
 /// Round trips with a batch of them always on its way: nanoseconds and CPU nanoseconds each.
 fn loaded(ends: Ends) -> [f64; 2] {
-    const TRIPS: u64 = 300_000;
+    let trips = scaled(300_000);
     let (elapsed, cpu) = run(
         ends,
-        |mut link| {
+        move |mut link| {
             let start = Instant::now();
             for number in 0..BATCH {
                 assert!(link.send([number; 20]), "room for a batch");
             }
             link.flush();
             let (mut sent, mut back) = (BATCH, 0);
-            while back < TRIPS {
+            while back < trips {
                 link.sleep();
                 while let Some(message) = link.receive() {
                     back += 1;
-                    if sent < TRIPS {
+                    if sent < trips {
                         assert!(link.send(message), "one came back");
                         sent += 1;
                     }
@@ -330,9 +334,9 @@ fn loaded(ends: Ends) -> [f64; 2] {
             }
             start.elapsed()
         },
-        |link| echo(link, TRIPS),
+        move |link| echo(link, trips),
     );
-    [elapsed.as_nanos() as f64 / TRIPS as f64, cpu / TRIPS as f64]
+    [elapsed.as_nanos() as f64 / trips as f64, cpu / trips as f64]
 }
 
 /// Single round trips with both threads asleep before each: median, 99th percentile and CPU
@@ -381,12 +385,10 @@ fn table<const N: usize>(
     for (at, name) in columns.iter().enumerate() {
         println!("  {name}");
         let mut base = None;
-        for ((contender, _), own) in CONTENDERS.iter().zip(&mut samples) {
-            let values = &mut own[at];
-            values.sort_by(f64::total_cmp);
-            let (low, median, high) = (values[0], values[rounds / 2], values[rounds - 1]);
-            let ratio = median / *base.get_or_insert(median);
-            println!("    {contender:<28} {median:>10.1} [{low:.1} … {high:.1}]  ×{ratio:.2}");
+        for ((contender, _), own) in CONTENDERS.iter().zip(&samples) {
+            let spread = Spread::of(&own[at]);
+            let ratio = spread.median / *base.get_or_insert(spread.median);
+            println!("    {contender:<28} {spread}  ×{ratio:.2}");
         }
     }
 }
@@ -419,8 +421,7 @@ fn main() {
         .measurement_time(Duration::from_secs(2))
         .configure_from_args();
     same_thread(&mut criterion);
-    // `cargo test` runs every benchmark once, to see that it runs.
-    let rounds = if std::env::args().any(|arg| arg == "--bench") { 9 } else { 1 };
+    let rounds = if is_measuring() { 9 } else { 1 };
     table("one way, batches of 64", ["ns per message", "CPU ns per message"], rounds, stream);
     table("64 round trips on their way", ["ns per trip", "CPU ns per trip"], rounds, loaded);
     table("both asleep", ["ns, p50", "ns, p99", "CPU ns per trip"], rounds, idle);

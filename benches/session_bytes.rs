@@ -1,6 +1,7 @@
 //! What a session weighs in memory: by the growth of the process and by the sum of known sizes.
 //!
-//! Each line is measured in a process of its own, so that no line finds memory that another left.
+//! `cargo bench --bench session_bytes`. Each line is measured in a process of its own, so that no
+//! line finds memory that another left.
 
 #![expect(clippy::print_stdout, reason = "the table is the product")]
 
@@ -8,10 +9,16 @@ use std::collections::HashMap;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use population::{Load, META_BYTES, Naive};
+use harness::mode::is_measuring;
+use harness::population::{self, Load, META_BYTES, Naive};
 use rollcall::session::HeapBytes;
 
-mod population;
+mod harness {
+    pub(crate) mod mode;
+    pub(crate) mod population;
+    pub(crate) mod random;
+    pub(crate) mod users;
+}
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -54,6 +61,7 @@ fn main() {
     println!("sessions    kind    RSS/session  heap/session  records  by_user   open      worst");
     let this = std::env::current_exe().expect("this program has a path");
     for (kind, sessions) in LINES {
+        let sessions = if is_measuring() { sessions } else { sessions / 1_000 };
         let mut child = Command::new(&this);
         let status = child.args([kind, &sessions.to_string()]).status().expect("it ran before");
         assert!(status.success(), "{kind} {sessions}");

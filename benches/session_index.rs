@@ -1,8 +1,9 @@
 //! The session index: does an operation take longer because there are more sessions, and how does
 //! it compare with one map of structs?
 //!
-//! Every size does the same work on users chosen at random, so that nothing is in a cache because
-//! it was just used. What grows with the size is the share of reads that miss the caches.
+//! `cargo bench --bench session_index`. Every size does the same work on users chosen at random, so
+//! that nothing is in a cache because it was just used. What grows with the size is the share of
+//! reads that miss the caches.
 
 use std::collections::HashMap;
 use std::hint::black_box;
@@ -13,9 +14,17 @@ use dashmap::DashMap;
 use rollcall::ids::{ClientId, SessionSlot};
 use rollcall::session::Table;
 
-use population::{Load, Naive, SESSIONS_PER_USER, open, random, user, user_of};
+use harness::mode::is_measuring;
+use harness::population::{self, Load, Naive, open};
+use harness::random::random;
+use harness::users::{SESSIONS_PER_USER, user, user_of};
 
-mod population;
+mod harness {
+    pub(crate) mod mode;
+    pub(crate) mod population;
+    pub(crate) mod random;
+    pub(crate) mod users;
+}
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -25,16 +34,23 @@ type LockedMap = std::sync::RwLock<HashMap<String, Vec<Naive>>>;
 
 const SIZES: [(&str, u64); 3] = [("1k", 1_000), ("1M", 1_000_000), ("10M", 10_000_000)];
 const RIVALS_SIZE: u64 = 1_000_000;
-/// Questions prepared in advance, so that making them up is not measured.
-const QUESTIONS: u64 = 1 << 16;
+/// Questions prepared in advance, so that making them up is not measured; so many that their
+/// answers do not stay in a cache from one round to the next.
+const QUESTIONS: u64 = 1 << 20;
+
+/// The number itself, or one that only shows that the benchmark runs.
+fn scaled(number: u64) -> u64 {
+    if is_measuring() { number } else { number.div_ceil(1_000).max(1_000) }
+}
 
 fn index(c: &mut Criterion) {
     for (name, sessions) in SIZES {
+        let sessions = scaled(sessions);
         let mut table = population::table();
         let opened: Vec<_> =
             (0..sessions).map(|n| open(&mut table, Load::Budget, n, sessions)).collect();
         let clients: Vec<_> =
-            (0..QUESTIONS).map(|n| opened[place(random(n), sessions)].client).collect();
+            (0..scaled(QUESTIONS)).map(|n| opened[place(random(n), sessions)].client).collect();
         let mut slots: Vec<_> = opened.into_iter().map(|opened| opened.slot).collect();
         lookups(c, name, &table, sessions);
         resolve(c, name, &table, &clients);
@@ -44,11 +60,12 @@ fn index(c: &mut Criterion) {
 
 /// Sessions of which nothing is known but their user.
 fn plain(c: &mut Criterion) {
+    let sessions = scaled(RIVALS_SIZE);
     let mut table = population::table();
-    for n in 0..RIVALS_SIZE {
-        open(&mut table, Load::Plain, n, RIVALS_SIZE);
+    for n in 0..sessions {
+        open(&mut table, Load::Plain, n, sessions);
     }
-    lookups(c, "1M plain", &table, RIVALS_SIZE);
+    lookups(c, "1M plain", &table, sessions);
 }
 
 fn lookups(c: &mut Criterion, name: &str, table: &Table, sessions: u64) {
@@ -105,13 +122,14 @@ fn churn(c: &mut Criterion, name: &str, table: &mut Table, slots: &mut [SessionS
 }
 
 fn rivals(c: &mut Criterion) {
-    let users = questions(RIVALS_SIZE);
+    let total = scaled(RIVALS_SIZE);
+    let users = questions(total);
     let mut asked = users.iter().cycle();
     let mut out = Vec::new();
 
     let dash: DashMap<String, Vec<Naive>> = DashMap::new();
-    for n in 0..RIVALS_SIZE {
-        let naive = population::naive(n, RIVALS_SIZE);
+    for n in 0..total {
+        let naive = population::naive(n, total);
         dash.entry(naive.user.clone()).or_default().push(naive);
     }
     c.bench_function("list a user's 3 sessions, all fields/1M in a DashMap", |b| {
@@ -120,21 +138,21 @@ fn rivals(c: &mut Criterion) {
             read(&sessions.expect("a user we have"), &mut out);
         });
     });
-    let mut n = RIVALS_SIZE;
+    let mut n = total;
     c.bench_function("close a session and open another/1M in a DashMap", |b| {
         b.iter(|| {
             n += 1;
-            let gone = user(user_of(random(n) % RIVALS_SIZE, RIVALS_SIZE));
+            let gone = user(user_of(random(n) % total, total));
             black_box(dash.get_mut(&gone).and_then(|mut sessions| sessions.pop()));
-            let naive = population::naive(n, RIVALS_SIZE);
+            let naive = population::naive(n, total);
             dash.entry(naive.user.clone()).or_default().push(naive);
         });
     });
     drop(dash);
 
     let locked = LockedMap::default();
-    for n in 0..RIVALS_SIZE {
-        let naive = population::naive(n, RIVALS_SIZE);
+    for n in 0..total {
+        let naive = population::naive(n, total);
         let mut map = locked.write().expect("not poisoned");
         map.entry(naive.user.clone()).or_default().push(naive);
     }
@@ -148,10 +166,10 @@ fn rivals(c: &mut Criterion) {
     c.bench_function("close a session and open another/1M in a RwLock<HashMap>", |b| {
         b.iter(|| {
             n += 1;
-            let gone = user(user_of(random(n) % RIVALS_SIZE, RIVALS_SIZE));
+            let gone = user(user_of(random(n) % total, total));
             let mut map = locked.write().expect("not poisoned");
             black_box(map.get_mut(&gone).and_then(Vec::pop));
-            let naive = population::naive(n, RIVALS_SIZE);
+            let naive = population::naive(n, total);
             map.entry(naive.user.clone()).or_default().push(naive);
         });
     });
@@ -174,7 +192,7 @@ fn read(sessions: &[Naive], out: &mut Vec<u8>) {
 /// Users to ask for.
 fn questions(sessions: u64) -> Vec<String> {
     let users = sessions / SESSIONS_PER_USER;
-    (0..QUESTIONS).map(|n| user(random(n) % users)).collect()
+    (0..scaled(QUESTIONS)).map(|n| user(random(n) % users)).collect()
 }
 
 fn place(random: u64, len: u64) -> usize {

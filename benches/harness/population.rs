@@ -3,8 +3,9 @@
 use rollcall::ids::{ConnId, ShardId, uuid_text};
 use rollcall::session::{IdKeys, Opened, Opening, Protocol, Table, Transport, UserHasher};
 
-/// Sessions of one user.
-pub(crate) const SESSIONS_PER_USER: u64 = 3;
+use super::random::random;
+use super::users::{user, user_of};
+
 /// Of `meta`, in a session of the budget.
 pub(crate) const META_BYTES: usize = 64;
 
@@ -30,25 +31,6 @@ pub(crate) fn hasher() -> UserHasher {
 pub(crate) fn table() -> Table {
     let keys = *b"0123456789abcdefghijklmnopqrstuv";
     Table::new(ShardId::new(0), IdKeys::new(keys), hasher())
-}
-
-/// A random word: the nth output of SplitMix64.
-pub(crate) const fn random(n: u64) -> u64 {
-    let z = n.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
-}
-
-/// Ten bytes.
-pub(crate) fn user(n: u64) -> String {
-    format!("u{n:09}")
-}
-
-/// The user of the nth of `sessions`: each has three, which come far apart from each other.
-pub(crate) fn user_of(n: u64, sessions: u64) -> u64 {
-    // A prime that divides no size used here, so that it visits every user once per round.
-    n.wrapping_mul(1_000_003) % (sessions / SESSIONS_PER_USER).max(1)
 }
 
 /// Opens the nth session.
