@@ -1,4 +1,5 @@
-//! Every ceiling that is not an option, with what happens there and the relations between them.
+//! Ceilings that more than one module depends on. A ceiling of one module stands there, as a
+//! constant whose documentation says what happens at it; `docs/operating.md` lists all of them.
 
 /// Shards of one node: each owns one bit of a directory mask. More cores than this stay unused;
 /// the configuration refuses a larger `shards.count`.

@@ -1,4 +1,4 @@
-//! Why a token was not accepted, for the log and for `checktoken`; a client hears only the fault.
+//! Why a token was not accepted, for `checktoken`; a client hears only the fault.
 
 /// Why a token was not accepted. Its text names what was wrong and what would be right, and
 /// holds neither the token nor a secret.

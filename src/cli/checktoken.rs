@@ -18,10 +18,7 @@ pub(super) fn checktoken(matches: &ArgMatches, program: &str, now: Now) -> ExitC
         Err(errors) => return super::fail(&errors.to_string()),
     };
     match check(&options::token(&asked.loaded.config), token, now) {
-        Ok(report) => {
-            super::say(&report);
-            ExitCode::SUCCESS
-        }
+        Ok(report) => super::say(&report),
         Err(report) => super::fail(&report),
     }
 }

@@ -35,6 +35,7 @@ pub(super) fn dev(config: &Config, now_unix_s: i64, warnings: &[String]) -> Exit
 }
 
 fn run(config: &Config, now_unix_s: i64, warnings: &[String]) -> Result<(), ServeError> {
+    serve::log_what_is_wrong();
     let server = serve::start(config, Some(Box::new(show)))?;
     let address = server.addresses()[0];
     let secret = config.client.token.hmac_secret_key.expose();

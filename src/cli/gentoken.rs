@@ -39,12 +39,10 @@ pub(super) fn gentoken(matches: &ArgMatches, program: &str, now: Now) -> ExitCod
     let claims = NewClaims { user, issued_at: None, expires_at };
     let token = auth::sign(secret, &claims);
     if matches.get_flag("quiet") {
-        super::print(&token);
+        super::print(&token)
     } else {
-        super::say(&headline(user, life));
-        super::say(&token);
+        super::say(&format!("{}\n{token}", headline(user, life)))
     }
-    ExitCode::SUCCESS
 }
 
 /// How long a token is good for.

@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 use clap::ArgMatches;
 
-use crate::config::{self, ConfigFile, LoadErrors, Loaded, Sources};
+use crate::config::{self, ConfigFile, LoadError, LoadErrors, Loaded, Sources};
 use crate::time::Now;
 
 /// Runs the command that the arguments of this process name.
@@ -36,10 +36,7 @@ pub fn run() -> ExitCode {
             let _unheard = write!(io::stderr(), "{usage}");
             return ExitCode::FAILURE;
         }
-        Err(help) => {
-            print(&help.to_string());
-            return ExitCode::SUCCESS;
-        }
+        Err(help) => return print(&help.to_string()),
     };
     match matches.subcommand() {
         None => serve_command(&matches),
@@ -48,10 +45,7 @@ pub fn run() -> ExitCode {
         Some(("gentoken", matches)) => gentoken::gentoken(matches, &program, now()),
         Some(("checktoken", matches)) => checktoken::checktoken(matches, &program, now()),
         Some(("checkconfig", matches)) => checkconfig::checkconfig(matches),
-        Some(("version", _)) => {
-            say(&format!("Rollcall v{}", env!("CARGO_PKG_VERSION")));
-            ExitCode::SUCCESS
-        }
+        Some(("version", _)) => say(&format!("Rollcall v{}", env!("CARGO_PKG_VERSION"))),
         Some((other, _)) => fail(&format!("unknown command {other}")),
     }
 }
@@ -60,7 +54,11 @@ fn serve_command(matches: &ArgMatches) -> ExitCode {
     match load(matches, Vec::new()) {
         Ok(asked) => {
             let warnings = asked.warnings();
-            serve::serve(&asked.loaded.config, asked.file_used.as_deref(), &warnings)
+            let file = match &asked.file_used {
+                Some(path) => Ok(path.as_str()),
+                None => Err(config_path(matches)),
+            };
+            serve::serve(&asked.loaded.config, file, &warnings)
         }
         Err(errors) => fail(&errors.to_string()),
     }
@@ -101,11 +99,16 @@ fn load(matches: &ArgMatches, base: Vec<(&'static str, String)>) -> Result<Asked
     let read = asked_path(matches).map_or(Ok(None), ConfigFile::read);
     let file = read.map_err(|error| LoadErrors(vec![error]))?;
     let file_used = file.as_ref().map(|file| file.path.clone());
-    let dotenv = std::fs::read_to_string(".env").ok();
-    let environment = config::environment(std::env::vars_os(), dotenv.as_deref());
+    let dotenv = ConfigFile::read(".env").map_err(|error| LoadErrors(vec![error]))?;
+    let dotenv = dotenv.as_ref().map(|file| file.text.as_str());
+    let environment = config::environment(std::env::vars_os(), dotenv);
     let flags = usage::flags(matches);
     let mut loaded = config::load(&Sources { base, file, environment, flags })?;
     let ignored = usage::ignored_flags(matches);
+    if let Some(flag) = ignored.iter().find(|flag| flag.starts_with("--tls")) {
+        let place = format!("`{flag}` on the command line");
+        return Err(LoadErrors(vec![LoadError::tls(place)]));
+    }
     if !ignored.is_empty() {
         loaded.warnings.push(format!(
             "known to Centrifugo, not (yet) in Rollcall, on the command line, ignored: {}",
@@ -131,19 +134,20 @@ fn now() -> Now {
     Now { mono_ms: 0, unix_ms: u64::try_from(millis).unwrap_or(u64::MAX) }
 }
 
-/// Writes a line to stdout.
-fn say(text: &str) {
-    print(&format!("{text}\n"));
+/// Writes a line to stdout, and gives the exit code for it.
+fn say(text: &str) -> ExitCode {
+    print(&format!("{text}\n"))
 }
 
-/// Writes to stdout. A reader that went away (`rollcall dev | head`) is no error.
-fn print(text: &str) {
+/// Writes to stdout, and gives the exit code for it. A reader that went away (`rollcall dev |
+/// head`) is no error.
+fn print(text: &str) -> ExitCode {
     let mut stdout = io::stdout().lock();
-    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
-    if let Err(error) = written
-        && error.kind() != io::ErrorKind::BrokenPipe
-    {
-        complain("error", &format!("cannot write to stdout: {error}"));
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            fail(&format!("cannot write to stdout: {error}"))
+        }
+        Ok(()) | Err(_) => ExitCode::SUCCESS,
     }
 }
 

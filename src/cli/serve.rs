@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal};
 use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -62,9 +63,9 @@ impl From<ServerError> for ServeError {
 }
 
 /// Serves until a signal. `warnings` are what loading the configuration had to say.
-pub(super) fn serve(config: &Config, file_used: Option<&str>, warnings: &[String]) -> ExitCode {
-    let outcome =
-        start_logging(config).and_then(|()| serve_until_signal(config, file_used, warnings));
+/// `file` is the configuration file, or the one that does not exist.
+pub(super) fn serve(config: &Config, file: Result<&str, &str>, warnings: &[String]) -> ExitCode {
+    let outcome = start_logging(config).and_then(|()| serve_until_signal(config, file, warnings));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => super::fail(&error.to_string()),
@@ -73,18 +74,20 @@ pub(super) fn serve(config: &Config, file_used: Option<&str>, warnings: &[String
 
 fn serve_until_signal(
     config: &Config,
-    file_used: Option<&str>,
+    file: Result<&str, &str>,
     warnings: &[String],
 ) -> Result<(), ServeError> {
-    match file_used {
-        Some(path) => tracing::info!(path, "using config file"),
-        None => {
-            tracing::warn!("config file not found, continue using environment and flag options");
-        }
+    match file {
+        Ok(path) => tracing::info!(path, "using config file"),
+        Err(path) => tracing::warn!(
+            path,
+            "config file not found, continue using environment and flag options"
+        ),
     }
     for warning in warnings {
         tracing::warn!("{warning}");
     }
+    // A second server that cannot start must not touch the file of the first.
     let server = start(config, None)?;
     let pid_file = PidFile::write(&config.pid_file)?;
     let outcome = server.run();
@@ -182,6 +185,12 @@ pub(super) fn start_logging(config: &Config) -> Result<(), ServeError> {
         registry.with(layer.json().flatten_event(true).with_writer(io::stderr)).init();
     }
     Ok(())
+}
+
+/// `dev` tells a person what happens; of the log only what is wrong, on stderr.
+pub(super) fn log_what_is_wrong() {
+    let layer = tracing_subscriber::fmt::layer().with_target(false).with_writer(io::stderr);
+    tracing_subscriber::registry().with(LevelFilter::WARN).with(layer).init();
 }
 
 /// The file that names this process; removed when the server has ended.

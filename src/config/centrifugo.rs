@@ -139,6 +139,8 @@ pub const FLAGS_WITHOUT_VALUE: &[&str] = &[
     "sse",
     "sse.enabled",
     "swagger.enabled",
+    "tls",
+    "tls_external",
     "uni_grpc",
     "uni_grpc.enabled",
     "uni_sse",
@@ -163,6 +165,8 @@ pub const FLAGS_WITH_VALUE: &[&str] = &[
     "presence_manager.type",
     "redis_address",
     "tarantool_address",
+    "tls_cert",
+    "tls_key",
     "uni_grpc.port",
     "uni_grpc_port",
 ];

@@ -1,7 +1,9 @@
 //! Configuration files: JSON, YAML and TOML become one tree, the tree becomes single values.
 
+use std::fmt;
 use std::path::Path;
 
+use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
 use super::load::LoadError;
@@ -57,8 +59,14 @@ impl Format {
     /// which may hold a secret: only the place is told.
     pub(super) fn parse(self, text: &str) -> Result<Value, String> {
         match self {
-            Self::Json => serde_json::from_str(text).map_err(|why| {
-                format!("not valid JSON at line {}, column {}", why.line(), why.column())
+            Self::Json => serde_json::from_str(text).map(|Unique(tree)| tree).map_err(|why| {
+                // Only what `Unique` says itself names a key; the rest may quote a value.
+                let what = if why.is_data() {
+                    "an object in which each key stands once,"
+                } else {
+                    "valid JSON"
+                };
+                format!("not {what} at line {}, column {}", why.line(), why.column())
             }),
             Self::Yaml if text.trim().is_empty() => Ok(Value::Null),
             Self::Yaml => serde_saphyr::from_str(text).map_err(|why| match why.location() {
@@ -71,6 +79,68 @@ impl Format {
                 format!("not valid TOML at line {line}")
             }),
         }
+    }
+}
+
+/// A JSON tree in which no object has a key twice: of two sections of one name the first would
+/// be lost without a word.
+struct Unique(Value);
+
+impl<'de> Deserialize<'de> for Unique {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(UniqueVisitor).map(Self)
+    }
+}
+
+struct UniqueVisitor;
+
+impl<'de> Visitor<'de> for UniqueVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(Unique(item)) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Value::Array(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let mut object = serde_json::Map::new();
+        while let Some((key, Unique(value))) = members.next_entry::<String, Unique>()? {
+            if object.insert(key, value).is_some() {
+                return Err(de::Error::custom("a key twice"));
+            }
+        }
+        Ok(Value::Object(object))
     }
 }
 

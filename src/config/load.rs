@@ -115,6 +115,16 @@ pub enum LoadError {
     },
 }
 
+impl LoadError {
+    /// What was written asks for TLS. To ignore it would send in clear text what was meant to be
+    /// encrypted.
+    pub(crate) fn tls(option: String) -> Self {
+        let what = "asks for TLS, which is not supported yet: terminate it in a proxy in front and \
+                    remove the option";
+        Self::Invalid { option, what: what.to_owned() }
+    }
+}
+
 /// Every reason why a configuration cannot be used, one line each.
 #[derive(Debug)]
 pub struct LoadErrors(pub Vec<LoadError>);
@@ -299,12 +309,7 @@ impl Loader {
     }
 
     fn refuse_tls(&mut self, written: &str, place: &Place) {
-        self.errors.push(LoadError::Invalid {
-            option: format!("`{written}` {place}"),
-            what: "asks for TLS, which is not supported yet: terminate it in a proxy in front and \
-                   remove the option"
-                .to_owned(),
-        });
+        self.errors.push(LoadError::tls(format!("`{written}` {place}")));
     }
 
     fn ignored(&mut self, foreign: &[String], place: &Place) {

@@ -272,6 +272,17 @@ fn what_centrifugo_knows_is_one_warning_and_what_kubernetes_sets_is_none() {
     );
 }
 
+#[test]
+fn a_section_that_stands_twice_is_not_lost_in_silence() {
+    for file in [
+        r#"{"client": {"token": {"hmac_secret_key": "s"}}, "client": {"insecure": true}}"#,
+        r#"{"http_api": {"key": "a", "key": "b"}}"#,
+    ] {
+        let errors = load(&sources(file, &[], &[])).expect_err("refused").to_string();
+        assert!(errors.contains("each key stands once"), "{errors}");
+    }
+}
+
 /// Ignoring these would send in clear text what was meant to be encrypted.
 #[test]
 fn a_configuration_that_asks_for_tls_is_refused() {
@@ -400,9 +411,9 @@ fn a_broken_file_is_told_with_the_place() {
 
 #[test]
 fn dangerous_choices_are_told() {
-    let told = |file| dangers(&loads(file, &[], &[]).config);
+    let told = |file| dangers(&loads(file, &[("ROLLCALL_UNI_HTTP_STREAM", "1")], &[]).config);
     assert_eq!(
-        told(r#"{"client_insecure": true, "api_insecure": true, "allowed_origins": "*"}"#),
+        told(r#"{"client_insecure": true, "api_insecure": true, "allowed_origins": "x *"}"#),
         [
             "INSECURE client mode enabled (client.insecure), make sure you understand risks",
             "INSECURE HTTP API mode enabled (http_api.insecure), make sure you understand risks",
@@ -417,4 +428,6 @@ fn dangerous_choices_are_told() {
         ]
     );
     assert_eq!(told(r#"{"client_anonymous": true, "api_disable": true}"#), Vec::<String>::new());
+    let without = loads(r#"{"client_anonymous": true, "api_disable": true}"#, &[], &[]);
+    assert_eq!(dangers(&without.config).len(), 1);
 }

@@ -51,7 +51,15 @@ pub fn dangers(config: &Config) -> Vec<String> {
             config.http_api.insecure && api_in_use,
             "INSECURE HTTP API mode enabled (http_api.insecure), make sure you understand risks",
         ),
-        (client.allowed_origins == ["*"], "client.allowed_origins lets every web page connect"),
+        (
+            client.allowed_origins.iter().any(|pattern| pattern == "*"),
+            "client.allowed_origins lets every web page connect",
+        ),
+        (
+            !config.uni_http_stream.enabled,
+            "no transport is enabled, so no client can connect: set uni_http_stream.enabled, or \
+             CENTRIFUGO_UNI_HTTP_STREAM=1",
+        ),
         (nobody_connects, "client.token.hmac_secret_key is not set: no client can connect"),
         (
             config.http_api.key.expose().is_empty() && !config.http_api.insecure && api_in_use,
