@@ -413,7 +413,10 @@ impl World {
                     Effect::Send { conn, bytes: range } => self.sent(from, conn, &bytes[range]),
                     Effect::Resume { conn } => self.with_client(from, conn, |c| c.again = true),
                     // The client answers a FIN with its own.
-                    Effect::Finish { conn } => self.with_client(from, conn, |c| c.finishes = true),
+                    Effect::Finish { conn } => {
+                        self.with_client(from, conn, |c| c.finishes = true);
+                        self.nodes[from].shard.on_finished(conn, self.now);
+                    }
                     Effect::Abort { conn } => self.aborted(from, conn),
                     Effect::Message { to, message } => self.post(from, to, message),
                     Effect::StopAccepting => self.nodes[from].accepting = false,
