@@ -10,7 +10,7 @@ use rand::TryRng;
 use rand::rngs::SysRng;
 
 use crate::connection::Options;
-use crate::control::endpoint::{Control, Ended, OnEvent};
+use crate::control::endpoint::{Control, Ended, OnEvent, Work};
 use crate::engine::accept::{self, ListenOn, Listener};
 use crate::engine::boot::{self, Boot, Clock, Driver, DriverChoice, ParkingChoice};
 use crate::ids::{ClientId, ShardId};
@@ -76,8 +76,8 @@ pub enum ServerError {
         #[source]
         cause: io::Error,
     },
-    /// The control thread failed.
-    #[error("the control thread failed: {0}")]
+    /// The control thread could not be set up.
+    #[error("the control thread cannot start: {0}")]
     Control(#[source] io::Error),
     /// Sessions were left when the time for the goodbye was over.
     #[error("shutdown did not finish within {0:?}")]
@@ -87,14 +87,23 @@ pub enum ServerError {
 /// A running node.
 #[derive(Debug)]
 pub struct Server {
-    threads: Vec<JoinHandle<()>>,
+    shards: Shards,
     control: Control,
     addresses: Vec<SocketAddr>,
-    drivers: Vec<Driver>,
     shutdown_timeout: Duration,
 }
 
-/// Starts a node: returns when every shard runs and listens.
+/// The threads of the shards.
+#[derive(Debug, Default)]
+struct Shards {
+    threads: Vec<JoinHandle<()>>,
+    /// Each lets one shard accept.
+    begin: Vec<mpsc::Sender<()>>,
+    drivers: Vec<Driver>,
+}
+
+/// Sets a node up: returns when every shard listens. Connections wait in the kernel until
+/// [`Server::run`].
 ///
 /// # Errors
 /// The first thing that could not be set up; nothing is left running then but threads that end
@@ -121,13 +130,14 @@ pub fn start(
         }
     }
     let mut endpoints = mesh::<Message>(shards + 1, RING_SLOTS, OVERFLOW_MAX);
-    let control = endpoints.pop().expect("one more endpoint than shards");
+    let mesh = endpoints.pop().expect("one more endpoint than shards");
+    let shutdown_timeout = options.shutdown_timeout;
     let plan = Plan { options, cores: &cores, clock: Clock::start(), watched: on_event.is_some() };
     let setups = setups(&plan, connection, shards)?;
-    let (threads, drivers) = spawn_shards(&plan, setups, endpoints, listeners)?;
-    let shutdown_timeout = options.shutdown_timeout;
-    let control = Control { mesh: control, on_event, shutdown_timeout };
-    Ok(Server { threads, control, addresses, drivers, shutdown_timeout })
+    let control = Control::new(Work { mesh, on_event, shutdown_timeout });
+    let control = control.map_err(ServerError::Control)?;
+    let shards = spawn_shards(&plan, setups, endpoints, listeners)?;
+    Ok(Server { shards, control, addresses, shutdown_timeout })
 }
 
 impl Server {
@@ -140,16 +150,20 @@ impl Server {
     /// Which driver each shard runs on.
     #[must_use]
     pub fn drivers(&self) -> &[Driver] {
-        &self.drivers
+        &self.shards.drivers
     }
 
     /// Serves until a signal, then says goodbye.
     ///
     /// # Errors
-    /// The control thread failed, or the goodbye took too long.
+    /// The goodbye took too long.
     pub fn run(self) -> Result<(), ServerError> {
-        let Self { threads, control, shutdown_timeout, .. } = self;
-        match control.run().map_err(ServerError::Control)? {
+        let Self { shards: Shards { threads, begin, .. }, control, shutdown_timeout, .. } = self;
+        for begin in begin {
+            // A shard that has ended took the process with it.
+            let _ended = begin.send(());
+        }
+        match control.run() {
             Ended::TimedOut => return Err(ServerError::ShutdownTimedOut(shutdown_timeout)),
             Ended::Drained => {}
         }
@@ -200,12 +214,13 @@ fn spawn_shards(
     setups: Vec<Setup>,
     endpoints: Vec<Endpoint<Message>>,
     listeners: Vec<Vec<Listener>>,
-) -> Result<(Vec<JoinHandle<()>>, Vec<Driver>), ServerError> {
-    let mut threads = Vec::new();
+) -> Result<Shards, ServerError> {
+    let mut spawned = Shards::default();
     let mut reports = Vec::new();
     for ((setup, mesh), listeners) in setups.into_iter().zip(endpoints).zip(listeners) {
         let shard = setup.id;
         let core = plan.options.pin_to_cores.then(|| plan.cores[shard.index() % plan.cores.len()]);
+        let (go, begin) = mpsc::channel();
         let boot = Boot {
             core,
             driver: plan.options.driver,
@@ -214,21 +229,22 @@ fn spawn_shards(
             listeners,
             mesh,
             clock: plan.clock,
+            begin,
         };
         let (report, started) = mpsc::channel();
         let thread = std::thread::Builder::new()
             .name(format!("shard-{shard}"))
             .spawn(move || run_shard(setup, boot, &report))
             .map_err(|cause| ServerError::Shard { shard, cause })?;
-        threads.push(thread);
+        spawned.threads.push(thread);
+        spawned.begin.push(go);
         reports.push((shard, started));
     }
-    let mut drivers = Vec::new();
     for (shard, started) in reports {
         let report = started.recv().unwrap_or_else(|_| Err(io::Error::other("it panicked")));
-        drivers.push(report.map_err(|cause| ServerError::Shard { shard, cause })?);
+        spawned.drivers.push(report.map_err(|cause| ServerError::Shard { shard, cause })?);
     }
-    Ok((threads, drivers))
+    Ok(spawned)
 }
 
 /// A shard's thread. A shard that ends unasked takes the process with it: a node that silently

@@ -256,6 +256,7 @@ mod tests {
             config.uni_http_stream.enabled = true;
             let server = start(&config, None).unwrap();
             let address = server.addresses()[0];
+            let _running = std::thread::spawn(|| server.run());
             let post = |path: &str, body: &str| {
                 format!(
                     "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}",

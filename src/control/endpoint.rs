@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::mesh::Endpoint;
@@ -20,8 +21,8 @@ pub enum Ended {
     TimedOut,
 }
 
-/// Everything the control thread holds.
-pub struct Control {
+/// What the control thread works on.
+pub struct Work {
     /// Its place in the mesh.
     pub mesh: Endpoint<Message>,
     /// Told of every session that comes or goes, when somebody watches.
@@ -30,28 +31,48 @@ pub struct Control {
     pub shutdown_timeout: Duration,
 }
 
+/// Everything the control thread holds, its descriptors included.
+pub struct Control {
+    runtime: Runtime,
+    signals: Signals,
+    work: Work,
+}
+
 impl std::fmt::Debug for Control {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Control")
-            .field("shutdown_timeout", &self.shutdown_timeout)
+            .field("shutdown_timeout", &self.work.shutdown_timeout)
             .finish_non_exhaustive()
     }
 }
 
 impl Control {
-    /// Runs on the current thread until a signal asks to stop and the shards have said goodbye.
+    /// Takes what it needs of the system. To be called before a shard accepts: the first clients
+    /// may take every descriptor there is, and a signal must be heard from the beginning.
     ///
     /// # Errors
     /// The runtime or the signal handlers could not be set up.
-    pub fn run(mut self) -> io::Result<Ended> {
+    pub fn new(work: Work) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(async move {
-            let mut signals = Signals::new()?;
-            self.serve(&mut signals).await;
-            Ok(self.drain(&mut signals).await)
-        })
+        let signals = {
+            let _inside = runtime.enter();
+            Signals::new()?
+        };
+        Ok(Self { runtime, signals, work })
     }
 
+    /// Runs on the current thread until a signal asks to stop and the shards have said goodbye.
+    #[must_use]
+    pub fn run(self) -> Ended {
+        let Self { runtime, mut signals, mut work } = self;
+        runtime.block_on(async move {
+            work.serve(&mut signals).await;
+            work.drain(&mut signals).await
+        })
+    }
+}
+
+impl Work {
     /// Until somebody asks to stop.
     async fn serve(&mut self, signals: &mut Signals) {
         loop {

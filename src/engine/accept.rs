@@ -124,10 +124,22 @@ fn bound(address: SocketAddr, sharing: Sharing) -> io::Result<TcpListener> {
     Ok(TcpListener::from(socket))
 }
 
+/// A listener with what it takes to wait for it.
+pub(super) struct Accepting {
+    listener: Listener,
+    waitable: monoio::net::TcpListener,
+}
+
+impl Accepting {
+    pub(super) fn new(listener: Listener) -> io::Result<Self> {
+        let waitable = monoio::net::TcpListener::from_std(listener.handle()?)?;
+        Ok(Self { listener, waitable })
+    }
+}
+
 /// Accepts until the shard stops accepting.
-pub(super) async fn run<P: Parking>(listener: Listener, shared: Shared<P>) -> io::Result<()> {
-    let Listener { socket, scope } = listener;
-    let waitable = monoio::net::TcpListener::from_std(socket.try_clone()?)?;
+pub(super) async fn run<P: Parking>(accepting: Accepting, shared: Shared<P>) -> io::Result<()> {
+    let Accepting { listener: Listener { socket, scope }, waitable } = accepting;
     loop {
         waitable.readable(false).await?;
         // Emptied before the next wait: on the epoll driver only a change wakes.

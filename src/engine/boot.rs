@@ -3,11 +3,12 @@
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use monoio::{IoUringDriver, LegacyDriver, RuntimeBuilder};
 
-use super::accept::{self, Listener};
+use super::accept::{self, Accepting, Listener};
 use super::drive::{self, Drive};
 use super::parking::{Parking, PollSet, Tasks, breathe};
 use crate::mesh::Endpoint;
@@ -79,10 +80,13 @@ pub struct Boot {
     pub mesh: Endpoint<Message>,
     /// The clock all shards share.
     pub clock: Clock,
+    /// Says when to accept: not before everything else of the process is set up, because the
+    /// first clients may take every descriptor there is.
+    pub begin: mpsc::Receiver<()>,
 }
 
-/// Runs one shard on the current thread until it has said goodbye. `ready` is told once which
-/// driver runs, or why none does.
+/// Runs one shard on the current thread until it has said goodbye. `ready` is told once, when
+/// the shard holds all it needs, which driver runs, or why none does.
 ///
 /// # Errors
 /// No driver could be started, or the shard's listeners could not be watched.
@@ -124,8 +128,8 @@ fn climb<P: Parking>(
                     .build();
                 match runtime {
                     Ok(mut runtime) => {
-                        ready(&Ok(*driver));
-                        return runtime.block_on(live::<P>(setup, boot)).map(|()| *driver);
+                        let live = live::<P>(setup, boot, *driver, ready);
+                        return runtime.block_on(live).map(|()| *driver);
                     }
                     Err(error) => errors.push(format!("{}: {error}", driver.name())),
                 }
@@ -134,8 +138,8 @@ fn climb<P: Parking>(
                 let runtime = RuntimeBuilder::<LegacyDriver>::new().enable_timer().build();
                 match runtime {
                     Ok(mut runtime) => {
-                        ready(&Ok(*driver));
-                        return runtime.block_on(live::<P>(setup, boot)).map(|()| *driver);
+                        let live = live::<P>(setup, boot, *driver, ready);
+                        return runtime.block_on(live).map(|()| *driver);
                     }
                     Err(error) => errors.push(format!("{}: {error}", driver.name())),
                 }
@@ -159,17 +163,31 @@ impl DriverChoice {
 }
 
 /// A shard's whole life: its tasks run beside the tick, which ends when the goodbye is over.
-async fn live<P: Parking>(setup: Setup, boot: Boot) -> io::Result<()> {
-    let Boot { listeners, mesh, clock, .. } = boot;
+async fn live<P: Parking>(
+    setup: Setup,
+    boot: Boot,
+    driver: Driver,
+    ready: impl FnOnce(&io::Result<Driver>),
+) -> io::Result<()> {
+    let Boot { listeners, mesh, clock, begin, .. } = boot;
     let shard = Shard::new(setup, clock.now());
-    let drive = Drive::new(shard, P::new()?, mesh, clock);
-    let shared = Rc::new(RefCell::new(drive));
-    P::start(&shared)?;
-    for listener in listeners {
-        shared.borrow_mut().listens_on(&listener)?;
+    let (shared, accepting) = match equip::<P>(shard, mesh, clock, listeners) {
+        Ok(equipped) => equipped,
+        Err(error) => {
+            let failed = Err(error);
+            ready(&failed);
+            return failed.map(|_: Driver| ());
+        }
+    };
+    ready(&Ok(driver));
+    if begin.recv().is_err() {
+        // The process could not be set up as a whole.
+        return Ok(());
+    }
+    for accepting in accepting {
         let shared = Rc::clone(&shared);
         monoio::spawn(async move {
-            if let Err(error) = accept::run(listener, shared).await {
+            if let Err(error) = accept::run(accepting, shared).await {
                 tracing::error!(%error, "a listener failed: this shard accepts nothing more");
             }
         });
@@ -186,6 +204,23 @@ async fn live<P: Parking>(setup: Setup, boot: Boot) -> io::Result<()> {
             return Ok(());
         }
     }
+}
+
+/// Takes every descriptor a shard needs besides its connections.
+fn equip<P: Parking>(
+    shard: Shard,
+    mesh: Endpoint<Message>,
+    clock: Clock,
+    listeners: Vec<Listener>,
+) -> io::Result<(super::Shared<P>, Vec<Accepting>)> {
+    let mut drive = Drive::new(shard, P::new()?, mesh, clock);
+    for listener in &listeners {
+        drive.listens_on(listener)?;
+    }
+    let shared = Rc::new(RefCell::new(drive));
+    P::start(&shared)?;
+    let accepting = listeners.into_iter().map(Accepting::new).collect::<io::Result<_>>()?;
+    Ok((shared, accepting))
 }
 
 fn tick<P: Parking>(shared: &super::Shared<P>) -> bool {
