@@ -144,8 +144,7 @@ fn encode(c: &mut Criterion) {
         let (table, hasher) = table(sessions);
         let plan = with_planner(&hasher, |plan| plan(PAGE.as_bytes()));
         let Some(Step::Ask(question)) = plan.steps.first() else { unreachable!("a listing") };
-        let facts =
-            NodeFacts { uid: "", name: "", version: "", uptime_s: 0, users: 1, metrics: &[] };
+        let facts = NodeFacts { uid: "", name: "", version: "", uptime_s: 0, users: 1 };
         group.throughput(Throughput::Elements(sessions));
         let id = BenchmarkId::new("answer, merge and reply", sessions);
         group.bench_function(id, |b| {

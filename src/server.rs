@@ -82,6 +82,9 @@ pub enum ServerError {
     /// Sessions were left when the time for the goodbye was over.
     #[error("shutdown did not finish within {0:?}")]
     ShutdownTimedOut(Duration),
+    /// A second signal came during the goodbye.
+    #[error("a second signal ended the goodbye early")]
+    Interrupted,
 }
 
 /// A running node.
@@ -165,6 +168,7 @@ impl Server {
         }
         match control.run() {
             Ended::TimedOut => return Err(ServerError::ShutdownTimedOut(shutdown_timeout)),
+            Ended::Interrupted => return Err(ServerError::Interrupted),
             Ended::Drained => {}
         }
         for thread in threads {

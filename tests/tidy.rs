@@ -15,7 +15,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("mesh", BASE),
     ("observe", BASE),
     ("transport", &["ids", "time", "limits", "wire", "protocol"]),
-    ("api", &["ids", "time", "limits", "session", "protocol", "auth", "wire"]),
+    ("api", &["ids", "time", "limits", "session", "protocol", "auth", "wire", "observe"]),
     (
         "connection",
         &[
@@ -31,7 +31,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "wire",
         ],
     ),
-    ("messages", &["ids", "time", "limits", "api", "auth"]),
+    ("messages", &["ids", "time", "limits", "api"]),
     (
         "shard",
         &[
@@ -51,7 +51,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     ("engine", &["ids", "time", "limits", "shard", "mesh", "messages", "connection"]),
-    ("control", &["ids", "time", "limits", "messages", "mesh", "api", "auth", "observe"]),
+    ("control", &["ids", "time", "limits", "messages", "mesh"]),
     (
         "server",
         &[

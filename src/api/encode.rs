@@ -61,12 +61,6 @@ impl<'o> Object<'o> {
         self.out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
     }
 
-    /// A finite number.
-    pub(super) fn float(&mut self, name: &str, number: f64) {
-        debug_assert!(number.is_finite(), "JSON has no such number");
-        self.raw(name, number.to_string().as_bytes());
-    }
-
     /// A value that is JSON already.
     #[inline]
     pub(super) fn raw(&mut self, name: &str, json: &[u8]) {

@@ -2,6 +2,7 @@
 
 use super::encode::Object;
 use super::question::Merged;
+use crate::observe::COUNTERS;
 
 /// What is true of the whole node, whichever shard says it.
 #[derive(Clone, Copy, Debug)]
@@ -16,8 +17,6 @@ pub struct NodeFacts<'a> {
     pub uptime_s: u64,
     /// Distinct users with sessions; all anonymous ones are one.
     pub users: u64,
-    /// Counters, by dotted name.
-    pub metrics: &'a [(&'a str, f64)],
 }
 
 /// Writes the result: one `NodeResult`, in the order of its field numbers (`api.proto`).
@@ -33,11 +32,11 @@ pub(super) fn write(facts: &NodeFacts<'_>, merged: &Merged, out: &mut Vec<u8>) {
     if facts.uptime_s > 0 {
         node.integer("uptime", facts.uptime_s);
     }
-    if !facts.metrics.is_empty() {
+    if let Some(counters) = merged.counters() {
         let mut metrics = node.object("metrics");
         let mut items = metrics.object("items");
-        for (name, value) in facts.metrics.iter().filter(|(_, value)| value.is_finite()) {
-            items.float(name, *value);
+        for ((name, _), value) in COUNTERS.iter().zip(counters.values()) {
+            items.integer(&format!("rollcall.{name}"), value);
         }
         items.close();
         metrics.close();
@@ -52,17 +51,23 @@ pub(super) fn write(facts: &NodeFacts<'_>, merged: &Merged, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::Answer;
+    use crate::observe::Counters;
 
     #[test]
-    fn counters_are_numbers_by_name_and_what_is_no_number_is_left_out() {
-        let metrics = [("a.b", 12.0), ("a.c", 0.5), ("a.d", f64::NAN)];
-        let (uid, name, version) = ("u", "n", "v");
-        let facts = NodeFacts { uid, name, version, uptime_s: 0, users: 0, metrics: &metrics };
+    fn the_counters_of_all_shards_add_up() {
+        let mut merged = Merged::default();
+        for pings_sent in [5, 7] {
+            merged.add(Answer::info(2, Counters { pings_sent, ..Counters::default() }));
+        }
+        let facts = NodeFacts { uid: "u", name: "n", version: "v", uptime_s: 0, users: 0 };
         let mut out = Vec::new();
-        write(&facts, &Merged::default(), &mut out);
+        write(&facts, &merged, &mut out);
         let out: serde_json::Value = serde_json::from_slice(&out).unwrap();
         let node = &out["nodes"][0];
-        assert_eq!(node["metrics"], serde_json::json!({"items": {"a.b": 12, "a.c": 0.5}}));
+        assert_eq!(node["num_clients"], 4);
+        assert_eq!(node["metrics"]["items"]["rollcall.pings_sent"], 12);
+        assert_eq!(node["metrics"]["items"].as_object().unwrap().len(), COUNTERS.len());
         assert_eq!(node.get("uptime"), None);
     }
 }

@@ -50,6 +50,6 @@ pub use disconnect::{DisconnectParams, REASON_BYTES_MAX, select};
 pub use error::{ApiError, ErrorKind};
 pub use info::NodeFacts;
 pub use plan::{COMMANDS_MAX, Plan, Step, plan};
-pub use question::{Answer, Merged, Outcome, Question, Subject, answer};
+pub use question::{Answer, LISTINGS_BYTES_MAX, Merged, Outcome, Question, Subject, answer};
 pub use reply::{ReplyHead, write_reply};
 pub use route::{Options, Refusal, Route, admit, route};

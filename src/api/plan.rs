@@ -56,6 +56,12 @@ pub(super) enum ErrorMode {
 }
 
 impl Plan {
+    /// Whether a step asks about the node.
+    #[must_use]
+    pub fn asks_info(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step, Step::Ask(Question::Info)))
+    }
+
     /// A plan that asks nothing and answers a request that is refused: it takes its turn among
     /// the replies of its connection like any other.
     #[must_use]

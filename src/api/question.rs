@@ -6,6 +6,7 @@ use super::disconnect::DisconnectParams;
 use super::error::ApiError;
 use super::{connections, user_connections};
 use crate::ids::{ClientId, SessionId, UserHash};
+use crate::observe::Counters;
 use crate::session::{Session, Table};
 
 /// Something every shard can answer from its own table. Small, because it crosses rings; cloning
@@ -85,20 +86,35 @@ impl Question {
 pub struct Answer {
     matched: u32,
     fragments: Vec<u8>,
+    /// The fragments grew beyond [`LISTINGS_BYTES_MAX`] and were thrown away.
+    is_too_large: bool,
+    counters: Option<Box<Counters>>,
 }
+
+/// Encoded sessions in one reply, in bytes: some hundred thousand sessions. Beyond it a listing is
+/// answered with error 108: no shard encodes, and no caller is sent, without end.
+pub const LISTINGS_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 impl Answer {
     /// Nothing to tell but a number.
     #[must_use]
     pub const fn counted(matched: u32) -> Self {
-        Self { matched, fragments: Vec::new() }
+        Self { matched, fragments: Vec::new(), is_too_large: false, counters: None }
+    }
+
+    /// The answer to [`Question::Info`].
+    #[must_use]
+    pub fn info(sessions: usize, counters: Counters) -> Self {
+        let matched = u32::try_from(sessions).unwrap_or(u32::MAX);
+        Self { counters: Some(Box::new(counters)), ..Self::counted(matched) }
     }
 }
 
 /// One shard's answer from its own table.
 ///
 /// # Panics
-/// For a disconnect, which changes the table and is the shard's to carry out.
+/// For a disconnect, which changes the table, and for [`Question::Info`], which asks for more than
+/// the table knows: both are the shard's to answer.
 #[must_use]
 pub fn answer(question: &Question, table: &Table) -> Answer {
     match question {
@@ -112,8 +128,7 @@ pub fn answer(question: &Question, table: &Table) -> Answer {
         Question::Connections { user, hash } => {
             list(table.by_user(user, *hash), connections::write)
         }
-        Question::Disconnect(_) => unreachable!("a shard carries disconnects out itself"),
-        Question::Info => Answer::counted(u32::try_from(table.len()).unwrap_or(u32::MAX)),
+        Question::Disconnect(_) | Question::Info => unreachable!("a shard answers this itself"),
     }
 }
 
@@ -138,6 +153,11 @@ fn list<'t>(
         out.extend_from_slice(&session.client().text());
         out.extend_from_slice(b"\":");
         write(&session, out);
+        if out.len() > LISTINGS_BYTES_MAX {
+            answer.is_too_large = true;
+            answer.fragments = Vec::new();
+            break;
+        }
     }
     answer
 }
@@ -149,12 +169,23 @@ pub struct Merged {
     pub missing: u64,
     matched: u32,
     fragments: Vec<u8>,
+    is_too_large: bool,
+    counters: Option<Box<Counters>>,
 }
 
 impl Merged {
     /// Adds one shard's answer.
     pub fn add(&mut self, answer: Answer) {
         self.matched = self.matched.saturating_add(answer.matched);
+        if let Some(counters) = answer.counters {
+            self.counters.get_or_insert_default().add(&counters);
+        }
+        self.is_too_large |= answer.is_too_large
+            || self.fragments.len() + answer.fragments.len() > LISTINGS_BYTES_MAX;
+        if self.is_too_large {
+            self.fragments = Vec::new();
+            return;
+        }
         if self.fragments.is_empty() {
             self.fragments = answer.fragments;
         } else if !answer.fragments.is_empty() {
@@ -167,6 +198,28 @@ impl Merged {
     #[must_use]
     pub const fn matched(&self) -> u32 {
         self.matched
+    }
+
+    /// Bytes of the sessions encoded in it.
+    #[must_use]
+    pub const fn listing_bytes(&self) -> usize {
+        self.fragments.len()
+    }
+
+    /// Throws the listing away: the reply it belongs to would grow beyond
+    /// [`LISTINGS_BYTES_MAX`].
+    pub fn refuse_listing(&mut self) {
+        self.is_too_large = true;
+        self.fragments = Vec::new();
+    }
+
+    pub(super) const fn is_too_large(&self) -> bool {
+        self.is_too_large
+    }
+
+    /// What the shards that answered have counted.
+    pub(super) fn counters(&self) -> Option<&Counters> {
+        self.counters.as_deref()
     }
 
     /// Writes the members of a listing's result.

@@ -84,6 +84,11 @@ fn settle<'a>((step, outcome): (&'a Step, &'a Outcome)) -> Settled<'a> {
                  still be there, send it again",
             )))
         }
+        (Step::Ask(_), Outcome::Answered(merged)) if merged.is_too_large() => {
+            Err(Cow::Owned(ApiError::not_available(
+                "the sessions of this reply take more than 32 MiB, ask for fewer users at once",
+            )))
+        }
         (Step::Ask(question), Outcome::Answered(merged)) => Ok((question, merged)),
         (Step::Ask(_), Outcome::Failed(error)) | (Step::Done(error), _) => {
             Err(Cow::Borrowed(error))

@@ -6,8 +6,9 @@ use clap::ArgMatches;
 
 use super::options;
 
-/// Warns of what would be warned of at the start, and fails where the start would fail; with
-/// `--strict` also for keys and variables that mean nothing.
+/// Says nothing of a configuration whose every word means something; warns of what would be
+/// ignored, and fails where the start would fail; with `--strict` also for keys and variables
+/// that mean nothing.
 pub(super) fn checkconfig(matches: &ArgMatches) -> ExitCode {
     let asked = match super::load(matches, Vec::new()) {
         Ok(asked) => asked,
@@ -16,8 +17,8 @@ pub(super) fn checkconfig(matches: &ArgMatches) -> ExitCode {
     if asked.file_used.is_none() {
         return super::fail(&format!("config file not found: {}", super::config_path(matches)));
     }
-    for warning in asked.warnings() {
-        super::complain("warning", &warning);
+    for warning in &asked.loaded.warnings {
+        super::complain("warning", warning);
     }
     if let Err(error) = options::connection(&asked.loaded.config) {
         return super::fail(&format!("error validating config: {error}"));

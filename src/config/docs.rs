@@ -9,7 +9,7 @@ const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/config.md");
 const INTRODUCTION: &str = "\
 # Configuration
 
-<!-- Written by `UPDATE_DOCS=1 cargo test --lib config::docs` from src/config/table.rs. -->
+<!-- Written by `ROLLCALL_WRITE_DOCS=1 cargo test --lib config::docs` from src/config/table.rs. -->
 
 An option has one value. What is higher in this list wins:
 
@@ -97,14 +97,14 @@ fn entry(option: &Declared, defaults: &Config) -> String {
 #[test]
 fn the_page_about_options_says_what_the_table_says() {
     let rendered = render();
-    if std::env::vars_os().any(|(name, _)| name == "UPDATE_DOCS") {
+    if std::env::vars_os().any(|(name, _)| name == "ROLLCALL_WRITE_DOCS") {
         std::fs::write(PATH, &rendered).expect("docs/config.md can be written");
     }
     let written = std::fs::read_to_string(PATH).expect("docs/config.md exists");
     assert!(
         written == rendered,
         "docs/config.md is not what src/config/table.rs says; write it again with \
-         `UPDATE_DOCS=1 cargo test --lib config::docs`"
+         `ROLLCALL_WRITE_DOCS=1 cargo test --lib config::docs`"
     );
     for option in OPTIONS {
         assert!(written.contains(&format!("### `{}`", option.path)), "{}", option.path);

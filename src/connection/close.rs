@@ -22,8 +22,6 @@ pub enum CloseReason {
     Slow,
     /// The server shuts down.
     Shutdown,
-    /// Our own fault: handling an event of this connection panicked.
-    Internal,
 }
 
 impl CloseReason {
@@ -36,7 +34,6 @@ impl CloseReason {
             Self::Api { code, reason } => Some(Disconnect { code: *code, reason: reason.clone() }),
             Self::Expired => Some(codes::CONNECTION_EXPIRED),
             Self::Shutdown => Some(codes::SHUTDOWN),
-            Self::Internal => Some(codes::INTERNAL_SERVER_ERROR),
         }
     }
 
@@ -49,7 +46,6 @@ impl CloseReason {
             Self::Expired => codes::CONNECTION_EXPIRED.code,
             Self::Slow => codes::SLOW.code,
             Self::Shutdown => codes::SHUTDOWN.code,
-            Self::Internal => codes::INTERNAL_SERVER_ERROR.code,
         }
     }
 }
@@ -68,7 +64,7 @@ mod tests {
     #[test]
     fn what_is_told_carries_the_code_that_is_counted() {
         let api = CloseReason::Api { code: 4001, reason: "bye".into() };
-        for reason in [api, CloseReason::Expired, CloseReason::Shutdown, CloseReason::Internal] {
+        for reason in [api, CloseReason::Expired, CloseReason::Shutdown] {
             assert_eq!(reason.last_message().map(|last| last.code), Some(reason.code()));
         }
     }

@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 
 use smallvec::SmallVec;
 
-use crate::api::{Outcome, Plan};
+use crate::api::{LISTINGS_BYTES_MAX, Outcome, Plan};
 use crate::connection::connect::Credentials;
 use crate::transport::http_stream::Stream;
 use crate::wire::http1::{ChunkedBody, HeadScan, Version};
@@ -102,6 +102,20 @@ pub struct Owed {
 }
 
 impl Owed {
+    /// Keeps the reply below [`LISTINGS_BYTES_MAX`]: the listings that came last are refused.
+    pub fn limit(&mut self) {
+        let mut bytes = 0;
+        for outcome in self.outcomes.iter_mut().flatten() {
+            if let Outcome::Answered(merged) = outcome {
+                bytes += merged.listing_bytes();
+                if bytes > LISTINGS_BYTES_MAX {
+                    bytes -= merged.listing_bytes();
+                    merged.refuse_listing();
+                }
+            }
+        }
+    }
+
     /// Whether every step has its outcome.
     #[must_use]
     pub fn is_ready(&self) -> bool {

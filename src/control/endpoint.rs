@@ -19,6 +19,8 @@ pub enum Ended {
     Drained,
     /// Some did not within `shutdown.timeout`.
     TimedOut,
+    /// A second signal did not want to wait.
+    Interrupted,
 }
 
 /// What the control thread works on.
@@ -111,7 +113,7 @@ impl Work {
                 () = &mut deadline => return Ended::TimedOut,
                 asked = signals.next() => if let Asked::Stop(signal) = asked {
                     tracing::warn!(signal, "second signal: leaving at once");
-                    return Ended::TimedOut;
+                    return Ended::Interrupted;
                 },
                 () = std::future::poll_fn(|cx| self.mesh.poll_ready(cx)) => {
                     drained += self.receive();

@@ -417,7 +417,7 @@ impl<P: Parking> Drive<P> {
 
     fn guarded_shard<T>(&mut self, event: impl FnOnce(&mut Shard) -> T) -> Option<T> {
         catch_unwind(AssertUnwindSafe(|| event(&mut self.shard)))
-            .inspect_err(|_| tracing::error!("a shard's event panicked: its effects are lost"))
+            .inspect_err(|_| tracing::error!("a shard's event panicked: it was dropped"))
             .ok()
     }
 }

@@ -55,8 +55,8 @@ impl Shard {
             version: head.version,
             plan,
         };
-        for (step, action) in owed.plan.steps.iter().enumerate() {
-            let outcome = match action {
+        for step in 0..owed.plan.steps.len() {
+            let outcome = match &owed.plan.steps[step] {
                 api::Step::Done(error) => Some(Outcome::Failed(error.clone())),
                 api::Step::Ask(question) => {
                     let step = u16::try_from(step).expect("a plan has at most 1,000 steps");
@@ -67,6 +67,7 @@ impl Shard {
                 }
             };
             owed.outcomes.push(outcome);
+            owed.limit();
         }
         exchange.last |= !head.keep_alive;
         if exchange.owed.is_empty() && owed.is_ready() {
@@ -123,8 +124,12 @@ impl Shard {
 
     /// This shard's own answer. A disconnect has happened when this returns.
     pub(super) fn answer(&mut self, question: &Question, now: Now) -> Answer {
-        let Question::Disconnect(disconnect) = question else {
-            return api::answer(question, &self.table);
+        let disconnect = match question {
+            Question::Disconnect(disconnect) => disconnect,
+            Question::Info => return Answer::info(self.table.len(), self.counters),
+            Question::Count { .. }
+            | Question::UserConnections { .. }
+            | Question::Connections { .. } => return api::answer(question, &self.table),
         };
         let mut selected = std::mem::take(&mut self.selected);
         api::select(disconnect, &self.table, &mut selected);
@@ -163,6 +168,7 @@ impl Shard {
             Asker::Api { seq, step, .. } => {
                 if let Some(owed) = exchange.owed_mut(seq) {
                     owed.outcomes[usize::from(step)] = Some(Outcome::Answered(merged));
+                    owed.limit();
                     self.flush_owed(conn, now);
                 }
             }
@@ -194,8 +200,7 @@ impl Shard {
             name: &options.node_name,
             version: &options.version,
             uptime_s: now.mono_ms.saturating_sub(self.started.mono_ms) / 1000,
-            users: self.directory.users() as u64,
-            metrics: &[],
+            users: if plan.asks_info() { self.directory.users() as u64 } else { 0 },
         };
         let mut body = std::mem::take(&mut self.reply);
         body.clear();

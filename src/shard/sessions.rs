@@ -164,7 +164,7 @@ impl Shard {
             let response = http1::Response {
                 status,
                 content_type: PLAIN,
-                keep_alive: why.stream.keep_alive,
+                keep_alive: why.stream.is_reusable(),
                 version: why.stream.version,
                 date,
                 extra: why.cors,
@@ -208,7 +208,9 @@ impl Shard {
             self.abort(conn);
             return;
         };
-        self.directory.add(hash, self.id);
+        if opened.first_of_user {
+            self.directory.add(hash, self.id);
+        }
         self.admission.opened(self.id);
         self.counters.sessions_opened += 1;
 
@@ -321,7 +323,7 @@ impl Shard {
             CloseReason::Api { .. } => self.counters.sessions_closed_by_api += 1,
             CloseReason::Expired => self.counters.sessions_expired += 1,
             CloseReason::Slow => self.counters.sessions_slow += 1,
-            CloseReason::Shutdown | CloseReason::Internal => {}
+            CloseReason::Shutdown => {}
         }
     }
 

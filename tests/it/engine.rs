@@ -136,6 +136,27 @@ fn a_signal_says_goodbye_to_everyone_and_ends_well() {
     }
 }
 
+/// From the moment the log says that it serves, a signal is a goodbye; a second one is not a
+/// timeout.
+#[test]
+fn a_signal_is_heard_from_the_first_moment() {
+    for _ in 0..10 {
+        let mut server = Server::start(&json!({}));
+        server.signal("TERM");
+        assert_eq!(server.wait(), Some(0));
+    }
+    let mut server = Server::start(&json!({}));
+    // A client that does not close its side holds the goodbye up.
+    let mut conn = server.connect();
+    conn.send(b"POST /api/info HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nX-API-Key: ");
+    assert!(listed(&mut server.connect(), "nobody").is_empty());
+    server.signal("TERM");
+    server.wait_log("shutting down");
+    server.signal("TERM");
+    server.wait_log("a second signal ended the goodbye early");
+    assert_eq!(server.wait(), Some(1));
+}
+
 #[test]
 fn a_taken_port_is_a_clear_error() {
     let server = Server::start(&json!({}));

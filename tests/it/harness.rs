@@ -201,9 +201,42 @@ pub(crate) fn wait_line(lines: &Receiver<String>, text: &str) -> String {
     }
 }
 
-/// Runs a program of the command line to its end.
+/// A child that ends with its test.
+pub(crate) struct Running(pub(crate) Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already, as its test wanted.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// A shell command whose output is read while it runs.
+pub(crate) fn shell(command: &str) -> (Running, Receiver<String>) {
+    let mut child = Command::new("sh")
+        .args(["-c", &format!("exec {command}")])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("a shell");
+    let output = lines(child.stdout.take().expect("a pipe"));
+    (Running(child), output)
+}
+
+/// Runs a program of the command line to its end. One that does not end, a server that should
+/// have refused to start say, fails the test.
 pub(crate) fn run(command: &mut Command) -> Output {
-    let output = command.stdin(Stdio::null()).output().expect("it runs");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().expect("it runs");
+    let (id, (sender, ended)) = (child.id(), crossbeam_channel::bounded(1));
+    std::thread::spawn(move || sender.send(child.wait_with_output()));
+    let Ok(output) = ended.recv_timeout(PATIENCE) else {
+        drop(Command::new("kill").args(["-KILL", &id.to_string()]).status());
+        panic!("does not end: {command:?}");
+    };
+    let output = output.expect("its output is read");
     Output {
         code: output.status.code(),
         stdout: String::from_utf8(output.stdout).expect("text"),

@@ -1,31 +1,11 @@
 //! The founding page, command by command, with curl; and the README, which repeats it.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Server, binary, eventually, lines, run, wait_line};
-
-/// A child that ends with its test.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
-}
-
-fn shell(command: &str) -> Child {
-    Command::new("sh")
-        .args(["-c", &format!("exec {command}")])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("a shell")
-}
+use crate::harness::{Running, Server, binary, eventually, run, shell, wait_line};
 
 /// The page as it is written, with the binary under the name it uses there. Only the port is
 /// ours: 8000 may be taken on the machine that runs the tests.
@@ -66,8 +46,7 @@ fn walk_the_page(name: &str, run_variable: &str) {
     );
     let mut clients: Vec<(Running, String)> = Vec::new();
     for _ in 0..2 {
-        let mut curl = Running(shell(&connect));
-        let output = lines(curl.0.stdout.take().expect("a pipe"));
+        let (curl, output) = shell(&connect);
         let push: Value =
             serde_json::from_str(&wait_line(&output, "connect")).expect("a push per line");
         let client = push["connect"]["client"].as_str().expect("a client id").to_owned();
@@ -149,8 +128,7 @@ fn the_commands_of_the_readme_work_as_they_are_printed() {
             .replace("localhost:8000", &format!("localhost:{}", server.address.port()));
         assert!(!curl.contains('<'), "something to fill in is left: {curl}");
         if curl.contains("/connection/") {
-            let mut child = Running(shell(&curl));
-            let output = lines(child.0.stdout.take().expect("a pipe"));
+            let (child, output) = shell(&curl);
             wait_line(&output, "\"client\"");
             connected.push((child, output));
             continue;

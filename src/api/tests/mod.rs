@@ -83,6 +83,10 @@ impl World {
 
     /// What a shard says; a disconnect has happened when this returns.
     fn answers(&mut self, shard: usize, question: &Question) -> Answer {
+        if *question == Question::Info {
+            let sessions = self.tables[shard].len();
+            return Answer::counted(u32::try_from(sessions).unwrap());
+        }
         let Question::Disconnect(params) = question else {
             return answer(question, &self.tables[shard]);
         };
@@ -131,14 +135,8 @@ impl World {
         let plan = plan(&options, &route, &head, body, &mut Scratch::default(), &hasher())
             .unwrap_or_else(Plan::refused);
         let outcomes: Vec<_> = plan.steps.iter().map(|step| self.outcome(step)).collect();
-        let facts = NodeFacts {
-            uid: "uid",
-            name: "host_8000",
-            version: "0.1.0",
-            uptime_s: 9,
-            users: 2,
-            metrics: &[],
-        };
+        let facts =
+            NodeFacts { uid: "uid", name: "host_8000", version: "0.1.0", uptime_s: 9, users: 2 };
         let mut out = Vec::new();
         let head = write_reply(&plan, &outcomes, &facts, &mut out);
         (head, String::from_utf8(out).unwrap())
