@@ -54,6 +54,24 @@ fn write_rest_of_raw_string(out: &mut Vec<u8>, rest: &mut &[u8]) {
     }
 }
 
+/// Writes JSON somebody else made as it came, but without line breaks, which between tokens mean
+/// nothing and on the wire would end a line of a stream.
+///
+/// `raw` has been parsed before, so a line break is never part of a string.
+pub(super) fn write_payload(out: &mut Vec<u8>, raw: &[u8]) {
+    for run in raw.split(|byte| matches!(byte, b'\n' | b'\r')) {
+        out.extend_from_slice(run);
+    }
+}
+
+/// Writes a member whose key stands in `key` with all its punctuation; 0 is left out.
+pub(super) fn write_number(out: &mut Vec<u8>, key: &[u8], number: u64) {
+    if number != 0 {
+        out.extend_from_slice(key);
+        out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+    }
+}
+
 /// Whether brackets nest deeper than `depth_max` anywhere in this JSON.
 #[must_use]
 pub fn nests_deeper_than(raw: &[u8], depth_max: usize) -> bool {

@@ -1,4 +1,4 @@
-//! The client protocol: what a connect request says, what pushes look like, what codes mean.
+//! The client protocol: what clients ask, what they are told, what codes mean.
 //!
 //! Used by `connection`, `transport` and `shard`, and for its JSON writers by whoever writes
 //! JSON. Knows no socket, no session and no token: a token is text on its way to `auth`.
@@ -7,11 +7,31 @@
 pub mod codes;
 pub mod json;
 
+// How bytes say things.
+mod members;
+mod protobuf;
+
+// What clients say.
+mod command;
 mod connect;
+mod emulation;
+
+// What they are told: with a command before it, and without.
 mod push;
+mod reply;
 
-pub use connect::{ConnectRequest, Kind, ParseError};
-pub use push::{ConnectPush, Dialect, write_connect_push, write_disconnect_push, write_ping};
+pub use command::{Command, Commands, Encoding, MessageError, Request, commands};
+pub use connect::ConnectRequest;
+pub use emulation::EmulationRequest;
+pub use members::{Kind, ParseError};
+pub use protobuf::DecodeError;
+pub use push::{
+    ConnectPush, Dialect, RefreshPush, write_connect_push, write_disconnect_push, write_ping,
+    write_refresh_push,
+};
+pub use reply::{ConnectResult, Push, Reply, write_push, write_reply};
 
+#[cfg(test)]
+mod schema;
 #[cfg(test)]
 mod tests;

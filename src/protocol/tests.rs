@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::{fs, path::Path};
 
 use proptest::prelude::*;
+use prost::Message;
 
 use super::codes::{DISCONNECTS, ERRORS, uni_disconnect};
 use super::*;
@@ -121,6 +122,36 @@ fn too_deep_data_is_refused_and_no_depth_costs_stack() {
     assert!(parse(&format!(r#"{{"subs":{{"a":{deep}}}}}"#)).is_err());
     assert!(parse(&"[".repeat(500_000)).is_err());
     assert!(parse(&r#"{"data":"#.repeat(500_000)).is_err());
+}
+
+#[test]
+fn a_protobuf_request_is_read_and_the_faults_of_one_are_named() {
+    let mut request = schema::ConnectRequest {
+        token: "t".into(),
+        data: vec![0xff, 0],
+        name: "n".into(),
+        version: "1.2".into(),
+        flag: -1,
+        ..Default::default()
+    };
+    request.subs.insert("c".into(), schema::Empty {});
+    request.headers.insert("x".into(), "y".into());
+    let expected = ConnectRequest {
+        token: "t".into(),
+        name: "n".into(),
+        version: "1.2".into(),
+        data: Some([0xff, 0].into()),
+    };
+    assert_eq!(ConnectRequest::parse_protobuf(&request.encode_to_vec()), Ok(expected));
+    assert_eq!(ConnectRequest::parse_protobuf(b""), Ok(ConnectRequest::default()));
+    for (message, error) in [
+        (&b"\x0a\x02t"[..], DecodeError::Truncated),
+        (b"\x0a\x01\xff", DecodeError::Encoding { field: 1 }),
+        (b"\x18\x01", DecodeError::WireType { field: 3 }),
+        (b"\x3a\x00", DecodeError::WireType { field: 7 }),
+    ] {
+        assert_eq!(ConnectRequest::parse_protobuf(message), Err(error), "{message:x?}");
+    }
 }
 
 #[test]
