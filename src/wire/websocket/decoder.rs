@@ -1,7 +1,7 @@
 //! Frames of one client to events, over as many reads as they take.
 
 use super::event::{Done, Payload, What};
-use super::header::{HEADER_BYTES_MAX, Header, Opcode, parse_header};
+use super::header::{Coding, HEADER_BYTES_MAX, Header, Opcode, parse_header};
 use super::mask::{advance_mask, unmask};
 use super::partial::{CutFrame, Gathered, PartOf, Partial};
 use super::{DeflateAnswer, Event, FrameError, Scratch};
@@ -19,7 +19,7 @@ use super::{DeflateAnswer, Event, FrameError, Scratch};
 #[derive(Debug)]
 pub struct Decoder {
     partial: Option<Box<Partial>>,
-    may_be_compressed: bool,
+    may_deflate: bool,
     end: Option<End>,
 }
 
@@ -53,7 +53,7 @@ impl Decoder {
     /// For a client with which `deflate` was agreed on.
     #[must_use]
     pub const fn new(deflate: Option<DeflateAnswer>) -> Self {
-        Self { partial: None, may_be_compressed: deflate.is_some(), end: None }
+        Self { partial: None, may_deflate: deflate.is_some(), end: None }
     }
 
     /// The next event of `bytes`, which loses what it took; `None` when it is used up. Call it
@@ -138,7 +138,7 @@ impl Decoder {
         let held = match (header.opcode, message) {
             (Opcode::Start(_), Some(_)) => return Err(FrameError::MessageInMessage),
             (Opcode::Continuation, None) => return Err(FrameError::NothingToContinue),
-            (Opcode::Start(_), None) if header.is_compressed && !self.may_be_compressed => {
+            (Opcode::Start(_), None) if header.coding == Coding::Deflated && !self.may_deflate => {
                 return Err(FrameError::ReservedBit);
             }
             (Opcode::Start(_), None) | (Opcode::Control(_), _) => 0,
@@ -153,8 +153,8 @@ impl Decoder {
         let (what, part_of) = match header.opcode {
             Opcode::Control(control) => (Some(What::Control(control)), PartOf::Control(control)),
             Opcode::Start(kind) if header.is_final => {
-                let is_compressed = header.is_compressed;
-                (Some(What::Message { kind, is_compressed }), PartOf::MessageEnd)
+                let coding = header.coding;
+                (Some(What::Message { kind, coding }), PartOf::MessageEnd)
             }
             Opcode::Continuation if header.is_final => (None, PartOf::MessageEnd),
             Opcode::Start(_) | Opcode::Continuation => (None, PartOf::Message),
@@ -167,7 +167,7 @@ impl Decoder {
         }
         if let Opcode::Start(kind) = header.opcode {
             let partial = self.partial.get_or_insert_default();
-            partial.message = Some(Gathered::new(kind, header.is_compressed));
+            partial.message = Some(Gathered::new(kind, header.coding));
         }
         Ok(Begun::Cut(CutFrame { part_of, left, mask: header.mask }))
     }
@@ -230,8 +230,8 @@ impl Decoder {
             PartOf::Message => Ok(None),
             PartOf::MessageEnd => {
                 let Some(message) = partial.message.take() else { return Ok(None) };
-                let Gathered { kind, is_compressed, bytes, .. } = message.finish()?;
-                let what = What::Message { kind, is_compressed };
+                let Gathered { kind, coding, bytes, .. } = message.finish()?;
+                let what = What::Message { kind, coding };
                 Ok(Some(Done { what, payload: Payload::Joined(bytes) }))
             }
         }

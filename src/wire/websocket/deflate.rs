@@ -21,6 +21,9 @@ pub struct Deflater {
 /// The empty block a message ends with, which is left away.
 const FLUSH_END: &[u8] = &[0, 0, 0xff, 0xff];
 
+/// Room for the headers and the flush of the shortest message.
+const ROOM_BYTES_MIN: usize = 64;
+
 impl Deflater {
     /// Compresses messages of `bytes_min` bytes or more at `level`, 1 to [`DEFLATE_LEVEL_MAX`];
     /// what is outside is taken for the nearest.
@@ -31,7 +34,7 @@ impl Deflater {
     }
 
     /// Appends what `content` appends to an empty buffer as one message, like
-    /// [`super::write_message`]: compressed, or plain when that is not longer.
+    /// [`super::write_message`].
     pub fn write_message(
         &mut self,
         out: &mut Vec<u8>,
@@ -50,21 +53,23 @@ impl Deflater {
         }
     }
 
-    /// Whether the frame it appends is whole and shorter than a plain one.
+    /// Whether the frame it appends is whole.
     fn write_compressed(&mut self, out: &mut Vec<u8>, kind: Kind) -> bool {
-        let mut is_shorter = false;
+        let mut is_whole = false;
         write_frame(out, first_byte(kind) | COMPRESSED, |out| {
-            let start = out.len();
-            // What does not fit is of no use, and is found out below.
-            out.reserve(self.plain.len().saturating_add(FLUSH_END.len()));
+            // No level makes a message more than an eighth longer. If one did, it would be found
+            // out below and sent plain, which is always allowed (RFC 7692 §6).
+            let len = self.plain.len();
+            out.reserve(len.saturating_add(len / 8).saturating_add(ROOM_BYTES_MIN));
             self.compress.reset();
             let status = self.compress.compress_vec(&self.plain, out, FlushCompress::Sync);
-            let has_flushed = out.len() < out.capacity() && matches!(status, Ok(Status::Ok));
-            let content_len = out.len().saturating_sub(start).saturating_sub(FLUSH_END.len());
-            is_shorter = has_flushed && out.ends_with(FLUSH_END) && content_len < self.plain.len();
-            out.truncate(start.saturating_add(content_len));
+            let has_room = out.len() < out.capacity();
+            is_whole = matches!(status, Ok(Status::Ok)) && has_room && out.ends_with(FLUSH_END);
+            if is_whole {
+                out.truncate(out.len().saturating_sub(FLUSH_END.len()));
+            }
         });
-        is_shorter
+        is_whole
     }
 }
 
@@ -79,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_compressed_only_if_that_is_worth_it() {
+    fn messages_from_the_threshold_on_are_compressed_each_by_itself() {
         let mut deflater = Deflater::new(1, 64);
         let long = [b'x'; 64];
         let compressed = write(&mut deflater, &long);
@@ -87,9 +92,24 @@ mod tests {
         assert!(compressed.len() < 16);
         assert_eq!(write(&mut deflater, &long), compressed, "each message stands by itself");
         assert_eq!(write(&mut deflater, &long[1..]), [&[0x81, 63], &long[1..]].concat());
-        let noise: Vec<u8> = (0..100_u8).collect();
-        assert_eq!(write(&mut deflater, &noise), [&[0x81, 100], &noise[..]].concat());
-        assert_eq!(write(&mut Deflater::new(9, 0), b""), [0x81, 0]);
+        assert_eq!(write(&mut Deflater::new(9, 0), b""), [0xc1, 1, 0]);
+    }
+
+    #[test]
+    fn what_cannot_be_compressed_becomes_little_longer() {
+        let mut state = 1_u32;
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            state.to_be_bytes()[0]
+        };
+        let noise: Vec<u8> = (0..200_000).map(|_| next()).collect();
+        for level in 1..=DEFLATE_LEVEL_MAX {
+            for len in [1, 10, 1000, 65_536, noise.len()] {
+                let frame = write(&mut Deflater::new(level, 0), &noise[..len]);
+                assert_eq!(frame[0], 0xc1, "level {level}, {len} bytes");
+                assert!(frame.len() < len + len / 8 + 16, "level {level}, {len} bytes");
+            }
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A payload that is complete, to what it says.
 
 use super::close::parse_close;
-use super::header::Control;
+use super::header::{Coding, Control};
 use super::{FrameError, Kind, Limits, Scratch};
 
 /// What a client sent. It lies where it was read, or in the shard's [`Scratch`].
@@ -44,7 +44,7 @@ pub(super) struct Done<'b> {
 
 pub(super) enum What {
     Control(Control),
-    Message { kind: Kind, is_compressed: bool },
+    Message { kind: Kind, coding: Coding },
 }
 
 impl<'b> Done<'b> {
@@ -67,12 +67,15 @@ impl<'b> Done<'b> {
                     Control::Pong => Ok(Event::Pong(payload)),
                 }
             }
-            What::Message { kind, is_compressed } => {
-                let is_checked = matches!(payload, Payload::Joined(_)) && !is_compressed;
-                let payload = if is_compressed {
-                    scratch.inflate(payload.bytes(), limits.inflated_bytes_max)?
-                } else {
-                    payload.place(scratch)
+            What::Message { kind, coding } => {
+                // Plain text that was joined was checked piece by piece.
+                let is_joined = matches!(payload, Payload::Joined(_));
+                let is_checked = is_joined && coding == Coding::Plain;
+                let payload = match coding {
+                    Coding::Plain => payload.place(scratch),
+                    Coding::Deflated => {
+                        scratch.inflate(payload.bytes(), limits.inflated_bytes_max)?
+                    }
                 };
                 let is_text = kind == Kind::Text;
                 if is_text && !is_checked && simdutf8::basic::from_utf8(payload).is_err() {

@@ -12,11 +12,18 @@ pub(super) struct Header {
     pub(super) opcode: Opcode,
     /// Whether it is the last of its message.
     pub(super) is_final: bool,
-    /// RSV1: the message is compressed (RFC 7692 §6).
-    pub(super) is_compressed: bool,
+    /// RSV1, which stands for the whole message (RFC 7692 §6).
+    pub(super) coding: Coding,
     /// Bytes of payload. Not yet compared with any limit.
     pub(super) payload_len: u64,
     pub(super) mask: [u8; 4],
+}
+
+/// How a message was sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Coding {
+    Plain,
+    Deflated,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,9 +62,9 @@ pub(super) fn parse_header(bytes: &[u8]) -> Result<Option<(Header, usize)>, Fram
         _ => return Err(FrameError::Opcode),
     };
     let is_final = first & FINAL != 0;
-    let is_compressed = first & RSV1 != 0;
+    let coding = if first & RSV1 == 0 { Coding::Plain } else { Coding::Deflated };
     let is_start = matches!(opcode, Opcode::Start(_));
-    if is_compressed && !is_start {
+    if coding == Coding::Deflated && !is_start {
         return Err(FrameError::ReservedBit);
     }
     let is_control = matches!(opcode, Opcode::Control(_));
@@ -74,7 +81,7 @@ pub(super) fn parse_header(bytes: &[u8]) -> Result<Option<(Header, usize)>, Fram
     }
     let Some((payload_len, rest)) = read_len(short, rest)? else { return Ok(None) };
     let Some((mask, rest)) = rest.split_first_chunk() else { return Ok(None) };
-    let header = Header { opcode, is_final, is_compressed, payload_len, mask: *mask };
+    let header = Header { opcode, is_final, coding, payload_len, mask: *mask };
     Ok(Some((header, bytes.len().saturating_sub(rest.len()))))
 }
 

@@ -9,7 +9,7 @@
 //!              Scratch: where a message lies that is not whole in the bytes
 //!
 //!   write_message, write_ping, write_pong, write_close ──▶ bytes
-//!   Deflater::write_message ──▶ bytes, compressed when that is shorter  (one per shard)
+//!   Deflater::write_message ──▶ bytes, compressed from a length on      (one per shard)
 //! ```
 //!
 //! A frame is read and unmasked where it lies, in the buffer all connections of a shard share. A

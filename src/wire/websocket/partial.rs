@@ -3,7 +3,7 @@
 
 use smallvec::SmallVec;
 
-use super::header::{Control, HEADER_BYTES_MAX};
+use super::header::{Coding, Control, HEADER_BYTES_MAX};
 use super::{FrameError, Kind};
 
 /// The rest of what is on its way; boxed, because most connections are idle.
@@ -42,7 +42,7 @@ pub(super) enum PartOf {
 #[derive(Debug)]
 pub(super) struct Gathered {
     pub(super) kind: Kind,
-    pub(super) is_compressed: bool,
+    pub(super) coding: Coding,
     /// Never more than was received: an announced length reserves nothing.
     pub(super) bytes: Vec<u8>,
     /// So many of them are known to be UTF-8, if it is a text that is not compressed.
@@ -60,14 +60,14 @@ impl Partial {
 }
 
 impl Gathered {
-    pub(super) const fn new(kind: Kind, is_compressed: bool) -> Self {
-        Self { kind, is_compressed, bytes: Vec::new(), valid: 0 }
+    pub(super) const fn new(kind: Kind, coding: Coding) -> Self {
+        Self { kind, coding, bytes: Vec::new(), valid: 0 }
     }
 
     /// Takes more bytes. A text that can no longer become UTF-8 is refused at once.
     pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), FrameError> {
         self.bytes.extend_from_slice(bytes);
-        if self.kind == Kind::Binary || self.is_compressed {
+        if !self.is_plain_text() {
             return Ok(());
         }
         let fresh = self.bytes.get(self.valid..).unwrap_or_default();
@@ -84,8 +84,11 @@ impl Gathered {
 
     /// The whole message, when it ends here.
     pub(super) fn finish(self) -> Result<Self, FrameError> {
-        let is_cut =
-            self.kind == Kind::Text && !self.is_compressed && self.valid < self.bytes.len();
+        let is_cut = self.is_plain_text() && self.valid < self.bytes.len();
         if is_cut { Err(FrameError::TextNotUtf8) } else { Ok(self) }
+    }
+
+    fn is_plain_text(&self) -> bool {
+        self.kind == Kind::Text && self.coding == Coding::Plain
     }
 }
