@@ -5,3 +5,4 @@
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 pub mod http1;
+pub mod websocket;

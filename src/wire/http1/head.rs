@@ -48,18 +48,30 @@ impl<'b> Head<'b> {
     /// header lines: they are few, and most are never asked for.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&'b str> {
+        str::from_utf8(self.values(name).next()?).ok()
+    }
+
+    /// Every header of this name, under the same rules: for those whose value is a list, which may
+    /// be spread over several lines (RFC 9110 §5.3).
+    pub fn headers(&self, name: &str) -> impl Iterator<Item = &'b str> {
+        self.values(name).filter_map(|value| str::from_utf8(value).ok())
+    }
+
+    fn values(&self, name: &str) -> impl Iterator<Item = &'b [u8]> {
         let mut rest = self.lines;
-        while let Some(feed) = memchr::memchr(b'\n', rest) {
-            let (line, after) = rest.split_at_checked(feed.saturating_add(1))?;
-            rest = after;
-            if let Some((start, value)) = line.split_at_checked(name.len())
-                && start.eq_ignore_ascii_case(name.as_bytes())
-                && let [b':', value @ .., b'\r', b'\n'] = value
-            {
-                return str::from_utf8(trim_ows(value)).ok();
+        std::iter::from_fn(move || {
+            while let Some(feed) = memchr::memchr(b'\n', rest) {
+                let (line, after) = rest.split_at_checked(feed.saturating_add(1))?;
+                rest = after;
+                if let Some((start, value)) = line.split_at_checked(name.len())
+                    && start.eq_ignore_ascii_case(name.as_bytes())
+                    && let [b':', value @ .., b'\r', b'\n'] = value
+                {
+                    return Some(trim_ows(value));
+                }
             }
-        }
-        None
+            None
+        })
     }
 }
 

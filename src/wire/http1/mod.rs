@@ -76,6 +76,7 @@ impl Status {
     #[must_use]
     pub const fn reason(self) -> &'static str {
         match self.0 {
+            101 => "Switching Protocols",
             200 => "OK",
             204 => "No Content",
             304 => "Not Modified",
@@ -88,6 +89,7 @@ impl Status {
             409 => "Conflict",
             413 => "Content Too Large",
             417 => "Expectation Failed",
+            426 => "Upgrade Required",
             429 => "Too Many Requests",
             431 => "Request Header Fields Too Large",
             500 => "Internal Server Error",

@@ -282,6 +282,8 @@ fn a_header_is_found_in_any_case_and_without_its_whitespace() {
     ] {
         assert_eq!(head.header(name), value, "{name}");
     }
+    assert_eq!(head.headers("a").collect::<Vec<_>>(), ["1", "2"]);
+    assert_eq!(head.headers("bad").count(), 0);
 }
 
 #[test]

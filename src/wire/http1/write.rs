@@ -17,7 +17,8 @@ pub struct Response<'a> {
     /// Value of Date, from [`super::DateLine::at`].
     pub date: &'a str,
     /// More headers, as name and value. One that could not be a single header line (a line break
-    /// in it, a name that is no token) is left out. None about framing or the connection.
+    /// in it, a name that is no token) is left out. None about framing, and about the connection
+    /// only what an answer 426 must say (RFC 9110 §15.5.22).
     pub extra: &'a [(&'a str, &'a str)],
 }
 
