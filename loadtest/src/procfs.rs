@@ -204,7 +204,9 @@ mod tests {
         assert_eq!(parse_schedstat("123456 7 8\n"), Some(cpu));
         assert_eq!(parse_schedstat("123456\n"), None);
         assert_eq!(cpu.since(Cpu { used_ns: 456, kept_waiting_ns: 9 }).used_ns, 123_000);
-        assert!(Cpu::of(std::process::id()).unwrap().used_ns > 0);
+        // A process that has just started may not have been billed for anything yet.
+        let is_billed = || Cpu::of(std::process::id()).unwrap().used_ns > 0;
+        assert!((0..100_000).any(|_| is_billed()));
         assert!(Cpu::from_ticks(std::process::id()).is_ok());
     }
 

@@ -158,8 +158,9 @@ impl<P: Parking> Drive<P> {
     }
 
     /// Time is read once per batch of events.
-    pub(super) fn start_batch(&mut self) {
+    pub(super) fn start_batch(&mut self) -> Now {
         self.now = self.clock.now();
+        self.now
     }
 
     /// Everything the batch led to is done before the next one starts.
@@ -173,7 +174,11 @@ impl<P: Parking> Drive<P> {
     }
 
     /// One look at every connection that wants another one. Returns whether none is left.
-    fn look_again(&mut self, shared: &Shared<P>) -> bool {
+    pub(super) fn look_again(&mut self, shared: &Shared<P>) -> bool {
+        if self.again.is_empty() {
+            self.is_again_due = false;
+            return true;
+        }
         self.start_batch();
         for conn in std::mem::take(&mut self.again) {
             // What was read before the connection stopped reading comes first.
