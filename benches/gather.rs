@@ -1,17 +1,17 @@
 //! The round trip of a query through the whole server: sockets, engine, two shards, the mesh.
 //!
-//! `cargo bench --bench gather`. A real node runs in this process, two shards on two cores, and a
-//! backend asks it over one keep-alive connection whose shard is known. "near" is a user whose
-//! three sessions are on that shard; "both" has two there and one on the other, so that the query
-//! is scattered and gathered. Their difference within a round is the price of the mesh.
+//! `cargo bench --bench gather`. Real nodes run in this process, two shards on two cores, and a
+//! backend asks one of them over a keep-alive connection whose shard is known. "near" is a user
+//! whose three sessions are on that shard; "both" has two there and one on the other, so that the
+//! query is scattered and gathered. Their difference within a round is the price of the mesh.
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads clocks")]
 #![expect(clippy::print_stdout, reason = "a benchmark prints its result")]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rollcall::connection::open::Scope;
@@ -19,7 +19,7 @@ use rollcall::engine::accept::ListenOn;
 use rollcall::engine::boot::{DriverChoice, ParkingChoice};
 use rollcall::ids::ShardId;
 use rollcall::messages::SessionEvent;
-use rollcall::server::{self, ServerOptions};
+use rollcall::server::{self, ServerError, ServerOptions};
 use rollcall::shard::admission::AdmissionOptions;
 use rustix::process::{Signal, getpid, kill_process};
 
@@ -74,19 +74,13 @@ impl Node {
         (socket, self.next_event().shard)
     }
 
-    /// Opens sessions of `user` until `here` of them are on `shard` and `elsewhere` are not.
-    fn place(
-        &mut self,
-        user: &str,
-        shard: ShardId,
-        here: usize,
-        elsewhere: usize,
-    ) -> Vec<TcpStream> {
-        let mut wanted = [elsewhere, here];
+    /// Opens sessions of `user` until `near` of them are on that shard and `far` on the other.
+    fn place(&mut self, user: &str, near: usize, far: usize) -> Vec<TcpStream> {
+        let mut wanted = [near, far];
         let mut kept = Vec::new();
         while wanted != [0, 0] {
-            let (socket, on) = self.open(user);
-            let wanted = &mut wanted[usize::from(on == shard)];
+            let (socket, shard) = self.open(user);
+            let wanted = &mut wanted[shard.index()];
             if *wanted > 0 {
                 *wanted -= 1;
                 kept.push(socket);
@@ -98,23 +92,22 @@ impl Node {
         kept
     }
 
-    /// A keep-alive connection to a shard that is known: it carried a session before, which the
-    /// API has ended.
-    fn api(&mut self, on: Option<ShardId>) -> (Api, ShardId) {
+    /// A keep-alive connection to this shard: it carried a session before, which told the shard
+    /// and which the API has ended.
+    fn api(&mut self, wanted: ShardId) -> Api {
         loop {
             let (mut socket, shard) = self.open("api");
-            if on.is_some_and(|on| on != shard) {
-                drop(socket);
+            if shard == wanted {
+                let mut other = self.connect();
+                let end = r#"{"method": "disconnect", "params": {"user": "api"}}"#;
+                other.write_all(&api_request(end)).expect("the node reads");
+                read_until(&mut other, b"}");
+                read_until(&mut socket, b"\n\r\n0\r\n\r\n");
                 self.next_event();
-                continue;
+                return Api { socket, buffer: vec![0; 64 * 1024] };
             }
-            let mut other = self.connect();
-            let end = r#"{"method": "disconnect", "params": {"user": "api"}}"#;
-            other.write_all(&api_request(end)).expect("the node reads");
-            read_until(&mut other, b"}");
-            read_until(&mut socket, b"\n\r\n0\r\n\r\n");
+            drop(socket);
             self.next_event();
-            return (Api { socket, buffer: vec![0; 64 * 1024] }, shard);
         }
     }
 
@@ -225,117 +218,135 @@ const LINES: [&str; 6] = [
     "both, 16 in one write",
 ];
 
-/// Runs a node on this driver and measures it.
-fn node(driver: DriverChoice) {
-    let server_options = ServerOptions {
-        shards: 2,
-        pin_to_cores: true,
-        driver,
-        parking: ParkingChoice::PollSet,
-        ring_entries: 1024,
-        query_timeout_ms: 1_000,
-        shutdown_timeout: PATIENCE,
-        listen: vec![ListenOn {
-            address: SocketAddr::from(([127, 0, 0, 1], 0)),
-            scope: Scope::All,
-        }],
-        admission: AdmissionOptions::default(),
-    };
-    let (tell, events) = mpsc::channel();
-    let on_event = Box::new(move |event: &SessionEvent| {
-        // Nobody listens any more when the node says goodbye.
-        let _unheard = tell.send(event.clone());
-    });
-    let server = server::start(&server_options, &options(), Some(on_event)).expect("it starts");
-    println!("\n{}", server.drivers()[0].name());
-    let mut node = Node { address: server.addresses()[0], events, sessions: 0 };
-    let running = thread::spawn(move || server.run());
-    measure(&mut node);
-    drop(node);
-    // The node has told of sessions: it handles signals.
-    kill_process(getpid(), Signal::TERM).expect("this process may signal itself");
-    running.join().expect("no panic").expect("the goodbye was in time");
+/// What of a server is compared with each other.
+const SERVERS: [(&str, DriverChoice, ParkingChoice); 4] = [
+    ("the best driver, poll set", DriverChoice::Auto, ParkingChoice::PollSet),
+    ("the best driver, a task per socket", DriverChoice::Auto, ParkingChoice::Task),
+    ("epoll, poll set", DriverChoice::Epoll, ParkingChoice::PollSet),
+    ("epoll, a task per socket", DriverChoice::Epoll, ParkingChoice::Task),
+];
+
+/// Where the backend's connection is. The backend itself works on the other shard's core.
+const NEAR: ShardId = ShardId::new(0);
+const FAR: ShardId = ShardId::new(1);
+
+/// A server with all that is needed to measure it.
+struct Measured {
+    title: String,
+    server: JoinHandle<Result<(), ServerError>>,
+    /// Held open until the end.
+    _sessions: Vec<TcpStream>,
+    api: Api,
+    load: [Api; 2],
+    queries: [Query; 2],
+    rounds: [Vec<Taken>; LINES.len()],
+    load_queries: u64,
+    loaded_for: Duration,
 }
 
-fn measure(node: &mut Node) {
-    let (mut api, shard) = node.api(None);
-    // The backend works where the other shard does, so that it never holds up its own.
-    threads::pin(1 - shard.index());
-    let _near = node.place("near", shard, 3, 0);
-    let _both = node.place("both", shard, 2, 1);
-    let queries = ["near", "both"].map(|user| Query::new(&mut api, user));
-    let many = [&queries[0], &queries[1]].map(|query| query.times(PIPELINED));
-    let load: Vec<Api> =
-        [shard, ShardId::new(1 - shard.index())].map(|on| node.api(Some(on)).0).into();
-    let (rounds, times) = if is_measuring() { (9, 1_000) } else { (1, 5) };
-    let rest = Duration::from_micros(200);
-    let (ask, stop) = (AtomicBool::new(false), AtomicBool::new(false));
-    let asked = AtomicU64::new(0);
-    let mut samples: [Vec<Taken>; LINES.len()] = Default::default();
-    let mut loaded_for = Duration::ZERO;
-    thread::scope(|scope| {
-        scope.spawn(|| background(load, &queries[1], &ask, &stop, &asked));
-        for _ in 0..rounds {
-            for (line, query) in queries.iter().enumerate() {
-                samples[line].push(api.ask_often(query, times, rest));
-            }
-            ask.store(true, Ordering::Relaxed);
-            let start = Instant::now();
-            for (line, query) in queries.iter().enumerate() {
-                samples[2 + line].push(api.ask_often(query, times, rest));
-            }
-            loaded_for += start.elapsed();
-            ask.store(false, Ordering::Relaxed);
-            thread::sleep(LOAD_EVERY * 10);
-            for (line, query) in many.iter().enumerate() {
-                samples[4 + line].push(api.ask_often(query, times, Duration::ZERO));
-            }
+impl Measured {
+    fn start((name, driver, parking): (&str, DriverChoice, ParkingChoice)) -> Self {
+        let server_options = ServerOptions {
+            shards: 2,
+            pin_to_cores: true,
+            driver,
+            parking,
+            ring_entries: 1024,
+            query_timeout_ms: 1_000,
+            shutdown_timeout: PATIENCE,
+            listen: vec![ListenOn {
+                address: SocketAddr::from(([127, 0, 0, 1], 0)),
+                scope: Scope::All,
+            }],
+            admission: AdmissionOptions::default(),
+        };
+        let (tell, events) = mpsc::channel();
+        let on_event = Box::new(move |event: &SessionEvent| {
+            // Nobody listens any more when the node says goodbye.
+            let _unheard = tell.send(event.clone());
+        });
+        let server = server::start(&server_options, &options(), Some(on_event)).expect("it starts");
+        let title = format!("{name}: {}", server.drivers()[0].name());
+        let mut node = Node { address: server.addresses()[0], events, sessions: 0 };
+        let server = thread::spawn(move || server.run());
+        let mut sessions = node.place("near", 3, 0);
+        sessions.extend(node.place("both", 2, 1));
+        let mut api = node.api(NEAR);
+        let queries = ["near", "both"].map(|user| Query::new(&mut api, user));
+        Self {
+            title,
+            server,
+            _sessions: sessions,
+            api,
+            load: [NEAR, FAR].map(|shard| node.api(shard)),
+            queries,
+            rounds: Default::default(),
+            load_queries: 0,
+            loaded_for: Duration::ZERO,
         }
-        stop.store(true, Ordering::Relaxed);
-    });
-    let load_per_s = asked.load(Ordering::Relaxed) as f64 / loaded_for.as_secs_f64();
-    report(&samples, rounds, times, load_per_s);
-}
+    }
 
-/// Queries for the user on both shards, over a connection to each shard, at an even rate.
-fn background(
-    mut load: Vec<Api>,
-    query: &Query,
-    ask: &AtomicBool,
-    stop: &AtomicBool,
-    asked: &AtomicU64,
-) {
-    let batch = query.times(LOAD_BATCH);
-    let mut next = Instant::now();
-    while !stop.load(Ordering::Relaxed) {
-        next += LOAD_EVERY;
-        thread::sleep(next.saturating_duration_since(Instant::now()));
-        if !ask.load(Ordering::Relaxed) {
-            next = Instant::now();
-            continue;
+    fn round(&mut self, times: usize) {
+        let rest = Duration::from_micros(200);
+        for (line, query) in self.queries.iter().enumerate() {
+            self.rounds[line].push(self.api.ask_often(query, times, rest));
         }
-        for api in &mut load {
-            api.ask(&batch);
-            asked.fetch_add(LOAD_BATCH as u64, Ordering::Relaxed);
+        let stop = AtomicBool::new(false);
+        let start = Instant::now();
+        thread::scope(|scope| {
+            let load = scope.spawn(|| background(&mut self.load, &self.queries[1], &stop));
+            for (line, query) in self.queries.iter().enumerate() {
+                self.rounds[2 + line].push(self.api.ask_often(query, times, rest));
+            }
+            stop.store(true, Ordering::Relaxed);
+            self.load_queries += load.join().expect("no panic");
+        });
+        self.loaded_for += start.elapsed();
+        for (line, query) in self.queries.iter().enumerate() {
+            let many = query.times(PIPELINED);
+            self.rounds[4 + line].push(self.api.ask_often(&many, times, Duration::ZERO));
         }
     }
 }
 
-fn report(samples: &[Vec<Taken>], rounds: usize, times: usize, load_per_s: f64) {
+/// Queries for the user on both shards, over a connection to each shard, at an even rate.
+/// Returns how many.
+fn background(load: &mut [Api], query: &Query, stop: &AtomicBool) -> u64 {
+    let batch = query.times(LOAD_BATCH);
+    let (mut next, mut asked) = (Instant::now(), 0);
+    while !stop.load(Ordering::Relaxed) {
+        for api in &mut *load {
+            api.ask(&batch);
+            asked += LOAD_BATCH as u64;
+        }
+        next += LOAD_EVERY;
+        thread::sleep(next.saturating_duration_since(Instant::now()));
+    }
+    asked
+}
+
+fn report(measured: &Measured, times: usize) {
+    let rounds = &measured.rounds;
+    let per_s = measured.load_queries as f64 / measured.loaded_for.as_secs_f64();
     println!(
-        "{rounds} rounds of {times}, median of the rounds [lowest … highest]; the load was \
-         {load_per_s:.0} queries per second\n{:<23} {:<31} {:<31} {:<31} shards' CPU, µs",
-        "", "p50, µs", "p90, µs", "p99, µs"
+        "\n{}\n{} rounds of {times}, median of the rounds [lowest … highest]; the load was \
+         {per_s:.0} queries per second\n{:<23} {:<31} {:<31} {:<31} shards' CPU, µs",
+        measured.title,
+        rounds[0].len(),
+        "",
+        "p50, µs",
+        "p90, µs",
+        "p99, µs"
     );
     let of = |line: usize, value: &dyn Fn(&Taken) -> f64| {
-        Spread::of(&samples[line].iter().map(value).collect::<Vec<f64>>())
+        Spread::of(&rounds[line].iter().map(value).collect::<Vec<f64>>())
     };
     for (line, name) in LINES.iter().enumerate() {
         let [p50, p90, p99] = [0, 1, 2].map(|at| of(line, &move |taken| taken.us[at]));
         println!("{name:<22}{p50}{p90}{p99}{}", of(line, &|taken| taken.cpu_us));
     }
     for (title, line) in [("idle", 0), ("under load", 2), ("16 in one write", 4)] {
-        let pairs = || samples[line].iter().zip(&samples[line + 1]);
+        let pairs = || rounds[line].iter().zip(&rounds[line + 1]);
         let p50: Vec<f64> = pairs().map(|(near, both)| both.us[0] - near.us[0]).collect();
         let cpu: Vec<f64> = pairs().map(|(near, both)| both.cpu_us - near.cpu_us).collect();
         println!(
@@ -352,9 +363,22 @@ fn main() {
          shard's core: with only two\ncores it competes with what it measures. \"idle\" and \
          \"under load\" rest 200 µs before each query, so that shards sleep.\nLoopback bills \
          receiving to the sender. CPU under load is everything the shards did, the load's \
-         queries included."
+         queries included.\nAll servers run at once and take turns in every round."
     );
-    for driver in [DriverChoice::Auto, DriverChoice::Epoll] {
-        node(driver);
+    let (rounds, times) = if is_measuring() { (9, 700) } else { (1, 5) };
+    let mut all: Vec<Measured> = SERVERS.into_iter().map(Measured::start).collect();
+    threads::pin(FAR.index());
+    for _ in 0..rounds {
+        for measured in &mut all {
+            measured.round(times);
+        }
+    }
+    for measured in &all {
+        report(measured, times);
+    }
+    // They have told of sessions: they handle signals.
+    kill_process(getpid(), Signal::TERM).expect("this process may signal itself");
+    for Measured { server, .. } in all {
+        server.join().expect("no panic").expect("the goodbye was in time");
     }
 }

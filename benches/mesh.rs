@@ -38,6 +38,9 @@ mod harness {
 /// As large as the server's message.
 type Message = [u64; 20];
 
+/// As many as the server's rings have.
+const SLOTS: usize = 256;
+
 /// Messages of one batch: one flush, at most one wake-up.
 const BATCH: u64 = 64;
 
@@ -57,11 +60,11 @@ type Ends = (Box<dyn Link>, Box<dyn Link>);
 type Contender = (&'static str, fn() -> Ends);
 
 const CONTENDERS: [Contender; 5] = [
-    ("mesh, 1024 slots", || Meshed::pair(1024)),
-    ("mesh, 128 slots", || Meshed::pair(128)),
-    ("ArrayQueue + doorbell", || Belled::pair(|| ArrayQueue::new(1024))),
-    ("crossbeam-channel + doorbell", || Belled::pair(|| crossbeam_channel::bounded(1024))),
-    ("crossbeam-channel, recv", || Channel::pair(1024)),
+    ("mesh", || Meshed::pair(SLOTS)),
+    ("mesh, four times the slots", || Meshed::pair(4 * SLOTS)),
+    ("ArrayQueue + doorbell", || Belled::pair(|| ArrayQueue::new(SLOTS))),
+    ("crossbeam-channel + doorbell", || Belled::pair(|| crossbeam_channel::bounded(SLOTS))),
+    ("crossbeam-channel, recv", || Channel::pair(SLOTS)),
 ];
 
 struct Unpark(Thread);
