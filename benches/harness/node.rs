@@ -8,10 +8,8 @@ use jsonwebtoken::{Algorithm, EncodingKey};
 use rollcall::api;
 use rollcall::auth::TokenOptions;
 use rollcall::connection::Options;
-use rollcall::connection::options::{Anonymous, StreamEndpoint};
-use rollcall::connection::origin::Origins;
+use rollcall::connection::options::{Endpoints, StreamEndpoint};
 use rollcall::ids::uuid_text;
-use rollcall::protocol::Dialect;
 
 use super::random::random;
 
@@ -26,13 +24,15 @@ const META: &str = r#"{"plan":"pro","device":"pixel-9","roles":["admin","support
 /// The defaults of the configuration, with the stream endpoint on.
 pub(crate) fn options() -> Options {
     Options {
-        version: "0.1.0".to_owned(),
         node_name: "bench".to_owned(),
-        uni_http_stream: Some(StreamEndpoint {
-            path: "/connection/uni_http_stream".to_owned(),
-            body_bytes_max: 64 * 1024,
-            http_refusals: None,
-        }),
+        endpoints: Endpoints {
+            uni_http_stream: Some(StreamEndpoint {
+                path: "/connection/uni_http_stream".to_owned(),
+                body_bytes_max: 64 * 1024,
+                http_refusals: None,
+            }),
+            ..Endpoints::default()
+        },
         api: Some(api::Options {
             prefix: "/api".to_owned(),
             key: API_KEY.to_owned(),
@@ -40,21 +40,8 @@ pub(crate) fn options() -> Options {
             error_mode_transport: false,
             body_bytes_max: 1024 * 1024,
         }),
-        health_path: None,
-        api_external: false,
-        token: TokenOptions { hmac_secret: Some(SECRET.to_owned()), audience: None, issuer: None },
-        anonymous: Anonymous::ByToken,
-        insecure: false,
-        user_id_header: None,
-        origins: Origins::new(&[]).expect("no pattern is wrong"),
-        ping_interval_ms: 25_000,
-        stale_close_ms: 10_000,
-        expired_close_delay_ms: 25_000,
-        queue_bytes_max: 1024 * 1024,
-        connect_time: false,
-        dialect: Dialect::V2,
-        user_sessions_max: 0,
-        uni_disconnects: Vec::new(),
+        token: TokenOptions { hmac_secret: Some(SECRET.to_owned()), ..TokenOptions::default() },
+        ..Options::default()
     }
 }
 

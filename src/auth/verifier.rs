@@ -10,7 +10,7 @@ use super::token::Token;
 use crate::time::Now;
 
 /// How tokens are verified.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct TokenOptions {
     /// The secret of HS256, HS384 and HS512: the bytes of this text. Without it every token is
     /// invalid.

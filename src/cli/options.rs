@@ -6,7 +6,7 @@ use crate::api;
 use crate::auth::TokenOptions;
 use crate::config::{CodeTransform, Config, ErrorMode, HttpTransform};
 use crate::connection::Options;
-use crate::connection::options::{Anonymous, Choice, HttpRefusal, StreamEndpoint};
+use crate::connection::options::{Anonymous, Choice, Endpoints, HttpRefusal, StreamEndpoint};
 use crate::connection::origin::Origins;
 use crate::engine::accept::ListenOn;
 use crate::protocol::Dialect;
@@ -25,11 +25,14 @@ pub(super) fn connection(config: &Config) -> Result<Options, String> {
     Ok(Options {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         node_name: node_name(config),
-        uni_http_stream: stream.enabled.then(|| StreamEndpoint {
-            path: stream.handler_prefix.clone(),
-            body_bytes_max: stream.max_request_body_size,
-            http_refusals: http_refusals(config),
-        }),
+        endpoints: Endpoints {
+            uni_http_stream: stream.enabled.then(|| StreamEndpoint {
+                path: stream.handler_prefix.clone(),
+                body_bytes_max: stream.max_request_body_size,
+                http_refusals: http_refusals(config),
+            }),
+            ..Endpoints::default()
+        },
         api: (!config.http_api.disabled).then(|| api::Options {
             prefix: config.http_api.handler_prefix.clone(),
             key: config.http_api.key.expose().to_owned(),
@@ -55,6 +58,7 @@ pub(super) fn connection(config: &Config) -> Result<Options, String> {
         dialect: if client.protocol_v1_by_default { Dialect::V1 } else { Dialect::V2 },
         user_sessions_max: client.user_connection_limit,
         uni_disconnects: uni_disconnects(config),
+        ..Options::default()
     })
 }
 

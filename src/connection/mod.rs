@@ -10,6 +10,7 @@ pub mod exchange;
 pub mod open;
 pub mod options;
 pub mod origin;
+pub mod remote;
 
 pub use exchange::Exchange;
 pub use options::Options;

@@ -43,7 +43,7 @@ pub fn target<'o>(options: &'o Options, scope: Scope, head: &Head<'_>) -> Target
         std::panic::resume_unwind(Box::new("a test asked for this panic"));
     }
     if scope != Scope::Internal
-        && let Some(stream) = options.uni_http_stream.as_ref().filter(|s| s.path == path)
+        && let Some(stream) = options.endpoints.uni_http_stream.as_ref().filter(|s| s.path == path)
     {
         return match head.method {
             "POST" => Target::UniHttpStream(stream),

@@ -3,8 +3,10 @@
 use crate::api;
 use crate::auth::TokenOptions;
 use crate::connection::origin::Origins;
+use crate::connection::remote::TrustedProxies;
 use crate::protocol::Dialect;
 use crate::protocol::codes::Disconnect;
+use crate::wire::websocket::Limits;
 
 /// Everything the life of a connection depends on. Built once by the configuration, shared by
 /// all shards, never changed.
@@ -15,8 +17,8 @@ pub struct Options {
     pub version: String,
     /// Name of this node, for `info`.
     pub node_name: String,
-    /// The `uni_http_stream` endpoint, when it is on.
-    pub uni_http_stream: Option<StreamEndpoint>,
+    /// The ways clients connect, each when it is on.
+    pub endpoints: Endpoints,
     /// The server API, when it is on.
     pub api: Option<api::Options>,
     /// Path of the health endpoint, when it is on.
@@ -34,8 +36,15 @@ pub struct Options {
     pub user_id_header: Option<String>,
     /// Which origins a browser may connect from.
     pub origins: Origins,
+    /// Whose word is taken for where a client comes from.
+    pub trusted_proxies: TrustedProxies,
+    /// What users see of their own sessions beside what is always shown.
+    pub own_sessions: api::OwnSessionsShown,
     /// Milliseconds between pings; 0 turns pings off.
     pub ping_interval_ms: u64,
+    /// Milliseconds a client may take to answer a ping before it is closed with 3012; 0 waits for
+    /// no answer. Shorter than the interval.
+    pub pong_timeout_ms: u64,
     /// Milliseconds a connection may take until its first whole request.
     pub stale_close_ms: u64,
     /// Milliseconds of grace after a session's expiry.
@@ -52,6 +61,55 @@ pub struct Options {
     pub uni_disconnects: Vec<(u32, Disconnect)>,
 }
 
+impl Default for Options {
+    /// What the configuration says when it says nothing, but that no token can be verified yet.
+    fn default() -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            node_name: String::new(),
+            endpoints: Endpoints::default(),
+            api: None,
+            health_path: None,
+            api_external: false,
+            token: TokenOptions::default(),
+            anonymous: Anonymous::ByToken,
+            insecure: false,
+            user_id_header: None,
+            origins: Origins::none(),
+            trusted_proxies: TrustedProxies::default(),
+            own_sessions: api::OwnSessionsShown::default(),
+            ping_interval_ms: 25_000,
+            pong_timeout_ms: 8_000,
+            stale_close_ms: 10_000,
+            expired_close_delay_ms: 25_000,
+            queue_bytes_max: 1024 * 1024,
+            connect_time: false,
+            dialect: Dialect::V2,
+            user_sessions_max: 0,
+            uni_disconnects: Vec::new(),
+        }
+    }
+}
+
+/// The ways clients connect. Nothing is on by itself.
+#[derive(Clone, Default, Debug)]
+pub struct Endpoints {
+    /// Bidirectional WebSocket.
+    pub websocket: Option<WebSocketEndpoint>,
+    /// Bidirectional over an HTTP stream, commands through [`Self::emulation`].
+    pub http_stream: Option<StreamEndpoint>,
+    /// Bidirectional over Server-Sent Events, commands through [`Self::emulation`].
+    pub sse: Option<StreamEndpoint>,
+    /// Where clients of `http_stream` and `sse` send their commands.
+    pub emulation: Option<EmulationEndpoint>,
+    /// Unidirectional WebSocket.
+    pub uni_websocket: Option<UniWebSocketEndpoint>,
+    /// Unidirectional HTTP stream.
+    pub uni_http_stream: Option<StreamEndpoint>,
+    /// Unidirectional Server-Sent Events.
+    pub uni_sse: Option<StreamEndpoint>,
+}
+
 /// One streaming endpoint.
 #[derive(Clone, Debug)]
 pub struct StreamEndpoint {
@@ -61,6 +119,46 @@ pub struct StreamEndpoint {
     pub body_bytes_max: usize,
     /// When set, refusals are plain HTTP answers (`connect_code_to_http_response`).
     pub http_refusals: Option<Vec<HttpRefusal>>,
+}
+
+/// The endpoint that takes commands for streams.
+#[derive(Clone, Debug)]
+pub struct EmulationEndpoint {
+    /// Exact path.
+    pub path: String,
+    /// Largest request body in bytes; one more is refused with 413.
+    pub body_bytes_max: usize,
+}
+
+/// A WebSocket endpoint.
+#[derive(Clone, Debug)]
+pub struct WebSocketEndpoint {
+    /// Exact path.
+    pub path: String,
+    /// How long a client's messages may be; beyond it: 1009.
+    pub limits: Limits,
+    /// When set, permessage-deflate is agreed on with clients that offer it.
+    pub compression: Option<Compression>,
+}
+
+/// How what is sent is compressed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Compression {
+    /// 1, the fastest, to 9.
+    pub level: u32,
+    /// Messages of fewer bytes are sent as they are.
+    pub bytes_min: usize,
+}
+
+/// The unidirectional WebSocket endpoint.
+#[derive(Clone, Debug)]
+pub struct UniWebSocketEndpoint {
+    /// What it has in common with the other.
+    pub socket: WebSocketEndpoint,
+    /// Whether a disconnect is told as a push before the close frame.
+    pub disconnect_push: Choice,
+    /// Whether the last thing sent is a close frame; else the connection just ends.
+    pub closing_handshake: Choice,
 }
 
 /// One line of `connect_code_to_http_response`.

@@ -34,6 +34,12 @@ pub enum OriginCheck<'h> {
 }
 
 impl Origins {
+    /// Only requests without an `Origin` pass.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self { any: false, patterns: GlobSet::empty() }
+    }
+
     /// Compiles the list. Empty: only requests without an `Origin` pass. Sole `*`: all pass.
     ///
     /// # Errors

@@ -128,7 +128,8 @@ impl Shard {
         self.counters.connects_refused += 1;
         let options = Rc::clone(&self.options);
         let refused = Refused::Disconnect(codes::CONNECTION_LIMIT);
-        let endpoint = options.uni_http_stream.as_ref().expect("the request came through it");
+        let endpoint =
+            options.endpoints.uni_http_stream.as_ref().expect("the request came through it");
         let cors: open::Cors<'_> =
             connecting.cors.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let why = Refusing { refused, endpoint, stream: connecting.stream, cors: &cors };

@@ -3,9 +3,7 @@
 use rollcall::api;
 use rollcall::auth::TokenOptions;
 use rollcall::connection::Options;
-use rollcall::connection::options::{Anonymous, StreamEndpoint};
-use rollcall::connection::origin::Origins;
-use rollcall::protocol::Dialect;
+use rollcall::connection::options::{Endpoints, StreamEndpoint};
 
 pub(crate) const SECRET: &str = "a secret of the simulation";
 pub(crate) const KEY: &str = "an api key of the simulation";
@@ -14,11 +12,14 @@ pub(crate) fn options(user_sessions_max: u32) -> Options {
     Options {
         version: "sim".to_owned(),
         node_name: "sim".to_owned(),
-        uni_http_stream: Some(StreamEndpoint {
-            path: "/connection/uni_http_stream".to_owned(),
-            body_bytes_max: 65_536,
-            http_refusals: None,
-        }),
+        endpoints: Endpoints {
+            uni_http_stream: Some(StreamEndpoint {
+                path: "/connection/uni_http_stream".to_owned(),
+                body_bytes_max: 65_536,
+                http_refusals: None,
+            }),
+            ..Endpoints::default()
+        },
         api: Some(api::Options {
             prefix: "/api".to_owned(),
             key: KEY.to_owned(),
@@ -26,20 +27,10 @@ pub(crate) fn options(user_sessions_max: u32) -> Options {
             error_mode_transport: false,
             body_bytes_max: 65_536,
         }),
-        health_path: None,
-        api_external: false,
-        token: TokenOptions { hmac_secret: Some(SECRET.to_owned()), audience: None, issuer: None },
-        anonymous: Anonymous::ByToken,
-        insecure: false,
-        user_id_header: None,
-        origins: Origins::new(&[]).expect("no pattern"),
-        ping_interval_ms: 25_000,
-        stale_close_ms: 10_000,
+        token: TokenOptions { hmac_secret: Some(SECRET.to_owned()), ..TokenOptions::default() },
         expired_close_delay_ms: 1_000,
         queue_bytes_max: 65_536,
-        connect_time: false,
-        dialect: Dialect::V2,
         user_sessions_max,
-        uni_disconnects: Vec::new(),
+        ..Options::default()
     }
 }
