@@ -145,6 +145,8 @@ fn config(args: &CommonArgs, address: SocketAddr, secret: &str, key: &str) -> Va
         "client": {
             "token": {"hmac_secret_key": secret},
             "ping_interval": format!("{}s", args.ping_interval),
+            // The same part of it as in the defaults, 8 of 25 seconds.
+            "pong_timeout": format!("{}ms", 320 * args.ping_interval),
         },
         "http_api": {"key": key},
         "uni_http_stream": {"enabled": true},
@@ -334,6 +336,7 @@ mod tests {
         let config = config(&args.common, address, "s", "k");
         assert_eq!(config["http_server"], json!({"address": "127.0.0.1", "port": 9}));
         assert_eq!(config["client"]["ping_interval"], "5s");
+        assert_eq!(config["client"]["pong_timeout"], "1600ms");
         assert_eq!(config["shards"], json!({"count": 2}));
     }
 
