@@ -43,8 +43,11 @@ fn run(config: &Config, now_unix_s: i64, warnings: &[String]) -> Result<(), Serv
     let server = serve::start(config, Some(Box::new(show)))?;
     let address = server.addresses()[0];
     let secret = config.client.token.hmac_secret_key.expose();
-    let claims =
-        NewClaims { user: "42", issued_at: None, expires_at: Some(now_unix_s + TOKEN_TTL_S) };
+    let claims = NewClaims {
+        user: "42",
+        expires_at: Some(now_unix_s + TOKEN_TTL_S),
+        ..NewClaims::default()
+    };
     let token = auth::sign(secret, &claims);
     for warning in warnings {
         super::complain("warning", warning);
