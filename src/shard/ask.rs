@@ -129,7 +129,8 @@ impl Shard {
             Question::Info => return Answer::info(self.table.len(), self.counters),
             Question::Count { .. }
             | Question::UserConnections { .. }
-            | Question::Connections { .. } => return api::answer(question, &self.table),
+            | Question::Connections { .. }
+            | Question::OwnSessions(_) => return api::answer(question, &self.table),
         };
         let mut selected = std::mem::take(&mut self.selected);
         api::select(disconnect, &self.table, &mut selected);

@@ -2,6 +2,7 @@
 
 mod doors;
 mod grammar;
+mod own_sessions;
 mod replies;
 
 use super::{
