@@ -85,6 +85,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "protocol",
             "shard",
             "session",
+            "wire",
         ],
     ),
 ];

@@ -200,6 +200,8 @@ impl Shard {
             protocol: Protocol::Json,
             token_uid: &credentials.token_uid,
             token_issued_at: credentials.token_issued_at,
+            remote_addr: None,
+            user_agent: "",
             meta: credentials.meta.as_ref().map(|_| self.reply.as_slice()),
             connected_at_ms: now.unix_ms,
             conn,

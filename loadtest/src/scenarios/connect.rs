@@ -210,7 +210,7 @@ fn tell_harness(report: &mut Report, args: &ConnectArgs, found: &Found) {
     report.result("harness_core_share_max", share);
     report.result("harness_cpu_ns_per_connect", per_connect);
     let used_again = found.connects.begun.saturating_sub(args.tokens.into());
-    report.figure("connects with a used token", grouped(used_again), "--tokens would make more");
+    report.figure("connects with a used token", grouped(used_again), "fewer with more --tokens");
     report.result("begun", found.connects.begun);
     report.result("errors", json!(found.connects.errors));
     if share > BUSY {
