@@ -1,7 +1,7 @@
 //! The idle life of sessions: one tiny task each, which reads what the server sends and answers
 //! what must be answered; one read buffer for all.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
 use monoio::io::{AsyncReadRent, AsyncWriteRentExt};
@@ -25,6 +25,8 @@ const READ_BYTES: usize = 4096;
 /// All held sessions of this process.
 pub(super) struct Holder {
     shared: Rc<Shared>,
+    /// Where pongs are posted; the same for all orders of a run.
+    emulation: OnceCell<Rc<Emulation>>,
 }
 
 /// What held sessions have in common.
@@ -37,7 +39,7 @@ pub(super) struct Shared {
 
 impl Holder {
     pub(super) fn new() -> Self {
-        Self { shared: Rc::default() }
+        Self { shared: Rc::default(), emulation: OnceCell::new() }
     }
 
     pub(super) fn tally(&self) -> Tally {
@@ -46,12 +48,14 @@ impl Holder {
 
     /// Opens what the order asks for; the ping interval in seconds the server promised.
     pub(super) async fn open(&self, order: OpenOrder) -> Result<u32, Failure> {
+        let emulation =
+            self.emulation.get_or_init(|| Emulation::new(order.address, Rc::clone(&self.shared)));
         let opening = Rc::new(Opening {
             mint: Mint::new(&order.secret, order.per_user, order.seed, crate::clock::unix_s()),
             next: Cell::new(order.first),
             ping_s: Cell::new(0),
             door: Door::new(order.address, order.transport, Goodbye::Fin),
-            emulation: Emulation::new(order.address, Rc::clone(&self.shared)),
+            emulation: Rc::clone(emulation),
             shared: Rc::clone(&self.shared),
             order,
         });
