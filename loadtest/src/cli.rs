@@ -79,7 +79,7 @@ pub(crate) struct CommonArgs {
     #[arg(long, value_parser = value_parser!(u32).range(1..=1024))]
     pub(crate) workers: Option<u32>,
 
-    /// Connects in flight per worker
+    /// Connects in flight per worker; over uni_grpc those of one connection, 100, at least
     #[arg(long, default_value_t = 64, value_parser = value_parser!(u32).range(1..=10_000))]
     pub(crate) concurrency: u32,
 

@@ -53,7 +53,8 @@ pub(super) async fn open(
         let hear = |index: usize, said: Said<'_>| match many.on_first(index, &said) {
             Ok(Some(connected)) => ping_s = connected.ping_s,
             Ok(None) => {}
-            Err(failure) => refused = Some(failure),
+            // What follows a refusal on its stream is no news.
+            Err(failure) => drop(refused.get_or_insert(failure)),
         };
         connection.advance(&received, hear).during("connecting")?;
     }

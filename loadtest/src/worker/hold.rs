@@ -59,9 +59,9 @@ impl Holder {
             shared: Rc::clone(&self.shared),
             order,
         });
-        let lanes: Vec<_> = (0..opening.order.concurrency)
-            .map(|_| monoio::spawn(lane(Rc::clone(&opening))))
-            .collect();
+        // So many connects are in flight, or those of one connection.
+        let lanes = (opening.order.concurrency / opening.at_once()).max(1);
+        let lanes: Vec<_> = (0..lanes).map(|_| monoio::spawn(lane(Rc::clone(&opening)))).collect();
         for lane in lanes {
             lane.await?;
         }
@@ -80,14 +80,21 @@ struct Opening {
     ping_s: Cell<u32>,
 }
 
+impl Opening {
+    /// Sessions opened together, on one connection.
+    const fn at_once(&self) -> u32 {
+        match self.order.transport.carrier() {
+            Carrier::Grpc => grpc::SESSIONS_MAX,
+            Carrier::Lines | Carrier::Events | Carrier::Frames => 1,
+        }
+    }
+}
+
 /// Opens one session, or one connection full of them, after the other until the order is done,
 /// or until one fails anywhere.
 async fn lane(opening: Rc<Opening>) -> Result<(), Failure> {
     let order = &opening.order;
-    let at_once = match order.transport.carrier() {
-        Carrier::Grpc => grpc::SESSIONS_MAX,
-        Carrier::Lines | Carrier::Events | Carrier::Frames => 1,
-    };
+    let at_once = opening.at_once();
     loop {
         let first = opening.next.get();
         if first >= order.end {
