@@ -99,7 +99,7 @@ fn the_listing_has_both_of_its_forms() {
         *info,
         json!({"app_name": "ios", "app_version": "1.2.3", "transport": "uni_http_stream",
             "protocol": "json", "user": "42", "connected_at_ms": connected,
-            "ping_pong_latency_ms": -1,
+            "ping_pong_latency_ms": -1, "remote_addr": "127.0.0.1",
             "state": {"connection_token":
                 {"uid": "db8bc772-2654-4283-851a-f29b888ace74", "issued_at": issued},
                 "meta": {"device": "phone", "n": 1.5, "text": "a<b>&\u{2028}"}}})
