@@ -128,6 +128,8 @@ fn table(sessions: u64) -> (Table, UserHasher) {
             protocol: Protocol::Json,
             token_uid: "0f6cd0d5-3a2c-4b9e-9a5a-6f2a7f1c2b3d",
             token_issued_at: Some(1_690_000_000),
+            remote_addr: None,
+            user_agent: "",
             meta: Some(br#"{"device":"phone","os":"android","build":1234,"tags":["a","b"]}"#),
             connected_at_ms: 1_700_000_000_123,
             conn: ConnId { index: 0, generation: 0 },

@@ -258,6 +258,7 @@ impl Measured {
                 address: SocketAddr::from(([127, 0, 0, 1], 0)),
                 scope: Scope::All,
             }],
+            uni_grpc: None,
             admission: AdmissionOptions::default(),
         };
         let (tell, events) = mpsc::channel();

@@ -37,7 +37,8 @@ fn main() {
         .warm_up_time(Duration::from_millis(500))
         .measurement_time(Duration::from_secs(2))
         .configure_from_args();
-    let claims = NewClaims { user: "42", expires_at: Some(1_732_604_800), issued_at: None };
+    let expires_at = Some(1_732_604_800);
+    let claims = NewClaims { user: "42", expires_at, ..NewClaims::default() };
     let page = sign(SECRET, &claims);
     let with_meta = signed(Algorithm::HS256, r#"{"alg":"HS256","typ":"JWT"}"#, WITH_META);
     let long_key = signed(Algorithm::HS512, r#"{"alg":"HS512","typ":"JWT"}"#, WITH_META);

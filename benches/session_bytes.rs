@@ -35,7 +35,7 @@ const LINES: [(&str, u64); 7] = [
 ];
 
 /// A record of the budget's session: where its bytes go (session/record.rs).
-const ACCOUNT: [(&str, usize); 13] = [
+const ACCOUNT: [(&str, usize); 15] = [
     ("kind: transport, protocol", 1),
     ("which optional parts follow", 1),
     ("app name and version, interned", 2),
@@ -46,6 +46,8 @@ const ACCOUNT: [(&str, usize); 13] = [
     ("connected at", 6),
     ("user: length, text", 1 + 10),
     ("issued at", 4),
+    ("address, of IPv4", 4),
+    ("user agent, interned", 2),
     ("token uid", 16),
     ("meta: length", 1),
     ("meta: bytes", META_BYTES),
@@ -83,11 +85,11 @@ fn line(kind: &str, sessions: u64) {
         _ => naive(sessions),
     };
     let grown = heap.1.saturating_sub(before);
-    let HeapBytes { records, by_user, apps } = heap.0;
+    let HeapBytes { records, by_user, apps, agents } = heap.0;
     println!(
         "{sessions:>10}  {kind:<7} {:>9.1}  {:>12.1}  {:>9.1} {:>7.1}  {:>5.0} ns  {:>6.2} ms",
         per_session(grown),
-        per_session(records + by_user + apps),
+        per_session(records + by_user + apps + agents),
         per_session(records),
         per_session(by_user),
         took.as_nanos() as f64 / sessions as f64,
@@ -124,7 +126,7 @@ fn naive(sessions: u64) -> Measured {
         worst = worst.max(now - last);
         last = now;
     }
-    let unknown = HeapBytes { records: 0, by_user: 0, apps: 0 };
+    let unknown = HeapBytes { records: 0, by_user: 0, apps: 0, agents: 0 };
     ((unknown, rss_bytes()), last - start, worst)
 }
 

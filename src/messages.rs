@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use crate::api::{Answer, Question};
-use crate::ids::{ClientId, ShardId};
+use crate::ids::{ClientId, SessionId, ShardId};
+use crate::protocol::Encoding;
 
 /// A party of the mesh: a shard, or the control thread.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,6 +43,9 @@ pub enum Message {
         /// The answering shard's part.
         answer: Answer,
     },
+    /// Shard to shard: commands for a session there. No room: they are dropped and counted, and
+    /// the client notices by its own timeout, or by the ping it did not answer.
+    Emulate(Box<Emulated>),
     /// Shard to control: a session came or went; only sent when somebody watches. No room: it is
     /// dropped and counted.
     Event(Box<SessionEvent>),
@@ -56,6 +60,17 @@ pub enum Message {
 }
 
 const _: () = assert!(size_of::<Message>() <= 160, "rings hold thousands of messages");
+
+/// Commands that came by a request of their own (`/emulation`).
+#[derive(Debug)]
+pub struct Emulated {
+    /// Whose they are.
+    pub session: SessionId,
+    /// How they are written.
+    pub encoding: Encoding,
+    /// As they came.
+    pub commands: Box<[u8]>,
+}
 
 /// A session that came or went.
 #[derive(Clone, PartialEq, Eq, Debug)]

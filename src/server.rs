@@ -48,8 +48,19 @@ pub struct ServerOptions {
     pub shutdown_timeout: Duration,
     /// Where to listen.
     pub listen: Vec<ListenOn>,
+    /// The unidirectional gRPC stream, when it is on.
+    pub uni_grpc: Option<GrpcListen>,
     /// Node-wide ceilings.
     pub admission: AdmissionOptions,
+}
+
+/// Where gRPC is served, and how much of it is read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct GrpcListen {
+    /// Address and port.
+    pub address: SocketAddr,
+    /// Bytes of the longest message a client may send; a longer one is refused.
+    pub message_bytes_max: usize,
 }
 
 /// Why a server did not start or did not end well.

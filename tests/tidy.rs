@@ -31,7 +31,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "wire",
         ],
     ),
-    ("messages", &["ids", "time", "limits", "api"]),
+    ("messages", &["ids", "time", "limits", "api", "protocol"]),
     (
         "shard",
         &[
@@ -85,6 +85,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "protocol",
             "shard",
             "session",
+            "wire",
         ],
     ),
 ];

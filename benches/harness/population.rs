@@ -1,5 +1,7 @@
 //! The sessions that the session benchmarks are run with, and the obvious way to keep them.
 
+use std::net::IpAddr;
+
 use rollcall::ids::{ConnId, ShardId, uuid_text};
 use rollcall::session::{IdKeys, Opened, Opening, Protocol, Table, Transport, UserHasher};
 
@@ -13,10 +15,19 @@ const SEEDS: [u64; 4] = [11, 22, 33, 44];
 const CONNECTED_AT_MS: u64 = 1_767_225_600_123;
 const META: [u8; META_BYTES] = [b'm'; META_BYTES];
 
+/// What clients say they are.
+const AGENTS: [&str; 4] = [
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36",
+    "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.6 Safari/605.1.15",
+    "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Mobile Safari/537.36",
+    "Go-http-client/1.1",
+];
+
 /// What each session carries.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Load {
-    /// A user of 10 bytes, "ios", "1.2.3", iat, a UUID as jti, 64 bytes of meta.
+    /// A user of 10 bytes, "ios", "1.2.3", an IPv4 address, a user agent, iat, a UUID as jti, 64
+    /// bytes of meta.
     Budget,
     /// A user of 10 bytes and nothing else that the client or its token chose to say.
     Plain,
@@ -44,6 +55,8 @@ pub(crate) fn open(table: &mut Table, load: Load, n: u64, sessions: u64) -> Open
         app_version: "",
         transport: Transport::UniHttpStream,
         protocol: Protocol::Json,
+        remote_addr: None,
+        user_agent: "",
         token_uid: "",
         token_issued_at: None,
         meta: None,
@@ -55,6 +68,8 @@ pub(crate) fn open(table: &mut Table, load: Load, n: u64, sessions: u64) -> Open
         Load::Budget => Opening {
             app_name: "ios",
             app_version: "1.2.3",
+            remote_addr: Some(address(n)),
+            user_agent: agent(n),
             token_uid: &uid,
             token_issued_at: Some(1_767_225_000),
             meta: Some(&META),
@@ -62,6 +77,16 @@ pub(crate) fn open(table: &mut Table, load: Load, n: u64, sessions: u64) -> Open
         },
     };
     table.open(&opening, random(n)).expect("there is room")
+}
+
+fn address(n: u64) -> IpAddr {
+    let [a, b, c, d, ..] = random(n).to_le_bytes();
+    IpAddr::from([a, b, c, d])
+}
+
+const fn agent(n: u64) -> &'static str {
+    let [low, ..] = n.to_le_bytes();
+    AGENTS[low as usize % AGENTS.len()]
 }
 
 fn uuid(n: u64) -> String {
@@ -80,6 +105,8 @@ pub(crate) struct Naive {
     pub app_version: String,
     pub transport: Transport,
     pub protocol: Protocol,
+    pub remote_addr: Option<IpAddr>,
+    pub user_agent: String,
     pub token_uid: String,
     pub token_issued_at: Option<i64>,
     pub meta: Option<Vec<u8>>,
@@ -97,6 +124,8 @@ pub(crate) fn naive(n: u64, sessions: u64) -> Naive {
         app_version: "1.2.3".to_owned(),
         transport: Transport::UniHttpStream,
         protocol: Protocol::Json,
+        remote_addr: Some(address(n)),
+        user_agent: agent(n).to_owned(),
         token_uid: uuid(n),
         token_issued_at: Some(1_767_225_000),
         meta: Some(META.to_vec()),

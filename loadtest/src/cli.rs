@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, value_parser};
 
+use crate::transport::Transport;
+
 /// Opens sessions, holds them, queries them, and prints what each costs.
 #[derive(Parser, Debug)]
 #[command(name = "rollcall-loadtest", version)]
@@ -16,6 +18,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Hold N sessions and measure memory, kernel memory and CPU of the server per session
     Idle(IdleArgs),
+    /// Connect in a closed loop and measure the time of a connect and the server's CPU for it
+    Connect(ConnectArgs),
     /// Query user_connections at a constant rate while sessions are held
     Query(QueryArgs),
     /// A load process; started by the scenarios, talks over its standard input
@@ -67,11 +71,15 @@ pub(crate) struct CommonArgs {
     #[arg(long, requires = "target")]
     pub(crate) key: Option<String>,
 
-    /// Processes that hold sessions [default: as many as the descriptor limit demands]
+    /// Port of that server's uni_grpc
+    #[arg(long, requires = "target", default_value_t = 11_000)]
+    pub(crate) grpc_port: u16,
+
+    /// Processes that open sessions [default: as many as the descriptor limit demands]
     #[arg(long, value_parser = value_parser!(u32).range(1..=1024))]
     pub(crate) workers: Option<u32>,
 
-    /// Connects in flight per worker
+    /// Connects in flight per worker; over uni_grpc those of one connection, 100, at least
     #[arg(long, default_value_t = 64, value_parser = value_parser!(u32).range(1..=10_000))]
     pub(crate) concurrency: u32,
 
@@ -93,6 +101,10 @@ pub(crate) struct IdleArgs {
     #[command(flatten)]
     pub(crate) common: CommonArgs,
 
+    /// How sessions connect
+    #[arg(short, long, default_value_t = Transport::Websocket)]
+    pub(crate) transport: Transport,
+
     /// Sessions to hold
     #[arg(short = 'n', long, default_value_t = 15_000,
           value_parser = value_parser!(u32).range(2..=20_000_000))]
@@ -110,6 +122,35 @@ pub(crate) struct IdleArgs {
     /// Seconds of rest before memory is read
     #[arg(long, value_name = "SECONDS", default_value_t = 2)]
     pub(crate) settle: u64,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ConnectArgs {
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+
+    /// How sessions connect; all but uni_grpc
+    #[arg(short, long, default_value_t = Transport::Websocket)]
+    pub(crate) transport: Transport,
+
+    /// Newest sessions kept open; one more closes the oldest
+    #[arg(short, long, default_value_t = 0, value_parser = value_parser!(u32).range(0..=20_000_000))]
+    pub(crate) keep: u32,
+
+    /// Tokens signed before the first connect; used again in turn if there are more connects
+    #[arg(long, default_value_t = 200_000,
+          value_parser = value_parser!(u32).range(1..=20_000_000))]
+    pub(crate) tokens: u32,
+
+    /// Seconds measured
+    #[arg(short, long, value_name = "SECONDS", default_value_t = 10,
+          value_parser = value_parser!(u64).range(1..=3_600))]
+    pub(crate) duration: u64,
+
+    /// Seconds of connects before that, not measured
+    #[arg(long, value_name = "SECONDS", default_value_t = 2,
+          value_parser = value_parser!(u64).range(0..=3_600))]
+    pub(crate) lead: u64,
 }
 
 #[derive(Args, Debug)]

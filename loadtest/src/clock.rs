@@ -10,7 +10,8 @@ use rustix::time::{
 
 use crate::failure::{Context, Failure};
 
-const NS_PER_S: u64 = 1_000_000_000;
+/// Nanoseconds of a second.
+pub(crate) const NS_PER_S: u64 = 1_000_000_000;
 
 /// Nanoseconds of the monotonic clock.
 pub(crate) fn now_ns() -> u64 {

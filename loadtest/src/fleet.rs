@@ -1,7 +1,7 @@
 //! The worker processes, seen from the coordinator.
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::{Ipv4Addr, Shutdown};
+use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
@@ -131,19 +131,12 @@ pub(crate) fn unasked() -> Failure {
 }
 
 /// The part of `first..end` that falls to worker `index` of `count`.
-fn share(first: u32, end: u32, index: u32, count: u32) -> (u32, u32) {
+pub(crate) fn share(first: u32, end: u32, index: u32, count: u32) -> (u32, u32) {
     let at = |index: u32| {
         let offset = u64::from(end - first) * u64::from(index) / u64::from(count);
         first + u32::try_from(offset).expect("at most the whole")
     };
     (at(index), at(index + 1))
-}
-
-/// The first local address of this process's connections: another one each run, so that ports
-/// of an earlier run in TIME-WAIT do not stand in the way.
-pub(crate) fn loopback_source() -> Ipv4Addr {
-    let run = u8::try_from(std::process::id() % 250).expect("below 250");
-    Ipv4Addr::new(127, run + 1, 0, 2)
 }
 
 #[cfg(test)]

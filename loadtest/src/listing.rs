@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
 use crate::population::APP_NAME;
+use crate::transport::Transport;
 
 /// Why an answer is wrong; its text is the label errors are counted under.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -22,7 +23,7 @@ pub(crate) enum Wrong {
     TooFew,
     /// More sessions than are held.
     TooMany,
-    /// A session under no proper id, twice, or with another name or transport.
+    /// A session under no proper id, twice, or with another name, transport or protocol.
     Entry,
 }
 
@@ -45,8 +46,13 @@ pub(crate) fn request_body(user: &str) -> String {
     format!(r#"{{"method":"user_connections","params":{{"user":"{user}"}}}}"#)
 }
 
-/// Checks an answer against the number of sessions this user must have.
-pub(crate) fn check(status: u16, body: &[u8], expected: u32) -> Result<(), Wrong> {
+/// Checks an answer against the number of sessions this user must have over this transport.
+pub(crate) fn check(
+    status: u16,
+    body: &[u8],
+    expected: u32,
+    transport: Transport,
+) -> Result<(), Wrong> {
     if status != 200 {
         return Err(Wrong::Status(status));
     }
@@ -60,7 +66,9 @@ pub(crate) fn check(status: u16, body: &[u8], expected: u32) -> Result<(), Wrong
     }
     let mut sessions = result.connections.0;
     for (client, session) in &sessions {
-        let is_ours = session.app_name == APP_NAME && session.transport == "uni_http_stream";
+        let is_ours = session.app_name == APP_NAME
+            && session.transport == transport.name()
+            && session.protocol == transport.protocol();
         if !is_ours || rollcall::ids::uuid_parse(client.as_bytes()).is_none() {
             return Err(Wrong::Entry);
         }
@@ -104,6 +112,8 @@ struct Entry<'a> {
     app_name: &'a str,
     #[serde(default)]
     transport: &'a str,
+    #[serde(default)]
+    protocol: &'a str,
 }
 
 /// The entries as they stand in the text: a map type would hide a key that comes twice.
@@ -137,7 +147,12 @@ mod tests {
 
     const A: &str = "db8bc772-2654-4283-851a-f29b888ace74";
     const B: &str = "4bc3ca70-ecc5-439d-af14-a78ae18e31c7";
-    const OURS: &str = r#"{"app_name":"ios","transport":"uni_http_stream","meta":{"a":[1]}}"#;
+    const OURS: &str =
+        r#"{"app_name":"ios","transport":"websocket","protocol":"json","meta":{"a":[1]}}"#;
+
+    fn check(status: u16, body: &[u8], expected: u32) -> Result<(), Wrong> {
+        super::check(status, body, expected, Transport::Websocket)
+    }
 
     fn listing(entries: &[(&str, &str)]) -> String {
         let entries: Vec<String> =
@@ -157,8 +172,10 @@ mod tests {
         assert_eq!(check(200, two.as_bytes(), 3), Err(Wrong::TooFew));
         assert_eq!(check(200, two.as_bytes(), 1), Err(Wrong::TooMany));
         assert_eq!(check(200, listing(&[(A, OURS), (A, OURS)]).as_bytes(), 2), Err(Wrong::Entry));
-        let foreign = r#"{"app_name":"web","transport":"uni_http_stream"}"#;
-        assert_eq!(check(200, listing(&[(A, foreign)]).as_bytes(), 1), Err(Wrong::Entry));
+        for (ours, foreign) in [("ios", "web"), ("websocket", "sse"), ("json", "protobuf")] {
+            let foreign = OURS.replace(ours, foreign);
+            assert_eq!(check(200, listing(&[(A, &foreign)]).as_bytes(), 1), Err(Wrong::Entry));
+        }
         assert_eq!(check(200, listing(&[("7", OURS)]).as_bytes(), 1), Err(Wrong::Entry));
         assert_eq!(check(401, b"", 1), Err(Wrong::Status(401)));
         let error = br#"{"error":{"code":107,"message":"bad request"}}"#;

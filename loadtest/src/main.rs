@@ -1,26 +1,33 @@
 //! `rollcall-loadtest`: opens sessions against a real server process, holds them, queries them,
+//! connects in a loop,
 //! and prints what each costs.
 //!
 //! Reading order: [`cli`] (what can be asked), [`scenarios`] (one file per question), [`target`]
-//! (the server under test), [`fleet`] and [`worker`] (processes that make the load), [`http`],
-//! [`population`], [`listing`] (what goes over the wire, written here and not taken from the
-//! library, so that the two check each other), [`procfs`] and [`latency`] (what is measured),
-//! [`report`] (how it is told).
+//! (the server under test), [`fleet`] and [`worker`] (processes that make the load),
+//! [`transport`] (the ways to connect), [`stream`], [`protocol`], [`http`], [`websocket`],
+//! [`http2`], [`population`], [`listing`] (what goes over the wire, written here and not taken
+//! from the library, so that the two check each other), [`procfs`] and [`latency`] (what is
+//! measured), [`report`] (how it is told).
 
 mod cli;
 mod clock;
 mod failure;
 mod fleet;
 mod http;
+mod http2;
 mod latency;
 mod limits;
 mod listing;
 mod orders;
 mod population;
 mod procfs;
+mod protocol;
 mod report;
 mod scenarios;
+mod stream;
 mod target;
+mod transport;
+mod websocket;
 mod worker;
 
 use std::process::ExitCode;
@@ -53,6 +60,7 @@ enum Verdict {
 fn run(command: Command) -> Result<Verdict, Failure> {
     let (report, json) = match command {
         Command::Idle(args) => (scenarios::idle::run(&args)?, args.common.json),
+        Command::Connect(args) => (scenarios::connect::run(&args)?, args.common.json),
         Command::Query(args) => (scenarios::query::run(&args)?, args.common.json),
         Command::Worker => return worker::run().map(|()| Verdict::Clean),
     };

@@ -1,10 +1,11 @@
-//! Who connects: which session belongs to which user, and the connect request of each.
+//! Who connects: which session belongs to which user, and the token of each.
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use rollcall::ids::uuid_text;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Context, Failure};
+use crate::transport::Transport;
 
 /// Seconds a token is good for: longer than any run.
 const TOKEN_TTL_S: i64 = 24 * 3600;
@@ -14,6 +15,9 @@ pub(crate) const USER_LEN: usize = 10;
 
 /// The name every session gives itself.
 pub(crate) const APP_NAME: &str = "ios";
+
+/// The version every session gives itself.
+pub(crate) const APP_VERSION: &str = "1.2.3";
 
 /// What is known of a session besides its user: 64 bytes of JSON, the shape the memory budget
 /// is set for.
@@ -27,6 +31,8 @@ pub(crate) const NOBODY: &str = "n000000000";
 pub(crate) struct Population {
     pub(crate) sessions: u32,
     pub(crate) per_user: u32,
+    /// How all of them connect.
+    pub(crate) transport: Transport,
 }
 
 impl Population {
@@ -47,7 +53,7 @@ pub(crate) fn user_id(user: u32) -> String {
     format!("u{user:09}")
 }
 
-/// Makes connect requests.
+/// Makes tokens.
 pub(crate) struct Mint {
     key: EncodingKey,
     per_user: u32,
@@ -64,26 +70,13 @@ struct Claims<'a> {
     meta: &'a serde_json::value::RawValue,
 }
 
-#[derive(Serialize)]
-struct ConnectRequest<'a> {
-    token: &'a str,
-    name: &'a str,
-    version: &'a str,
-}
-
 impl Mint {
     pub(crate) fn new(secret: &str, per_user: u32, seed: u64, issued_at: i64) -> Self {
         Self { key: EncodingKey::from_secret(secret.as_bytes()), per_user, seed, issued_at }
     }
 
-    /// The body of the connect request of this session.
-    pub(crate) fn connect_body(&self, session: u32) -> Result<String, Failure> {
-        let token = self.token(session)?;
-        let request = ConnectRequest { token: &token, name: APP_NAME, version: "1.2.3" };
-        serde_json::to_string(&request).during("writing a connect request")
-    }
-
-    fn token(&self, session: u32) -> Result<String, Failure> {
+    /// The token of this session.
+    pub(crate) fn token(&self, session: u32) -> Result<String, Failure> {
         let user = user_id(session / self.per_user);
         let jti = uuid_text(&token_uid(self.seed, session));
         let claims = Claims {
@@ -142,7 +135,7 @@ mod tests {
 
     #[test]
     fn every_session_belongs_to_one_user_and_none_is_lost() {
-        let population = Population { sessions: 10, per_user: 3 };
+        let population = Population { sessions: 10, per_user: 3, transport: Transport::Websocket };
         assert_eq!(population.users(), 4);
         let counts: Vec<u32> = (0..5).map(|user| population.sessions_of(user)).collect();
         assert_eq!(counts, [3, 3, 3, 1, 0]);
@@ -160,16 +153,14 @@ mod tests {
     fn a_token_verifies_and_carries_what_was_promised() {
         let now = crate::clock::unix_s();
         let mint = Mint::new("secret", 3, 1, now);
-        let body: serde_json::Value = serde_json::from_str(&mint.connect_body(7).unwrap()).unwrap();
+        let token = mint.token(7).unwrap();
         let key = DecodingKey::from_secret(b"secret");
-        let token = body["token"].as_str().unwrap();
-        let claims = decode::<serde_json::Value>(token, &key, &Validation::default()).unwrap();
+        let claims = decode::<serde_json::Value>(&token, &key, &Validation::default()).unwrap();
         assert_eq!(claims.claims["sub"], "u000000002");
         assert_eq!(claims.claims["iat"], now);
         assert_eq!(claims.claims["meta"]["device"], "phone");
         let jti = claims.claims["jti"].as_str().unwrap();
         assert!(rollcall::ids::uuid_parse(jti.as_bytes()).is_some());
-        assert_eq!(body["name"], "ios");
     }
 
     #[test]

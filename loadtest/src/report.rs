@@ -117,7 +117,7 @@ impl Report {
         std::fs::write(path, text).during(&what)
     }
 
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         json!({
             "tool": concat!("rollcall-loadtest ", env!("CARGO_PKG_VERSION")),
             "scenario": self.scenario,

@@ -45,7 +45,8 @@ pub(super) fn read<'t, 'i: 't>(
     Ok(Question::Connections { user: user.into(), hash: hasher.hash(user) })
 }
 
-/// Writes one `ConnectionInfo`, in the order of its field numbers; what is empty is left out.
+/// Writes one `ConnectionInfo`, in the order of its field numbers; what is empty is left out. Where
+/// a session came from stands after them: Centrifugo's message has no such field.
 pub(super) fn write(session: &Session<'_>, out: &mut Vec<u8>) {
     let mut info = Object::open(out);
     info.text_if_any("app_name", session.app_name());
@@ -74,5 +75,9 @@ pub(super) fn write(session: &Session<'_>, out: &mut Vec<u8>) {
     }
     info.integer("connected_at_ms", session.connected_at_ms());
     info.integer("ping_pong_latency_ms", LATENCY_UNKNOWN_MS);
+    if let Some(address) = session.remote_addr() {
+        info.plain("remote_addr", address);
+    }
+    info.text_if_any("user_agent", session.user_agent());
     info.close();
 }

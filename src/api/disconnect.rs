@@ -6,6 +6,8 @@
 //! And nothing at all is an error, where Centrifugo ends every anonymous session; an explicit
 //! `"user":""` still means those.
 
+use std::ops::RangeInclusive;
+
 use compact_str::CompactString;
 use simd_json::prelude::{TypedScalarValue, ValueIntoString};
 use simd_json::tape::Value;
@@ -19,6 +21,10 @@ use crate::session::{Session, Table, UserHasher};
 /// Bytes a reason may have: a WebSocket close frame carries 125 bytes, two of them are the code
 /// (RFC 6455 §5.5). A longer one is error 107.
 pub const REASON_BYTES_MAX: usize = 123;
+
+/// Codes that can be told: every transport can carry them and every SDK sorts by them, 3000 to 3499
+/// and 4000 to 4499 let the client come back, the others do not (client protocol; RFC 6455 §7.4.2).
+const CODES: RangeInclusive<u32> = 3000..=4999;
 
 /// Code when the caller gives none.
 const CODE_DEFAULT: u32 = 3503;
@@ -44,6 +50,30 @@ pub struct DisconnectParams {
 }
 
 impl DisconnectParams {
+    /// One session, by its client id, if it is this user's.
+    #[must_use]
+    pub fn one(user: &str, hash: UserHash, client: ClientId, code: u32, reason: &str) -> Self {
+        Self { client: Some(client), ..Self::of_user(user, hash, code, reason) }
+    }
+
+    /// All sessions of a user but one.
+    #[must_use]
+    pub fn all_but(user: &str, hash: UserHash, keep: ClientId, code: u32, reason: &str) -> Self {
+        Self { keep: [keep].into(), ..Self::of_user(user, hash, code, reason) }
+    }
+
+    fn of_user(user: &str, hash: UserHash, code: u32, reason: &str) -> Self {
+        debug_assert!(CODES.contains(&code) && reason.len() <= REASON_BYTES_MAX);
+        Self {
+            user: Some((user.into(), hash)),
+            client: None,
+            session: None,
+            keep: [].into(),
+            code,
+            reason: reason.into(),
+        }
+    }
+
     /// What decides which shards can hold such a session: the narrowest selector.
     pub(super) fn subject(&self) -> Subject {
         match (self.client, self.session, &self.user) {
@@ -171,14 +201,12 @@ impl<'i> Told<'i> {
         Ok(())
     }
 
-    /// Code and reason, when they can be told. The range is the one every transport can carry and
-    /// every SDK sorts by: 3000 to 3499 and 4000 to 4499 let the client come back, the others do
-    /// not (client protocol; RFC 6455 §7.4.2). Code 0 is an absent one.
+    /// Code and reason, when they can be told. Code 0 is an absent one.
     fn checked(self) -> Result<(u32, &'i str), ApiError> {
         let code = self.code.filter(|code| *code != 0);
         let reason = self.reason.unwrap_or(if code.is_none() { REASON_DEFAULT } else { "" });
         let code = code.unwrap_or(CODE_DEFAULT);
-        if !(3000..=4999).contains(&code) {
+        if !CODES.contains(&code) {
             return Err(ApiError::bad_request(format_args!(
                 "key \"disconnect.code\": expected a code from 3000 to 4999, got {code}"
             )));

@@ -1,5 +1,8 @@
 //! JSON written by hand into the output buffer: no serializer, no allocation of its own.
 
+use std::fmt::Display;
+use std::io::Write;
+
 use crate::protocol::json;
 
 /// A JSON object being written. Names are literals of ours and need no escaping.
@@ -38,6 +41,12 @@ impl<'o> Object<'o> {
         self.out.push(b'"');
         self.out.extend_from_slice(word.as_bytes());
         self.out.push(b'"');
+    }
+
+    /// What writes itself without a character that needs escaping.
+    pub(super) fn plain(&mut self, name: &str, value: impl Display) {
+        self.name(name);
+        write!(self.out, "\"{value}\"").expect("memory takes everything");
     }
 
     /// A text of any content.

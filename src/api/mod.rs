@@ -50,7 +50,7 @@ pub use commands::Command;
 pub use disconnect::{DisconnectParams, REASON_BYTES_MAX, select};
 pub use error::{ApiError, ErrorKind};
 pub use info::NodeFacts;
-pub use own_sessions::OwnSessionsShown;
+pub use own_sessions::{OwnSessions, OwnSessionsShown};
 pub use plan::{COMMANDS_MAX, Plan, Step, plan};
 pub use question::{Answer, LISTINGS_BYTES_MAX, Merged, Outcome, Question, Subject, answer};
 pub use reply::{ReplyHead, write_reply};

@@ -4,13 +4,14 @@ use compact_str::CompactString;
 
 use super::disconnect::DisconnectParams;
 use super::error::ApiError;
+use super::own_sessions::{self, OwnSessions};
 use super::{connections, user_connections};
 use crate::ids::{ClientId, SessionId, UserHash};
 use crate::observe::Counters;
 use crate::session::{Session, Table};
 
 /// Something every shard can answer from its own table. Small, because it crosses rings; cloning
-/// one allocates nothing but for a disconnect or a user id of more than 24 bytes.
+/// one allocates nothing but for what stands in a box or a user id of more than 24 bytes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Question {
     /// How many sessions the user has.
@@ -34,6 +35,8 @@ pub enum Question {
         /// Its hash.
         hash: UserHash,
     },
+    /// The user's sessions as the user may see them.
+    OwnSessions(Box<OwnSessions>),
     /// End the sessions selected. The shard carries it out itself with [`select`](super::select).
     Disconnect(Box<DisconnectParams>),
     /// How many sessions there are.
@@ -63,6 +66,7 @@ impl Question {
             Self::Count { hash, .. }
             | Self::UserConnections { hash, .. }
             | Self::Connections { hash, .. } => Subject::User(*hash),
+            Self::OwnSessions(own) => Subject::User(own.hash),
             Self::Disconnect(params) => params.subject(),
             Self::Info => Subject::Every,
         }
@@ -74,6 +78,7 @@ impl Question {
             Self::Count { .. } => "count",
             Self::UserConnections { .. } => "user_connections",
             Self::Connections { .. } => "connections",
+            Self::OwnSessions(_) => "sessions.list",
             Self::Disconnect(_) => "disconnect",
             Self::Info => "info",
         }
@@ -81,7 +86,7 @@ impl Question {
 }
 
 /// One shard's part: how many sessions matched, and what there is to tell of them, encoded:
-/// `"<client>":{…}` joined by commas.
+/// `"<client>":{…}`, or of a user's own sessions `{…}`, joined by commas.
 #[derive(PartialEq, Eq, Debug)]
 pub struct Answer {
     matched: u32,
@@ -123,11 +128,18 @@ pub fn answer(question: &Question, table: &Table) -> Answer {
             Answer::counted(u32::try_from(sessions).unwrap_or(u32::MAX))
         }
         Question::UserConnections { user, hash } => {
-            list(table.by_user(user, *hash), user_connections::write)
+            list(table.by_user(user, *hash), |session, out| {
+                write_key(session, out);
+                user_connections::write(session, out);
+            })
         }
-        Question::Connections { user, hash } => {
-            list(table.by_user(user, *hash), connections::write)
-        }
+        Question::Connections { user, hash } => list(table.by_user(user, *hash), |session, out| {
+            write_key(session, out);
+            connections::write(session, out);
+        }),
+        Question::OwnSessions(own) => list(table.by_user(&own.user, own.hash), |session, out| {
+            own_sessions::write(own, session, out);
+        }),
         Question::Disconnect(_) | Question::Info => unreachable!("a shard answers this itself"),
     }
 }
@@ -138,7 +150,7 @@ const FRAGMENT_BYTES: usize = 512;
 
 fn list<'t>(
     sessions: impl Iterator<Item = Session<'t>>,
-    write: fn(&Session<'_>, &mut Vec<u8>),
+    write: impl Fn(&Session<'_>, &mut Vec<u8>),
 ) -> Answer {
     let mut answer = Answer::counted(0);
     for session in sessions {
@@ -149,9 +161,6 @@ fn list<'t>(
             out.push(b',');
         }
         answer.matched += 1;
-        out.push(b'"');
-        out.extend_from_slice(&session.client().text());
-        out.extend_from_slice(b"\":");
         write(&session, out);
         if out.len() > LISTINGS_BYTES_MAX {
             answer.is_too_large = true;
@@ -160,6 +169,12 @@ fn list<'t>(
         }
     }
     answer
+}
+
+fn write_key(session: &Session<'_>, out: &mut Vec<u8>) {
+    out.push(b'"');
+    out.extend_from_slice(&session.client().text());
+    out.extend_from_slice(b"\":");
 }
 
 /// The answers that came, as one.
@@ -213,7 +228,9 @@ impl Merged {
         self.fragments = Vec::new();
     }
 
-    pub(super) const fn is_too_large(&self) -> bool {
+    /// Whether a listing grew beyond [`LISTINGS_BYTES_MAX`] and was thrown away.
+    #[must_use]
+    pub const fn is_too_large(&self) -> bool {
         self.is_too_large
     }
 
@@ -227,6 +244,16 @@ impl Merged {
         out.extend_from_slice(b"{\"connections\":{");
         out.extend_from_slice(&self.fragments);
         out.push(b'}');
+        self.write_partial(out);
+        out.push(b'}');
+    }
+
+    /// Writes the answer to [`Question::OwnSessions`]: `{"sessions":[…]}`, and `"partial":true` when
+    /// a shard is missing. One line.
+    pub fn write_own_sessions(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"sessions\":[");
+        out.extend_from_slice(&self.fragments);
+        out.push(b']');
         self.write_partial(out);
         out.push(b'}');
     }

@@ -140,7 +140,9 @@ fn write_result(question: &Question, merged: &Merged, facts: &NodeFacts<'_>, out
             merged.write_connections(out);
         }
         Question::Info => info::write(facts, merged, out),
-        // A count is asked by a connect, never by a body.
-        Question::Disconnect(_) | Question::Count { .. } => out.extend_from_slice(b"{}"),
+        // A count is asked by a connect, own sessions by their client, neither by a body.
+        Question::Disconnect(_) | Question::Count { .. } | Question::OwnSessions(_) => {
+            out.extend_from_slice(b"{}");
+        }
     }
 }

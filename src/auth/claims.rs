@@ -16,6 +16,9 @@ use crate::time::Now;
 /// No session outlives its connect by more, in seconds: one year.
 const TTL_S_MAX: i64 = 365 * 24 * 3600;
 
+/// The claim `sessions` of a token whose client may see and close the user's own.
+const OWN: &str = "self";
+
 /// What a verified token says.
 ///
 /// `channels`, `subs` and `caps` are skipped, whatever they hold: there are no channels yet.
@@ -32,6 +35,10 @@ pub struct Claims {
     pub issued_at: Option<i64>,
     /// Raw JSON of `info`, or the bytes of `b64info`, which wins.
     pub info: Option<Box<[u8]>>,
+    /// Whether its client may list and close the user's own sessions: `sessions` is `"self"`. Any
+    /// other value means nothing, because other applications may use the name. The anonymous user
+    /// has no sessions of its own.
+    pub own_sessions: bool,
     /// Raw JSON of `meta` byte for byte, `null` included. For the backend only.
     pub meta: Option<Box<[u8]>>,
 }
@@ -66,7 +73,7 @@ macro_rules! raw_claims {
     };
 }
 
-raw_claims! { sub exp nbf iat jti aud iss expire_at info b64info meta channel }
+raw_claims! { sub exp nbf iat jti aud iss expire_at info b64info sessions meta channel }
 
 impl<'p> RawClaims<'p> {
     /// Reads one JSON object. Values are skipped over, not walked into: nesting costs no stack.
@@ -87,6 +94,7 @@ impl<'p> RawClaims<'p> {
             expire_at: integer("expire_at", self.expire_at)?,
             info: self.info,
             info_base64: text("b64info", self.b64info)?,
+            own_sessions: matches!(text("sessions", self.sessions), Ok(Some(whose)) if whose == OWN),
             meta: self.meta,
             channel: text("channel", self.channel)?,
         })
@@ -123,6 +131,7 @@ pub(super) struct TypedClaims<'p> {
     expire_at: Option<i64>,
     info: Option<&'p str>,
     info_base64: Option<Cow<'p, str>>,
+    own_sessions: bool,
     meta: Option<&'p str>,
     channel: Option<Cow<'p, str>>,
 }
@@ -149,8 +158,10 @@ impl TypedClaims<'_> {
             }
             None => self.info.map(boxed),
         };
+        let user = self.subject.map_or_else(String::new, Cow::into_owned);
         Ok(Claims {
-            user: self.subject.map_or_else(String::new, Cow::into_owned),
+            own_sessions: self.own_sessions && !user.is_empty(),
+            user,
             expire_at: expire_at.map(|at| at.min(now.unix_s().saturating_add(TTL_S_MAX))),
             uid: self.id.map_or_else(String::new, Cow::into_owned),
             issued_at: self.issued.map(NumericDate::unix_s),

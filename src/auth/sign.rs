@@ -9,8 +9,8 @@ use serde::Serialize;
 /// `{"alg":"HS256","typ":"JWT"}`
 const HEADER: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9";
 
-/// What a new token says, in the order Centrifugo v6 writes it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+/// What a new token says, in the order Centrifugo v6 writes it, then what is ours alone.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize)]
 pub struct NewClaims<'a> {
     /// User id; empty is the anonymous user, whose token has no `sub`.
     #[serde(rename = "sub", skip_serializing_if = "str::is_empty")]
@@ -21,6 +21,9 @@ pub struct NewClaims<'a> {
     /// `iat`, Unix seconds.
     #[serde(rename = "iat", skip_serializing_if = "Option::is_none")]
     pub issued_at: Option<i64>,
+    /// `self` lets its client list and close the user's own sessions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sessions: Option<&'a str>,
 }
 
 /// A token with these claims, signed with HS256 by this secret.

@@ -56,15 +56,19 @@ fn the_token_of_the_founding_page_names_user_42() {
 
 #[test]
 fn a_signed_token_is_byte_for_byte_what_another_implementation_signs() {
-    let claims =
-        NewClaims { user: "42", expires_at: Some(1_732_406_400), issued_at: Some(1_731_801_600) };
+    let claims = NewClaims {
+        user: "42",
+        expires_at: Some(1_732_406_400),
+        issued_at: Some(1_731_801_600),
+        sessions: None,
+    };
     assert_eq!(
         sign(SECRET, &claims),
         "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.\
          eyJzdWIiOiI0MiIsImV4cCI6MTczMjQwNjQwMCwiaWF0IjoxNzMxODAxNjAwfQ.\
          Rzt2hGi03PVGXncFRQ9jIhHWaWunXaq9_R_Hfy70l1I"
     );
-    let anonymous = NewClaims { user: "", expires_at: Some(1_732_406_400), issued_at: None };
+    let anonymous = NewClaims { expires_at: Some(1_732_406_400), ..NewClaims::default() };
     assert_eq!(
         sign("schlüssel", &anonymous),
         "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJleHAiOjE3MzI0MDY0MDB9.\
@@ -79,7 +83,7 @@ fn all_three_hmac_lengths_are_accepted() {
          MXqvmTczjr5yTbOSXCROHr_X2sV2l_YYBkbo4K9fYOFVeG9vFq3exo4D5Nzo7E9k",
         "eyJhbGciOiJIUzUxMiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiI0MiJ9.\
          nYtO5oxyG3s72c9UAXgeHlzkFI9GkDkmQ54n5vuZ5LpKuPc70PXn5NGqkiTPUnPib4b6503o-DS6XWPh6GBPEg",
-        &sign(SECRET, &NewClaims { user: "42", expires_at: None, issued_at: None }),
+        &sign(SECRET, &NewClaims { user: "42", ..NewClaims::default() }),
     ] {
         assert_eq!(Verifier::new(&options()).verify(foreign, NOW).unwrap().user, "42");
     }
@@ -90,7 +94,7 @@ fn every_claim_arrives() {
     let claims = verify(
         r#"{"sub":"42","exp":1732000060,"nbf":1731999999,"iat":1731999990.7,"jti":"t-1",
             "aud":["a","b"],"iss":"i","info":{"a": 1},"meta":{ "k" : [1, 2.50] , "<": null },
-            "channels":["x"],"subs":{"y":{"info":{}}},"caps":7,"unknown":[[]]}"#,
+            "sessions":"self","channels":["x"],"subs":{"y":{"info":{}}},"caps":7,"unknown":[[]]}"#,
     )
     .unwrap();
     let expected = Claims {
@@ -99,6 +103,7 @@ fn every_claim_arrives() {
         uid: "t-1".into(),
         issued_at: Some(1_731_999_990),
         info: Some(br#"{"a": 1}"#.as_slice().into()),
+        own_sessions: true,
         meta: Some(br#"{ "k" : [1, 2.50] , "<": null }"#.as_slice().into()),
     };
     assert_eq!(claims, expected);
@@ -112,6 +117,7 @@ fn an_empty_token_is_the_anonymous_user_forever() {
         uid: String::new(),
         issued_at: None,
         info: None,
+        own_sessions: false,
         meta: None,
     };
     assert_eq!(verify("{}"), Ok(nobody.clone()));
@@ -119,6 +125,27 @@ fn an_empty_token_is_the_anonymous_user_forever() {
                     "iss":null,"expire_at":null,"b64info":null,"channel":null}"#;
     assert_eq!(verify(nulls), Ok(nobody.clone()));
     assert_eq!(verify(r#"{"channel":"","b64info":""}"#), Ok(nobody));
+}
+
+#[test]
+fn only_a_user_whose_token_says_self_may_see_its_own_sessions() {
+    for (claims, expected) in [
+        (r#"{"sub":"1","sessions":"self"}"#, true),
+        (r#"{"sub":"1","sessions":"\u0073elf"}"#, true),
+        (r#"{"sessions":"self"}"#, false),
+        (r#"{"sub":"","sessions":"self"}"#, false),
+        (r#"{"sub":"1"}"#, false),
+        (r#"{"sub":"1","sessions":"all"}"#, false),
+        (r#"{"sub":"1","sessions":"Self"}"#, false),
+        (r#"{"sub":"1","sessions":["self"]}"#, false),
+        (r#"{"sub":"1","sessions":true}"#, false),
+        (r#"{"sub":"1","sessions":{"a":[1]}}"#, false),
+        (r#"{"sub":"1","sessions":null}"#, false),
+        (r#"{"sub":"1","sessions":"\ud800"}"#, false),
+        (r#"{"sub":"1","sessions":"self","sessions":7}"#, false),
+    ] {
+        assert_eq!(verify(claims).unwrap().own_sessions, expected, "{claims}");
+    }
 }
 
 #[test]
@@ -376,7 +403,7 @@ proptest! {
     #[test]
     fn a_signed_token_verifies_to_what_was_signed(user in ".*", ttl in 1..YEAR_S) {
         let claims =
-            NewClaims { user: &user, expires_at: Some(NOW_S + ttl), issued_at: Some(NOW_S) };
+            NewClaims { user: &user, expires_at: Some(NOW_S + ttl), issued_at: Some(NOW_S), sessions: None };
         let read = Verifier::new(&options()).verify(&sign(SECRET, &claims), NOW).unwrap();
         prop_assert_eq!(read.user, user);
         prop_assert_eq!(read.expire_at, Some(NOW_S + ttl));

@@ -28,10 +28,18 @@ fn check(options: &TokenOptions, token: &str, now: Now) -> Result<String, String
     let said = auth::read_unverified(token).map_err(|why| format!("token has error: {why}"))?;
     let claims = one_line(&said.claims);
     match Verifier::new(options).verify(token, now) {
-        Ok(verified) if verified.user.is_empty() => {
-            Ok(format!("valid token for anonymous user\npayload: {claims}"))
+        Ok(verified) => {
+            let user = match verified.user.as_str() {
+                "" => "anonymous user".to_owned(),
+                user => format!("user {user}"),
+            };
+            let sessions = if verified.own_sessions {
+                "\nsessions: its client may list and close the user's own"
+            } else {
+                ""
+            };
+            Ok(format!("valid token for {user}\npayload: {claims}{sessions}"))
         }
-        Ok(verified) => Ok(format!("valid token for user {}\npayload: {claims}", verified.user)),
         Err(why) => {
             let algorithm = one_line(&said.algorithm);
             Err(format!("token with algorithm {algorithm} and claims {claims} has error: {why}"))
@@ -56,7 +64,7 @@ mod tests {
     }
 
     fn token(user: &str, expires_at: Option<i64>) -> String {
-        auth::sign("secret", &NewClaims { user, issued_at: None, expires_at })
+        auth::sign("secret", &NewClaims { user, expires_at, ..NewClaims::default() })
     }
 
     #[test]
@@ -69,6 +77,10 @@ mod tests {
             check(&options(), &token("", None), NOW),
             Ok("valid token for anonymous user\npayload: {}".to_owned())
         );
+        let claims = NewClaims { user: "42", sessions: Some("self"), ..NewClaims::default() };
+        let expected = "valid token for user 42\npayload: {\"sub\":\"42\",\"sessions\":\"self\"}\n\
+                        sessions: its client may list and close the user's own";
+        assert_eq!(check(&options(), &auth::sign("secret", &claims), NOW), Ok(expected.to_owned()));
     }
 
     #[test]

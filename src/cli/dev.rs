@@ -12,7 +12,7 @@ use crate::messages::{SessionChange, SessionEvent};
 /// How long the printed token is good for: the week of `gentoken`.
 const TOKEN_TTL_S: i64 = 7 * 24 * 3600;
 
-/// What the options are when nobody says: loopback, the stream transport, fresh secrets.
+/// What the options are when nobody says: loopback, every transport of that port, fresh secrets.
 ///
 /// # Errors
 /// The operating system gave no random bytes.
@@ -21,7 +21,11 @@ pub(super) fn base() -> Result<Vec<(&'static str, String)>, String> {
         ("http_server.address", "127.0.0.1".to_owned()),
         ("client.token.hmac_secret_key", secret_text::<32>()?),
         ("http_api.key", secret_text::<16>()?),
+        ("http_stream.enabled", "true".to_owned()),
+        ("sse.enabled", "true".to_owned()),
+        ("uni_websocket.enabled", "true".to_owned()),
         ("uni_http_stream.enabled", "true".to_owned()),
+        ("uni_sse.enabled", "true".to_owned()),
     ])
 }
 
@@ -39,8 +43,11 @@ fn run(config: &Config, now_unix_s: i64, warnings: &[String]) -> Result<(), Serv
     let server = serve::start(config, Some(Box::new(show)))?;
     let address = server.addresses()[0];
     let secret = config.client.token.hmac_secret_key.expose();
-    let claims =
-        NewClaims { user: "42", issued_at: None, expires_at: Some(now_unix_s + TOKEN_TTL_S) };
+    let claims = NewClaims {
+        user: "42",
+        expires_at: Some(now_unix_s + TOKEN_TTL_S),
+        ..NewClaims::default()
+    };
     let token = auth::sign(secret, &claims);
     for warning in warnings {
         super::complain("warning", warning);

@@ -36,7 +36,8 @@ pub(super) fn gentoken(matches: &ArgMatches, program: &str, now: Now) -> ExitCod
         Err(error) => return super::fail(error),
     };
     // No `iat`: the founding page's token has none, and its listing shows no time of issue.
-    let claims = NewClaims { user, issued_at: None, expires_at };
+    let sessions = matches.get_one::<String>("sessions").map(String::as_str);
+    let claims = NewClaims { user, issued_at: None, expires_at, sessions };
     let token = auth::sign(secret, &claims);
     if matches.get_flag("quiet") {
         super::print(&token)

@@ -4,15 +4,20 @@ use std::time::Duration;
 
 use crate::api;
 use crate::auth::TokenOptions;
-use crate::config::{CodeTransform, Config, ErrorMode, HttpTransform};
+use crate::config::{CodeTransform, Config, ErrorMode, HttpTransform, UniWebSocket, WebSocket};
 use crate::connection::Options;
-use crate::connection::options::{Anonymous, Choice, Endpoints, HttpRefusal, StreamEndpoint};
+use crate::connection::options::{
+    Anonymous, Choice, Compression, EmulationEndpoint, Endpoints, HttpRefusal, StreamEndpoint,
+    UniWebSocketEndpoint, WebSocketEndpoint,
+};
 use crate::connection::origin::Origins;
+use crate::connection::remote::TrustedProxies;
 use crate::engine::accept::ListenOn;
 use crate::protocol::Dialect;
 use crate::protocol::codes::Disconnect;
-use crate::server::ServerOptions;
+use crate::server::{GrpcListen, ServerOptions};
 use crate::shard::admission::AdmissionOptions;
+use crate::wire::websocket::Limits;
 
 /// What connections depend on.
 ///
@@ -21,18 +26,10 @@ use crate::shard::admission::AdmissionOptions;
 pub(super) fn connection(config: &Config) -> Result<Options, String> {
     let client = &config.client;
     let choice = |allow: bool| if allow { Choice::Allow } else { Choice::Refuse };
-    let stream = &config.uni_http_stream;
     Ok(Options {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         node_name: node_name(config),
-        endpoints: Endpoints {
-            uni_http_stream: stream.enabled.then(|| StreamEndpoint {
-                path: stream.handler_prefix.clone(),
-                body_bytes_max: stream.max_request_body_size,
-                http_refusals: http_refusals(config),
-            }),
-            ..Endpoints::default()
-        },
+        endpoints: endpoints(config),
         api: (!config.http_api.disabled).then(|| api::Options {
             prefix: config.http_api.handler_prefix.clone(),
             key: config.http_api.key.expose().to_owned(),
@@ -50,7 +47,14 @@ pub(super) fn connection(config: &Config) -> Result<Options, String> {
         insecure: client.insecure,
         user_id_header: some(&client.user_id_http_header),
         origins: Origins::new(&client.allowed_origins).map_err(|error| error.to_string())?,
+        trusted_proxies: TrustedProxies::new(&client.trusted_proxies)
+            .map_err(|error| error.to_string())?,
+        own_sessions: api::OwnSessionsShown {
+            remote_addr: client.sessions.show_remote_addr,
+            user_agent: client.sessions.show_user_agent,
+        },
         ping_interval_ms: millis(client.ping_interval),
+        pong_timeout_ms: millis(client.pong_timeout),
         stale_close_ms: millis(client.stale_close_delay),
         expired_close_delay_ms: millis(client.expired_close_delay),
         queue_bytes_max: client.queue_max_size,
@@ -58,8 +62,76 @@ pub(super) fn connection(config: &Config) -> Result<Options, String> {
         dialect: if client.protocol_v1_by_default { Dialect::V1 } else { Dialect::V2 },
         user_sessions_max: client.user_connection_limit,
         uni_disconnects: uni_disconnects(config),
-        ..Options::default()
     })
+}
+
+/// The ways clients connect.
+fn endpoints(config: &Config) -> Endpoints {
+    let stream = |path: &str, body_bytes_max, http_refusals| StreamEndpoint {
+        path: path.to_owned(),
+        body_bytes_max,
+        http_refusals,
+    };
+    let Config { http_stream, sse, emulation, uni_http_stream, uni_sse, .. } = config;
+    Endpoints {
+        websocket: (!config.websocket.disabled).then(|| websocket(&config.websocket)),
+        http_stream: http_stream
+            .enabled
+            .then(|| stream(&http_stream.handler_prefix, http_stream.max_request_body_size, None)),
+        sse: sse.enabled.then(|| stream(&sse.handler_prefix, sse.max_request_body_size, None)),
+        emulation: (http_stream.enabled || sse.enabled).then(|| EmulationEndpoint {
+            path: emulation.handler_prefix.clone(),
+            body_bytes_max: emulation.max_request_body_size,
+        }),
+        uni_websocket: config.uni_websocket.enabled.then(|| uni_websocket(&config.uni_websocket)),
+        uni_http_stream: uni_http_stream.enabled.then(|| {
+            let refusals = &uni_http_stream.connect_code_to_http_response;
+            let refusals = refusals.enabled.then(|| http_refusals(&refusals.transforms));
+            stream(&uni_http_stream.handler_prefix, uni_http_stream.max_request_body_size, refusals)
+        }),
+        uni_sse: uni_sse.enabled.then(|| {
+            let refusals = &uni_sse.connect_code_to_http_response;
+            let refusals = refusals.enabled.then(|| http_refusals(&refusals.transforms));
+            stream(&uni_sse.handler_prefix, uni_sse.max_request_body_size, refusals)
+        }),
+    }
+}
+
+fn websocket(websocket: &WebSocket) -> WebSocketEndpoint {
+    WebSocketEndpoint {
+        path: websocket.handler_prefix.clone(),
+        limits: limits(websocket.message_size_limit, websocket.decompressed_message_size_limit),
+        compression: websocket.compression.then_some(Compression {
+            level: websocket.compression_level,
+            bytes_min: websocket.compression_min_size,
+        }),
+    }
+}
+
+fn uni_websocket(websocket: &UniWebSocket) -> UniWebSocketEndpoint {
+    let unless = |disabled: bool| if disabled { Choice::Refuse } else { Choice::Allow };
+    UniWebSocketEndpoint {
+        socket: WebSocketEndpoint {
+            path: websocket.handler_prefix.clone(),
+            limits: limits(websocket.message_size_limit, websocket.decompressed_message_size_limit),
+            compression: websocket.compression.then_some(Compression {
+                level: websocket.compression_level,
+                bytes_min: websocket.compression_min_size,
+            }),
+        },
+        disconnect_push: unless(websocket.disable_disconnect_push),
+        closing_handshake: unless(websocket.disable_closing_handshake),
+    }
+}
+
+/// Ten times the length of a message once it is inflated, when nothing is said about it, as in
+/// Centrifugo.
+const fn limits(message_bytes_max: usize, inflated_bytes_max: usize) -> Limits {
+    let inflated_bytes_max = match inflated_bytes_max {
+        0 => message_bytes_max.saturating_mul(10),
+        said => said,
+    };
+    Limits { message_bytes_max, inflated_bytes_max }
 }
 
 /// How tokens are verified.
@@ -73,7 +145,11 @@ pub(super) fn token(config: &Config) -> TokenOptions {
 }
 
 /// How the node is laid out.
-pub(super) fn server(config: &Config, listen: Vec<ListenOn>) -> ServerOptions {
+pub(super) fn server(
+    config: &Config,
+    listen: Vec<ListenOn>,
+    uni_grpc: Option<GrpcListen>,
+) -> ServerOptions {
     let shards = &config.shards;
     ServerOptions {
         shards: shards.count,
@@ -84,6 +160,7 @@ pub(super) fn server(config: &Config, listen: Vec<ListenOn>) -> ServerOptions {
         query_timeout_ms: millis(shards.query_timeout),
         shutdown_timeout: config.shutdown.timeout,
         listen,
+        uni_grpc,
         admission: AdmissionOptions {
             sessions_max: config.client.connection_limit,
             connects_per_second_max: config.client.connection_rate_limit,
@@ -108,14 +185,13 @@ fn uni_disconnects(config: &Config) -> Vec<(u32, Disconnect)> {
     if table.enabled { table.transforms.iter().map(line).collect() } else { Vec::new() }
 }
 
-fn http_refusals(config: &Config) -> Option<Vec<HttpRefusal>> {
-    let table = &config.uni_http_stream.connect_code_to_http_response;
+fn http_refusals(transforms: &[HttpTransform]) -> Vec<HttpRefusal> {
     let line = |line: &HttpTransform| HttpRefusal {
         code: line.code,
         status: line.to.status_code,
         body: line.to.body.clone(),
     };
-    table.enabled.then(|| table.transforms.iter().map(line).collect())
+    transforms.iter().map(line).collect()
 }
 
 fn some(text: &str) -> Option<String> {
@@ -124,4 +200,67 @@ fn some(text: &str) -> Option<String> {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn configured(change: impl FnOnce(&mut Config)) -> Options {
+        let mut config = Config::default();
+        change(&mut config);
+        connection(&config).unwrap()
+    }
+
+    /// Tests below the command line use the one, servers the other.
+    #[test]
+    fn what_connections_depend_on_is_the_same_when_nothing_is_configured() {
+        let of = |options: Options| {
+            let node_name = String::new();
+            format!(
+                "{:?}",
+                Options { endpoints: Endpoints::default(), api: None, node_name, ..options }
+            )
+        };
+        assert_eq!(of(connection(&Config::default()).unwrap()), of(Options::default()));
+    }
+
+    #[test]
+    fn websocket_is_on_by_itself_and_every_other_way_when_it_is_asked_for() {
+        let endpoints = |change: fn(&mut Config)| {
+            let on = configured(change).endpoints;
+            let emulation = on.emulation.map(|endpoint| endpoint.path);
+            let streams = [on.http_stream, on.sse, on.uni_http_stream, on.uni_sse];
+            let streams = streams.into_iter().flatten().map(|endpoint| endpoint.path);
+            let sockets = [on.websocket, on.uni_websocket.map(|uni| uni.socket)];
+            let sockets = sockets.into_iter().flatten().map(|endpoint| endpoint.path);
+            sockets.chain(streams).chain(emulation).collect::<Vec<_>>()
+        };
+        assert_eq!(endpoints(|_| ()), ["/connection/websocket"]);
+        let without = |config: &mut Config| config.websocket.disabled = true;
+        assert_eq!(endpoints(without), [""; 0]);
+        let all = endpoints(|config| {
+            config.http_stream.enabled = true;
+            config.sse.enabled = true;
+            config.uni_websocket.enabled = true;
+            config.uni_http_stream.enabled = true;
+            config.uni_sse.enabled = true;
+        });
+        let of = |name: &str| format!("/connection/{name}");
+        let expected =
+            ["websocket", "uni_websocket", "http_stream", "sse", "uni_http_stream", "uni_sse"];
+        let emulation = "/emulation".to_owned();
+        assert_eq!(all, expected.map(of).into_iter().chain([emulation]).collect::<Vec<_>>());
+        let sse = |config: &mut Config| {
+            config.websocket.disabled = true;
+            config.sse.enabled = true;
+        };
+        assert_eq!(endpoints(sse), ["/connection/sse", "/emulation"]);
+    }
+
+    #[test]
+    fn an_inflated_message_may_be_ten_times_as_long_unless_it_is_said() {
+        assert_eq!(limits(10, 0), Limits { message_bytes_max: 10, inflated_bytes_max: 100 });
+        assert_eq!(limits(10, 7), Limits { message_bytes_max: 10, inflated_bytes_max: 7 });
+    }
 }

@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::connection::open::Scope;
 use crate::control::endpoint::OnEvent;
 use crate::engine::accept::{ListenOn, all_interfaces};
-use crate::server::{self, Server, ServerError};
+use crate::server::{self, GrpcListen, Server, ServerError};
 
 /// Why serving ended badly.
 #[derive(Debug, thiserror::Error)]
@@ -104,7 +104,7 @@ fn serve_until_signal(
 pub(super) fn start(config: &Config, on_event: Option<OnEvent>) -> Result<Server, ServeError> {
     let connection = options::connection(config).map_err(ServeError::Options)?;
     let listen = listen_on(config)?;
-    let server_options = options::server(config, listen);
+    let server_options = options::server(config, listen, uni_grpc(config)?);
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         pid = std::process::id(),
@@ -143,6 +143,23 @@ fn listen_on(config: &Config) -> Result<Vec<ListenOn>, ServeError> {
     ])
 }
 
+/// The longest message a client may send over gRPC when nothing is said: what gRPC's own
+/// libraries take.
+const GRPC_MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+fn uni_grpc(config: &Config) -> Result<Option<GrpcListen>, ServeError> {
+    let grpc = &config.uni_grpc;
+    if !grpc.enabled {
+        return Ok(None);
+    }
+    let message_bytes_max = match grpc.max_receive_message_size {
+        0 => GRPC_MESSAGE_BYTES_MAX,
+        bytes => bytes,
+    };
+    let address = address("uni_grpc.address", &grpc.address, grpc.port)?;
+    Ok(Some(GrpcListen { address, message_bytes_max }))
+}
+
 fn address(key: &str, text: &str, port: u16) -> Result<SocketAddr, ServeError> {
     if text.is_empty() {
         return Ok(all_interfaces(port));
@@ -160,9 +177,20 @@ fn address(key: &str, text: &str, port: u16) -> Result<SocketAddr, ServeError> {
 fn endpoints(config: &Config, scope: Scope) -> Vec<&'static str> {
     let internal = scope != Scope::External;
     let api = !config.http_api.disabled && (internal || config.http_api.external);
-    let streams = config.uni_http_stream.enabled && scope != Scope::Internal;
-    let listed =
-        [(api, "api"), (config.health.enabled && internal, "health"), (streams, "uni_http_stream")];
+    let external = scope != Scope::Internal;
+    let emulated = config.http_stream.enabled || config.sse.enabled;
+    // In the order Centrifugo names them.
+    let listed = [
+        (!config.websocket.disabled && external, "websocket"),
+        (config.http_stream.enabled && external, "http_stream"),
+        (config.sse.enabled && external, "sse"),
+        (emulated && external, "emulation"),
+        (api, "api"),
+        (config.health.enabled && internal, "health"),
+        (config.uni_websocket.enabled && external, "uni_websocket"),
+        (config.uni_sse.enabled && external, "uni_sse"),
+        (config.uni_http_stream.enabled && external, "uni_http_stream"),
+    ];
     let names: Vec<_> = listed.into_iter().filter(|(on, _)| *on).map(|(_, name)| name).collect();
     if names.is_empty() { vec!["no"] } else { names }
 }

@@ -42,6 +42,11 @@ fn commands() -> [Command; 5] {
                 .default_value("604800")
                 .allow_negative_numbers(true)
                 .value_parser(clap::value_parser!(i64)),
+            Arg::new("sessions")
+                .long("sessions")
+                .value_name("WHOSE")
+                .help("\"self\": its client may list and close the user's own sessions")
+                .value_parser(["self"]),
             switch("quiet", 'q').help("Writes the token alone"),
         ]),
         Command::new("checktoken").about("Verifies a token").args([config(), token]),
@@ -175,11 +180,17 @@ mod tests {
         let matches = parse("dev -p 9000");
         let (_, dev) = matches.subcommand().expect("a command");
         assert_eq!(flags(dev), [("p".to_owned(), "9000".to_owned())]);
-        let matches = parse("gentoken -u 42 -t -1 -q");
+        let matches = parse("gentoken -u 42 -t -1 -q --sessions self");
         let (_, gentoken) = matches.subcommand().expect("a command");
         assert_eq!(gentoken.get_one::<i64>("ttl"), Some(&-1));
         assert_eq!(flags(gentoken), []);
-        for wrong in ["--http_api.key x", "--uni_http_stream false", "frobnicate", "-p"] {
+        for wrong in [
+            "--http_api.key x",
+            "--uni_http_stream false",
+            "frobnicate",
+            "-p",
+            "gentoken --sessions all",
+        ] {
             let arguments = std::iter::once("rollcall").chain(wrong.split(' '));
             assert!(command().try_get_matches_from(arguments).is_err(), "{wrong}");
         }

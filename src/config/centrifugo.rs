@@ -22,7 +22,6 @@ const NAMES: &[&str] = &[
     "client.expired_sub_close_delay",
     "client.history_max_publication_limit",
     "client.insecure_skip_token_signature_verify",
-    "client.pong_timeout",
     "client.presence_update_interval",
     "client.proxy",
     "client.recovery_max_publication_limit",
@@ -47,7 +46,6 @@ const NAMES: &[&str] = &[
     "client_recovery_max_publication_limit",
     "consumers",
     "debug",
-    "emulation",
     "engine",
     "force_",
     "global_",
@@ -60,7 +58,6 @@ const NAMES: &[&str] = &[
     "http_server.http3",
     "http_server.internal_tls",
     "http_server.tls",
-    "http_stream",
     "init",
     "join_leave",
     "map_broker",
@@ -79,7 +76,6 @@ const NAMES: &[&str] = &[
     "separate_subscription_token_config",
     "shutdown_termination_delay",
     "sockjs",
-    "sse",
     "subscription_token_",
     "swagger",
     "tarantool_",
@@ -90,14 +86,31 @@ const NAMES: &[&str] = &[
     "token_jwks_public_endpoint",
     "token_rsa_public_key",
     "token_user_id_claim",
-    "uni_grpc",
+    "uni_grpc.tls",
+    "uni_grpc_tls",
     "uni_http_stream.join_push_messages",
-    "uni_sse",
-    "uni_websocket",
+    "uni_sse.join_push_messages",
+    "uni_websocket.join_push_messages",
+    "uni_websocket.read_buffer_size",
+    "uni_websocket.use_write_buffer_pool",
+    "uni_websocket.write_buffer_size",
+    "uni_websocket.write_timeout",
+    "uni_websocket_ping_interval",
+    "uni_websocket_read_buffer_size",
+    "uni_websocket_use_write_buffer_pool",
+    "uni_websocket_write_buffer_size",
+    "uni_websocket_write_timeout",
     "usage_stats",
     "user_personal_",
     "user_subscribe_to_personal",
-    "websocket",
+    "websocket.read_buffer_size",
+    "websocket.use_write_buffer_pool",
+    "websocket.write_buffer_size",
+    "websocket.write_timeout",
+    "websocket_read_buffer_size",
+    "websocket_use_write_buffer_pool",
+    "websocket_write_buffer_size",
+    "websocket_write_timeout",
     "webtransport",
 ];
 
@@ -106,12 +119,13 @@ const QUIET: [&str; 4] = ["admin.password", "admin.secret", "admin_password", "a
 
 /// Sections and, in v3, switches that must not be ignored when they are on: clients would talk in
 /// clear text to a server that was told to encrypt.
-const TLS: [&str; 5] = [
+const TLS: [&str; 6] = [
     "http_server.internal_tls",
     "http_server.tls",
     "http_server.tls_autocert",
     "tls",
     "tls_autocert",
+    "uni_grpc.tls",
 ];
 
 /// Flags of Centrifugo that take no value and that Rollcall ignores with a warning.
@@ -129,24 +143,14 @@ pub const FLAGS_WITHOUT_VALUE: &[&str] = &[
     "grpc_api.enabled",
     "grpc_api_tls",
     "grpc_api_tls_disable",
-    "http_stream",
-    "http_stream.enabled",
     "init.enabled",
     "presence_manager.enabled",
     "prometheus",
     "prometheus.enabled",
     "sockjs",
-    "sse",
-    "sse.enabled",
     "swagger.enabled",
     "tls",
     "tls_external",
-    "uni_grpc",
-    "uni_grpc.enabled",
-    "uni_sse",
-    "uni_sse.enabled",
-    "uni_websocket",
-    "uni_websocket.enabled",
 ];
 
 /// Flags of Centrifugo that take a value and that Rollcall ignores with a warning.
@@ -167,8 +171,6 @@ pub const FLAGS_WITH_VALUE: &[&str] = &[
     "tarantool_address",
     "tls_cert",
     "tls_key",
-    "uni_grpc.port",
-    "uni_grpc_port",
 ];
 
 /// What is to be said about a name that is no option of Rollcall.

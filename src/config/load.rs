@@ -11,6 +11,7 @@ use super::declare::Declared;
 use super::duration;
 use super::env::{self, PREFIXES};
 use super::file::{ConfigFile, Format, leaves};
+use super::paths;
 use super::setting::{Kind, Raw, Setting};
 use super::suggest::nearest;
 use super::table::{Config, OPTIONS};
@@ -322,12 +323,7 @@ impl Loader {
     }
 
     fn finish(mut self) -> Result<Loaded, LoadErrors> {
-        let Config { http_api, health, uni_http_stream, .. } = &mut self.config;
-        for path in [
-            &mut http_api.handler_prefix,
-            &mut health.handler_prefix,
-            &mut uni_http_stream.handler_prefix,
-        ] {
+        for path in paths::all_mut(&mut self.config) {
             // As Centrifugo does: paths match without it.
             path.truncate(path.trim_end_matches('/').len().max(1));
         }

@@ -12,6 +12,7 @@ mod centrifugo;
 mod env;
 mod file;
 mod load;
+mod paths;
 mod suggest;
 mod validate;
 
@@ -22,8 +23,9 @@ pub use file::{ConfigFile, Format};
 pub use load::{LoadError, LoadErrors, Loaded, Sources, load};
 pub use setting::{CodeTarget, CodeTransform, ErrorMode, HttpTarget, HttpTransform, Kind, Secret};
 pub use table::{
-    Client, Config, Health, HttpApi, HttpResponses, HttpServer, Log, Node, OPTIONS, Shards,
-    Shutdown, Token, UniDisconnects, UniHttpStream,
+    Client, Config, Emulation, Health, HttpApi, HttpServer, HttpStream, HttpStreamRefusals, Log,
+    Node, OPTIONS, Sessions, Shards, Shutdown, Sse, SseRefusals, Token, UniDisconnects, UniGrpc,
+    UniHttpStream, UniSse, UniWebSocket, WebSocket,
 };
 pub use validate::dangers;
 

@@ -20,7 +20,14 @@ options! {
         health: Health,
         http_api: HttpApi,
         client: Client,
+        websocket: WebSocket,
+        http_stream: HttpStream,
+        sse: Sse,
+        emulation: Emulation,
+        uni_websocket: UniWebSocket,
         uni_http_stream: UniHttpStream,
+        uni_sse: UniSse,
+        uni_grpc: UniGrpc,
         shutdown: Shutdown,
         shards: Shards,
     } {
@@ -88,6 +95,7 @@ options! {
     /// Clients: who may connect, and how long they may stay.
     Client at (client) with {
         token: Token,
+        sessions: Sessions,
         connect_code_to_unidirectional_disconnect: UniDisconnects,
     } {
         /// Web origins whose pages may connect, as patterns in which `*` also spans dots and
@@ -105,8 +113,16 @@ options! {
         /// Request header a trusted proxy in front puts the user id in, for clients without a
         /// token. Empty: none. That proxy must remove the header from what clients send.
         user_id_http_header: String = String::new(), ["client_user_id_http_header"], [];
+        /// Proxies in front, as addresses and networks (`10.0.0.0/8`): what they say in
+        /// `X-Forwarded-For`, else `Forwarded`, else `X-Real-IP` counts as the address of the
+        /// client. Empty: a client's address is that of its connection.
+        trusted_proxies: Vec<String> = Vec::new(), [], [];
         /// Time between two pings. 0: no pings.
-        ping_interval: Duration = Duration::from_secs(25), ["websocket_ping_interval"], [];
+        ping_interval: Duration = Duration::from_secs(25),
+            ["ping_interval", "websocket_ping_interval"], [];
+        /// How long a bidirectional client may take to answer a ping before it is closed with
+        /// 3012; shorter than `client.ping_interval`. 0: no answer is asked for.
+        pong_timeout: Duration = Duration::from_secs(8), ["pong_timeout"], [];
         /// How long a connection may take until its first whole request.
         stale_close_delay: Duration = Duration::from_secs(10), ["client_stale_close_delay"], [];
         /// Grace after a session's token has expired.
@@ -139,6 +155,14 @@ options! {
         issuer: String = String::new(), ["token_issuer"], [];
     }
 
+    /// What users see of their own sessions when their token lets them list these.
+    Sessions at (client.sessions) {
+        /// Shows the address each session came from.
+        show_remote_addr: bool = false, [], [];
+        /// Shows the user agent of each session.
+        show_user_agent: bool = false, [], [];
+    }
+
     /// What unidirectional clients are told when a connect is refused with an error code.
     UniDisconnects at (client.connect_code_to_unidirectional_disconnect) {
         /// Whether the list is used.
@@ -147,8 +171,83 @@ options! {
         transforms: Vec<CodeTransform> = Vec::new(), [], [];
     }
 
+    /// Bidirectional WebSocket, in JSON and Protobuf: the transport most SDKs use.
+    WebSocket at (websocket) {
+        /// Turns it off.
+        disabled: bool = false, ["websocket_disable"], [];
+        /// Its path.
+        handler_prefix: String = "/connection/websocket".to_owned(),
+            ["websocket_handler_prefix"], [];
+        /// Largest message of a client in bytes; a larger one closes the connection with 1009.
+        message_size_limit: usize = 64 * 1024, ["websocket_message_size_limit"], [];
+        /// Largest message of a client in bytes once it is inflated. 0: ten times
+        /// `message_size_limit`.
+        decompressed_message_size_limit: usize = 0, [], [];
+        /// Agrees on permessage-deflate, without context takeover, with clients that offer it.
+        compression: bool = false, ["websocket_compression"], [];
+        /// Messages of fewer bytes are sent as they are.
+        compression_min_size: usize = 0, ["websocket_compression_min_size"], [];
+        /// How hard to compress: 1, the fastest, to 9.
+        compression_level: u32 = 1, ["websocket_compression_level"], [];
+    }
+
+    /// Bidirectional HTTP stream; its clients send commands to the path of `emulation`.
+    HttpStream at (http_stream) {
+        /// Whether it is served.
+        enabled: bool = false, ["http_stream"], ["http_stream"];
+        /// Its path.
+        handler_prefix: String = "/connection/http_stream".to_owned(),
+            ["http_stream_handler_prefix"], [];
+        /// Largest body of a connect in bytes; a larger one is refused with 413.
+        max_request_body_size: usize = 64 * 1024, ["http_stream_max_request_body_size"], [];
+    }
+
+    /// Bidirectional Server-Sent Events; their clients send commands to the path of `emulation`.
+    Sse at (sse) {
+        /// Whether they are served.
+        enabled: bool = false, ["sse"], ["sse"];
+        /// Their path.
+        handler_prefix: String = "/connection/sse".to_owned(), ["sse_handler_prefix"], [];
+        /// Largest body of a connect in bytes; a larger one is refused with 413.
+        max_request_body_size: usize = 64 * 1024, ["sse_max_request_body_size"], [];
+    }
+
+    /// Where clients of `http_stream` and `sse` send commands; served when one of these is.
+    Emulation at (emulation) {
+        /// Its path.
+        handler_prefix: String = "/emulation".to_owned(), ["emulation_handler_prefix"], [];
+        /// Largest body in bytes; a larger one is refused with 413.
+        max_request_body_size: usize = 64 * 1024, ["emulation_max_request_body_size"], [];
+    }
+
+    /// Unidirectional WebSocket: pushes to clients that send nothing but their connect.
+    UniWebSocket at (uni_websocket) {
+        /// Whether it is served.
+        enabled: bool = false, ["uni_websocket"], ["uni_websocket"];
+        /// Its path.
+        handler_prefix: String = "/connection/uni_websocket".to_owned(),
+            ["uni_websocket_handler_prefix"], [];
+        /// Largest message of a client in bytes; a larger one closes the connection with 1009.
+        message_size_limit: usize = 64 * 1024, ["uni_websocket_message_size_limit"], [];
+        /// Largest message of a client in bytes once it is inflated. 0: ten times
+        /// `message_size_limit`.
+        decompressed_message_size_limit: usize = 0, [], [];
+        /// Agrees on permessage-deflate, without context takeover, with clients that offer it.
+        compression: bool = false, ["uni_websocket_compression"], [];
+        /// Messages of fewer bytes are sent as they are.
+        compression_min_size: usize = 0, ["uni_websocket_compression_min_size"], [];
+        /// How hard to compress: 1, the fastest, to 9.
+        compression_level: u32 = 1, ["uni_websocket_compression_level"], [];
+        /// Ends a connection without the push that tells why.
+        disable_disconnect_push: bool = false, [], [];
+        /// Ends a connection without a close frame.
+        disable_closing_handshake: bool = false, [], [];
+    }
+
     /// The unidirectional HTTP stream: one JSON object per line, readable with curl.
-    UniHttpStream at (uni_http_stream) with { connect_code_to_http_response: HttpResponses } {
+    UniHttpStream at (uni_http_stream) with {
+        connect_code_to_http_response: HttpStreamRefusals,
+    } {
         /// Whether it is served.
         enabled: bool = false, ["uni_http_stream"], ["uni_http_stream"];
         /// Its path.
@@ -159,11 +258,41 @@ options! {
     }
 
     /// Refused connects as plain HTTP answers instead of a stream that ends.
-    HttpResponses at (uni_http_stream.connect_code_to_http_response) {
+    HttpStreamRefusals at (uni_http_stream.connect_code_to_http_response) {
         /// Whether refusals are answered that way; codes not listed become status 500.
         enabled: bool = false, [], [];
         /// Codes and the answers they become.
         transforms: Vec<HttpTransform> = Vec::new(), [], [];
+    }
+
+    /// Unidirectional Server-Sent Events: what a page reads with `EventSource`.
+    UniSse at (uni_sse) with { connect_code_to_http_response: SseRefusals } {
+        /// Whether they are served.
+        enabled: bool = false, ["uni_sse"], ["uni_sse"];
+        /// Their path.
+        handler_prefix: String = "/connection/uni_sse".to_owned(), ["uni_sse_handler_prefix"], [];
+        /// Largest body of a connect in bytes; a larger one is refused with 413.
+        max_request_body_size: usize = 64 * 1024, ["uni_sse_max_request_body_size"], [];
+    }
+
+    /// Refused connects as plain HTTP answers instead of events that end.
+    SseRefusals at (uni_sse.connect_code_to_http_response) {
+        /// Whether refusals are answered that way; codes not listed become status 500.
+        enabled: bool = false, [], [];
+        /// Codes and the answers they become.
+        transforms: Vec<HttpTransform> = Vec::new(), [], [];
+    }
+
+    /// The unidirectional gRPC stream, on a port of its own.
+    UniGrpc at (uni_grpc) {
+        /// Whether it is served.
+        enabled: bool = false, ["uni_grpc"], ["uni_grpc"];
+        /// IP address or host name to listen on. Empty: every interface.
+        address: String = String::new(), ["uni_grpc_address"], [];
+        /// Port to listen on. 0 lets the operating system choose; the log says which it chose.
+        port: u16 = 11000, ["uni_grpc_port"], ["uni_grpc_port"];
+        /// Largest connect in bytes; a larger one is refused. 0: 4 MiB.
+        max_receive_message_size: usize = 0, ["uni_grpc_max_receive_message_size"], [];
     }
 
     /// The end of the process.

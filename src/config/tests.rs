@@ -41,15 +41,17 @@ fn sample(option: &Declared) -> String {
     let text = match (option.kind, option.path) {
         (Kind::Bool, _) if (option.show)(&Config::default()) == "true" => "false",
         (Kind::Bool, _) => "true",
+        (Kind::Integer, path) if path.ends_with("compression_level") => "2",
         (Kind::Integer, "shards.count") => "3",
         (Kind::Integer, _) => "2048",
-        (Kind::Duration, _) => "7s",
+        (Kind::Duration, _) => "9s",
+        (Kind::List, "client.trusted_proxies") => "10.0.0.0/8 ::1",
         (Kind::List, _) => "https://a.example https://b.example",
         (Kind::Word, "log.level") => "debug",
         (Kind::Word, "shards.driver") => "epoll",
         (Kind::Word, "shards.parking") => "task",
         (Kind::Word, _) => "transport",
-        (Kind::Objects, "uni_http_stream.connect_code_to_http_response.transforms") => {
+        (Kind::Objects, path) if path.contains("connect_code_to_http_response") => {
             r#"[{"code":109,"to":{"status_code":401,"body":"expired"}}]"#
         }
         (Kind::Objects, _) => r#"[{"code":109,"to":{"code":3005,"reason":"expired"}}]"#,
@@ -252,7 +254,7 @@ fn what_nobody_knows_is_warned_of_with_what_was_meant() {
 #[test]
 fn what_centrifugo_knows_is_one_warning_and_what_kubernetes_sets_is_none() {
     warns(
-        r#"{"admin": {"enabled": true, "password": "p", "secret": "s"}, "websocket": {"disabled": true},
+        r#"{"admin": {"enabled": true, "password": "p", "secret": "s"}, "websocket": {"write_timeout": "1s"},
             "engine": {"type": "memory"}, "token_rsa_public_key": "x", "prometheus": false,
             "admin_password": "p", "client": {"token": {"jwks_public_endpoint": "u"}}}"#,
         &[
@@ -265,7 +267,8 @@ fn what_centrifugo_knows_is_one_warning_and_what_kubernetes_sets_is_none() {
         ],
         &[
             "known to Centrifugo, not (yet) in Rollcall, in config.json, ignored: admin.enabled, \
-             client.token.jwks_public_endpoint, engine, token_rsa_public_key, websocket",
+             client.token.jwks_public_endpoint, engine, token_rsa_public_key, \
+             websocket.write_timeout",
             "known to Centrifugo, not (yet) in Rollcall, in the environment, ignored: \
              CENTRIFUGO_REDIS_ADDRESS",
         ],
@@ -290,7 +293,10 @@ fn a_configuration_that_asks_for_tls_is_refused() {
         (r#"{"http_server": {"tls": {"enabled": true, "cert_pem": "x"}}}"#, None),
         (r#"{"tls": true, "tls_cert": "x"}"#, None),
         (r#"{"http_server": {"tls_autocert": {"enabled": true}}}"#, None),
+        (r#"{"uni_grpc": {"tls": {"enabled": true}}}"#, None),
+        (r#"{"uni_grpc_tls": true}"#, None),
         ("{}", Some(("CENTRIFUGO_HTTP_SERVER_TLS_ENABLED", "true"))),
+        ("{}", Some(("CENTRIFUGO_UNI_GRPC_TLS_ENABLED", "true"))),
         ("{}", Some(("CENTRIFUGO_TLS", "1"))),
     ] {
         let environment: Vec<_> = environment.into_iter().collect();
@@ -348,9 +354,25 @@ fn what_cannot_be_meant_is_refused_with_its_origin() {
         &[("uni_http_stream", "1"), ("uni_http_stream.handler_prefix", "/api/info")],
         &["serves already"],
     );
+    check(
+        &[("sse", "1"), ("sse.handler_prefix", "/connection/websocket/")],
+        &["`/connection/websocket`, which `websocket.handler_prefix` (`/connection/websocket`)"],
+    );
+    check(
+        &[("http_stream", "1"), ("emulation.handler_prefix", "/api")],
+        &["is `/api`, which `http_api.handler_prefix` (`/api`) serves already"],
+    );
+    check(
+        &[("client.ping_interval", "5s")],
+        &["`client.pong_timeout` is 8s: must be shorter than client.ping_interval (5s)"],
+    );
+    check(&[("client.trusted_proxies", "10.0.0.1/8")], &["does not hold networks: `10.0.0.1/8`"]);
+    check(&[("websocket.compression_level", "10")], &["is 10: expected 1, the fastest, to 9"]);
+    check(&[("uni_websocket.message_size_limit", "0")], &["must be from 1 to 67108864 bytes"]);
     check(&[("shards.driver", "kqueue")], &["expected one of \"auto\" \"io_uring\""]);
     let ignored = loads("", &[], &[("health.handler_prefix", "what is not served")]);
     assert_eq!(ignored.config.health.handler_prefix, "what is not served");
+    loads("", &[], &[("client.ping_interval", "0"), ("emulation.handler_prefix", "/api")]);
 }
 
 #[test]
@@ -428,6 +450,14 @@ fn dangerous_choices_are_told() {
         ]
     );
     assert_eq!(told(r#"{"client_anonymous": true, "api_disable": true}"#), Vec::<String>::new());
-    let without = loads(r#"{"client_anonymous": true, "api_disable": true}"#, &[], &[]);
-    assert_eq!(dangers(&without.config).len(), 1);
+    let file = r#"{"client_anonymous": true, "api_disable": true, "websocket_disable": true,
+        "client": {"trusted_proxies": ["::/0"]}}"#;
+    assert_eq!(
+        dangers(&loads(file, &[], &[]).config),
+        [
+            "client.trusted_proxies lets every client say where it comes from",
+            "no transport is enabled, so no client can connect: unset websocket.disabled, or set \
+             another's `enabled`, as in CENTRIFUGO_UNI_HTTP_STREAM=1",
+        ]
+    );
 }

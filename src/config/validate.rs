@@ -1,16 +1,19 @@
-//! What types cannot say: ranges, paths that must not collide, and what is allowed but dangerous.
+//! What types cannot say: ranges, values that contradict each other, and what is allowed but
+//! dangerous.
 
 use std::time::Duration;
 
 use super::duration;
+use super::paths;
 use super::table::Config;
 use crate::connection::origin::Origins;
+use crate::connection::remote::TrustedProxies;
 use crate::limits::SHARDS_MAX;
 
 /// A path and what is wrong with its value.
 pub(super) type Fault = (&'static str, String);
 
-/// Largest body an option may allow: every connection may hold one such body at a time.
+/// Largest body or message an option may allow: every connection may hold one such at a time.
 const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -21,9 +24,12 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
     durations(config, &mut faults);
     sizes(config, &mut faults);
     transforms(config, &mut faults);
-    paths(config, &mut faults);
+    faults.extend(paths::faults(config));
     if let Err(error) = Origins::new(&config.client.allowed_origins) {
         faults.push(("client.allowed_origins", format!("does not hold patterns: {error}")));
+    }
+    if let Err(error) = TrustedProxies::new(&config.client.trusted_proxies) {
+        faults.push(("client.trusted_proxies", format!("does not hold networks: {error}")));
     }
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if !config.client.user_id_http_header.bytes().all(is_token) {
@@ -56,9 +62,13 @@ pub fn dangers(config: &Config) -> Vec<String> {
             "client.allowed_origins lets every web page connect",
         ),
         (
-            !config.uni_http_stream.enabled,
-            "no transport is enabled, so no client can connect: set uni_http_stream.enabled, or \
-             CENTRIFUGO_UNI_HTTP_STREAM=1",
+            client.trusted_proxies.iter().any(|network| network.ends_with("/0")),
+            "client.trusted_proxies lets every client say where it comes from",
+        ),
+        (
+            transports(config).all(|is_on| !is_on),
+            "no transport is enabled, so no client can connect: unset websocket.disabled, or set \
+             another's `enabled`, as in CENTRIFUGO_UNI_HTTP_STREAM=1",
         ),
         (nobody_connects, "client.token.hmac_secret_key is not set: no client can connect"),
         (
@@ -67,6 +77,18 @@ pub fn dangers(config: &Config) -> Vec<String> {
         ),
     ];
     said.into_iter().filter(|(is_so, _)| *is_so).map(|(_, text)| text.to_owned()).collect()
+}
+
+/// The ways clients connect, and whether each is on.
+fn transports(config: &Config) -> impl Iterator<Item = bool> {
+    let uni = [
+        config.uni_websocket.enabled,
+        config.uni_http_stream.enabled,
+        config.uni_sse.enabled,
+        config.uni_grpc.enabled,
+    ];
+    let both = [!config.websocket.disabled, config.http_stream.enabled, config.sse.enabled];
+    both.into_iter().chain(uni)
 }
 
 fn durations(config: &Config, faults: &mut Vec<Fault>) {
@@ -82,26 +104,53 @@ fn durations(config: &Config, faults: &mut Vec<Fault>) {
         // Clients are told whole seconds.
         check("client.ping_interval", client.ping_interval, second, DAY);
     }
+    check("client.pong_timeout", client.pong_timeout, Duration::ZERO, DAY);
     check("client.stale_close_delay", client.stale_close_delay, millisecond, DAY);
     check("client.expired_close_delay", client.expired_close_delay, Duration::ZERO, DAY);
     check("shutdown.timeout", config.shutdown.timeout, millisecond, DAY);
     check("shards.query_timeout", config.shards.query_timeout, millisecond, 60 * second);
+    // The next ping is the time to look for the answer to the last one at the latest.
+    if client.ping_interval >= second && client.pong_timeout >= client.ping_interval {
+        let [pong, ping] = [client.pong_timeout, client.ping_interval].map(duration::show);
+        let what = format!("is {pong}: must be shorter than client.ping_interval ({ping})");
+        faults.push(("client.pong_timeout", what));
+    }
 }
 
 fn sizes(config: &Config, faults: &mut Vec<Fault>) {
     let shards = &config.shards;
-    let bytes = |value: usize| (1..=BODY_BYTES_MAX).contains(&value);
+    let (websocket, uni_websocket) = (&config.websocket, &config.uni_websocket);
+    let limits = [
+        ("http_api.max_request_body_size", config.http_api.max_request_body_size, 1),
+        ("websocket.message_size_limit", websocket.message_size_limit, 1),
+        ("websocket.decompressed_message_size_limit", websocket.decompressed_message_size_limit, 0),
+        ("http_stream.max_request_body_size", config.http_stream.max_request_body_size, 1),
+        ("sse.max_request_body_size", config.sse.max_request_body_size, 1),
+        ("emulation.max_request_body_size", config.emulation.max_request_body_size, 1),
+        ("uni_websocket.message_size_limit", uni_websocket.message_size_limit, 1),
+        (
+            "uni_websocket.decompressed_message_size_limit",
+            uni_websocket.decompressed_message_size_limit,
+            0,
+        ),
+        ("uni_http_stream.max_request_body_size", config.uni_http_stream.max_request_body_size, 1),
+        ("uni_sse.max_request_body_size", config.uni_sse.max_request_body_size, 1),
+        ("uni_grpc.max_receive_message_size", config.uni_grpc.max_receive_message_size, 0),
+    ];
+    for (path, value, min) in limits {
+        if !(min..=BODY_BYTES_MAX).contains(&value) {
+            faults.push((path, format!("must be from {min} to {BODY_BYTES_MAX} bytes")));
+        }
+    }
+    for (path, level) in [
+        ("websocket.compression_level", websocket.compression_level),
+        ("uni_websocket.compression_level", uni_websocket.compression_level),
+    ] {
+        if !(1..=9).contains(&level) {
+            faults.push((path, format!("is {level}: expected 1, the fastest, to 9")));
+        }
+    }
     let checked = [
-        (
-            "http_api.max_request_body_size",
-            bytes(config.http_api.max_request_body_size),
-            format!("must be from 1 to {BODY_BYTES_MAX} bytes"),
-        ),
-        (
-            "uni_http_stream.max_request_body_size",
-            bytes(config.uni_http_stream.max_request_body_size),
-            format!("must be from 1 to {BODY_BYTES_MAX} bytes"),
-        ),
         (
             "client.queue_max_size",
             config.client.queue_max_size >= 1024,
@@ -129,47 +178,22 @@ fn transforms(config: &Config, faults: &mut Vec<Fault>) {
             faults.push(("client.connect_code_to_unidirectional_disconnect.transforms", what));
         }
     }
-    for line in &config.uni_http_stream.connect_code_to_http_response.transforms {
-        let status = line.to.status_code;
-        if !(200..=599).contains(&status) {
-            let what = format!("turns {} into {status}: a status is 200 to 599", line.code);
-            faults.push(("uni_http_stream.connect_code_to_http_response.transforms", what));
-        }
-    }
-}
-
-fn paths(config: &Config, faults: &mut Vec<Fault>) {
-    let api = config.http_api.handler_prefix.as_str();
-    let health = config.health.handler_prefix.as_str();
-    let stream = config.uni_http_stream.handler_prefix.as_str();
-    let served: Vec<(&str, &str)> = [
-        ("http_api.handler_prefix", api, !config.http_api.disabled),
-        ("health.handler_prefix", health, config.health.enabled),
-        ("uni_http_stream.handler_prefix", stream, config.uni_http_stream.enabled),
-    ]
-    .into_iter()
-    .filter_map(|(name, path, served)| served.then_some((name, path)))
-    .collect();
-    for (at, (name, path)) in served.iter().enumerate() {
-        let is_path = path.len() > 1 && path.starts_with('/') && !path.ends_with('/');
-        let is_plain = path.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#".contains(&byte));
-        if !(is_path && is_plain) {
-            let what = format!("is `{}`: expected a path such as /a/b", path.escape_debug());
-            faults.push((name, what));
-        }
-        for (other_name, other) in &served[..at] {
-            if collide(path, other, api) {
-                let what = format!("is `{path}`, which `{other_name}` (`{other}`) serves already");
+    for (name, lines) in [
+        (
+            "uni_http_stream.connect_code_to_http_response.transforms",
+            &config.uni_http_stream.connect_code_to_http_response.transforms,
+        ),
+        (
+            "uni_sse.connect_code_to_http_response.transforms",
+            &config.uni_sse.connect_code_to_http_response.transforms,
+        ),
+    ] {
+        for line in lines {
+            let status = line.to.status_code;
+            if !(200..=599).contains(&status) {
+                let what = format!("turns {} into {status}: a status is 200 to 599", line.code);
                 faults.push((name, what));
             }
         }
     }
-}
-
-/// Equal, or one lies below the API, where commands are.
-fn collide(path: &str, other: &str, api: &str) -> bool {
-    let is_command = |path: &str, above: &str| {
-        above == api && path.strip_prefix(above).is_some_and(|rest| rest.starts_with('/'))
-    };
-    path == other || is_command(path, other) || is_command(other, path)
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::protocol::codes::{self, Disconnect};
+use crate::wire::websocket::FrameError;
 
 /// Why a session ends.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -16,6 +17,12 @@ pub enum CloseReason {
         /// Reason text as the client sees it.
         reason: Cow<'static, str>,
     },
+    /// The client broke the rules of the protocol, or asked for what is not there.
+    Client(Disconnect),
+    /// The client sent bytes that are no WebSocket frames of a client.
+    Frames(FrameError),
+    /// The client did not answer a ping.
+    NoPong,
     /// The session's token reached its end.
     Expired,
     /// More than `client.queue_max_size` bytes waited for the client.
@@ -26,12 +33,15 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// The last message, when one can still be delivered. A slow client gets none: its queue is
-    /// dropped, and this message would only join it.
+    /// dropped, and this message would only join it. Broken frames are answered by a close frame
+    /// of their own.
     #[must_use]
     pub fn last_message(&self) -> Option<Disconnect> {
         match self {
-            Self::PeerGone | Self::Slow => None,
+            Self::PeerGone | Self::Slow | Self::Frames(_) => None,
             Self::Api { code, reason } => Some(Disconnect { code: *code, reason: reason.clone() }),
+            Self::Client(disconnect) => Some(disconnect.clone()),
+            Self::NoPong => Some(codes::NO_PONG),
             Self::Expired => Some(codes::CONNECTION_EXPIRED),
             Self::Shutdown => Some(codes::SHUTDOWN),
         }
@@ -39,10 +49,13 @@ impl CloseReason {
 
     /// The code as it is counted and reported, also where the peer never hears it.
     #[must_use]
-    pub const fn code(&self) -> u32 {
+    pub fn code(&self) -> u32 {
         match self {
-            Self::PeerGone => 3000,
+            Self::PeerGone => codes::CONNECTION_CLOSED.code,
             Self::Api { code, .. } => *code,
+            Self::Client(disconnect) => disconnect.code,
+            Self::Frames(error) => error.close_code().into(),
+            Self::NoPong => codes::NO_PONG.code,
             Self::Expired => codes::CONNECTION_EXPIRED.code,
             Self::Slow => codes::SLOW.code,
             Self::Shutdown => codes::SHUTDOWN.code,
@@ -64,7 +77,10 @@ mod tests {
     #[test]
     fn what_is_told_carries_the_code_that_is_counted() {
         let api = CloseReason::Api { code: 4001, reason: "bye".into() };
-        for reason in [api, CloseReason::Expired, CloseReason::Shutdown] {
+        let client = CloseReason::Client(codes::NOT_AVAILABLE);
+        for reason in
+            [api, client, CloseReason::NoPong, CloseReason::Expired, CloseReason::Shutdown]
+        {
             assert_eq!(reason.last_message().map(|last| last.code), Some(reason.code()));
         }
     }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use crate::auth::{Claims, TokenError, TokenFault, Verifier};
 use crate::connection::Options;
+use crate::connection::commands::Permission;
 use crate::protocol::ConnectRequest;
 use crate::protocol::codes::{self, Disconnect, ErrorCode};
 use crate::time::Now;
@@ -22,6 +23,8 @@ pub struct Credentials {
     pub token_issued_at: Option<i64>,
     /// Raw JSON of the `meta` claim. For the backend only.
     pub meta: Option<Box<[u8]>>,
+    /// Whether the client may list and close the sessions of its user (claim `sessions`).
+    pub own_sessions: Permission,
 }
 
 /// Why nobody was let in: as a disconnect, or as an error that each transport conveys in its
@@ -104,6 +107,7 @@ const fn by_name(user: String) -> Credentials {
         token_uid: String::new(),
         token_issued_at: None,
         meta: None,
+        own_sessions: Permission::Denied,
     }
 }
 
@@ -113,7 +117,7 @@ fn by_token(
     token: &str,
     now: Now,
 ) -> Result<Credentials, Refused> {
-    let Claims { user, expire_at, uid, issued_at, meta, .. } =
+    let Claims { user, expire_at, uid, issued_at, meta, own_sessions, .. } =
         verifier.verify(token, now).map_err(|error| refusal(&error))?;
     if user.is_empty() && !options.anonymous.by_token() {
         return Err(Refused::Disconnect(codes::PERMISSION_DENIED));
@@ -124,7 +128,35 @@ fn by_token(
         token_uid: uid,
         token_issued_at: issued_at,
         meta,
+        own_sessions: if own_sessions { Permission::Granted } else { Permission::Denied },
     })
+}
+
+/// Decides whether a session of `user` goes on with another token; when it ends then, Unix
+/// seconds.
+///
+/// # Errors
+/// An error leaves the session as it was; a disconnect ends it.
+pub fn refresh(
+    options: &Options,
+    verifier: &Verifier,
+    user: &str,
+    token: &str,
+    now: Now,
+) -> Result<Option<i64>, Refused> {
+    let claims = verifier.verify(token, now).map_err(|error| match error.fault() {
+        // Unlike at a connect: the client has a session, and comes back with a better token.
+        TokenFault::Expired => Refused::Disconnect(codes::CONNECTION_EXPIRED),
+        TokenFault::Invalid | TokenFault::Internal => refusal(&error),
+    })?;
+    if claims.user != user {
+        return Err(Refused::Disconnect(codes::INVALID_TOKEN));
+    }
+    let expire_at = claims.expire_at.filter(|_| !options.insecure);
+    match expire_at {
+        Some(expire_at) if expire_at <= now.unix_s() => Err(Refused::Error(codes::ERROR_EXPIRED)),
+        _ => Ok(expire_at),
+    }
 }
 
 fn refusal(error: &TokenError) -> Refused {

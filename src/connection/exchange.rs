@@ -9,12 +9,11 @@
 //! ```
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 
 use smallvec::SmallVec;
 
 use crate::api::{LISTINGS_BYTES_MAX, Outcome, Plan};
-use crate::connection::connect::Credentials;
-use crate::transport::http_stream::Stream;
 use crate::wire::http1::{ChunkedBody, HeadScan, Version};
 
 /// Requests of one connection that may wait for other shards at once. The next one is not read
@@ -45,8 +44,8 @@ pub struct Exchange {
     pub last: bool,
     /// The peer has sent its FIN: there is nothing more to read.
     pub finished: bool,
-    /// A connect that waits for the count of the user's other sessions.
-    pub connecting: Option<Box<Connecting>>,
+    /// The other end of the connection, when the engine knows it.
+    pub peer: Option<IpAddr>,
     /// When the request being read must be whole, on the monotonic clock; 0 between requests.
     pub deadline_ms: u64,
     /// When the connection last did something, on the monotonic clock.
@@ -123,26 +122,11 @@ impl Owed {
     }
 }
 
-/// An authenticated connect that waits for one more answer before it becomes a session.
-#[derive(Debug)]
-pub struct Connecting {
-    /// Who it is.
-    pub credentials: Credentials,
-    /// Client name from the request.
-    pub app_name: String,
-    /// Client version from the request.
-    pub app_version: String,
-    /// How the stream will be written.
-    pub stream: Stream,
-    /// Response headers for the page's origin, owned because the request is gone.
-    pub cors: Vec<(String, String)>,
-}
-
 impl Exchange {
     /// Whether nothing is half read and nothing is owed.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        !self.is_half_read() && self.owed.is_empty() && self.connecting.is_none()
+        !self.is_half_read() && self.owed.is_empty()
     }
 
     /// Whether a request has begun to come and is not whole.
@@ -151,14 +135,10 @@ impl Exchange {
         !self.pending.is_empty() || !matches!(self.reading, Reading::Head(_))
     }
 
-    /// Whether the next request has to wait: for an older reply, for room, or for the verdict on
-    /// a connect.
+    /// Whether the next request has to wait: for an older reply, or for room.
     #[must_use]
     pub fn must_wait(&self) -> bool {
-        self.connecting.is_some()
-            || self.backlogged
-            || self.owed.len() >= PIPELINE_MAX
-            || self.behind && !self.owed.is_empty()
+        self.backlogged || self.owed.len() >= PIPELINE_MAX || self.behind && !self.owed.is_empty()
     }
 
     /// Whether reading has stopped and can go on. Half of the replies owed must have left first,

@@ -2,7 +2,9 @@
 
 use crate::api;
 use crate::connection::Options;
-use crate::connection::options::StreamEndpoint;
+use crate::connection::options::{
+    EmulationEndpoint, Endpoints, StreamEndpoint, UniWebSocketEndpoint, WebSocketEndpoint,
+};
 use crate::connection::origin::OriginCheck;
 use crate::wire::http1::{Head, Status};
 
@@ -22,9 +24,11 @@ pub enum Scope {
 pub enum Target<'o> {
     /// The server API.
     Api(&'o api::Options, api::Route),
-    /// Connect over `uni_http_stream`.
-    UniHttpStream(&'o StreamEndpoint),
-    /// A browser asks whether it may call the stream endpoint.
+    /// To connect.
+    Connect(Endpoint<'o>),
+    /// To hand in commands for a stream.
+    Emulation(&'o EmulationEndpoint),
+    /// A browser asks whether it may call an endpoint.
     Preflight,
     /// The health endpoint.
     Health,
@@ -32,6 +36,23 @@ pub enum Target<'o> {
     MethodNotAllowed,
     /// No such path on this listener.
     Nothing,
+}
+
+/// A way to connect.
+#[derive(Clone, Copy, Debug)]
+pub enum Endpoint<'o> {
+    /// Bidirectional WebSocket.
+    WebSocket(&'o WebSocketEndpoint),
+    /// Bidirectional HTTP stream.
+    HttpStream(&'o StreamEndpoint),
+    /// Bidirectional Server-Sent Events.
+    Sse(&'o StreamEndpoint),
+    /// Unidirectional WebSocket.
+    UniWebSocket(&'o UniWebSocketEndpoint),
+    /// Unidirectional HTTP stream.
+    UniHttpStream(&'o StreamEndpoint),
+    /// Unidirectional Server-Sent Events.
+    UniSse(&'o StreamEndpoint),
 }
 
 /// What this head asks for on a listener of this scope. Paths match exactly.
@@ -42,14 +63,17 @@ pub fn target<'o>(options: &'o Options, scope: Scope, head: &Head<'_>) -> Target
     if path == PATH_THAT_PANICS {
         std::panic::resume_unwind(Box::new("a test asked for this panic"));
     }
-    if scope != Scope::Internal
-        && let Some(stream) = options.endpoints.uni_http_stream.as_ref().filter(|s| s.path == path)
-    {
-        return match head.method {
-            "POST" => Target::UniHttpStream(stream),
-            "OPTIONS" => Target::Preflight,
-            _ => Target::MethodNotAllowed,
-        };
+    if scope != Scope::Internal {
+        if let Some(endpoint) = Endpoint::at(&options.endpoints, path) {
+            return endpoint.target(head.method);
+        }
+        if let Some(emulation) = options.endpoints.emulation.as_ref().filter(|e| e.path == path) {
+            return match head.method {
+                "POST" => Target::Emulation(emulation),
+                "OPTIONS" => Target::Preflight,
+                _ => Target::MethodNotAllowed,
+            };
+        }
     }
     if scope == Scope::External && !options.api_external {
         return Target::Nothing;
@@ -66,6 +90,39 @@ pub fn target<'o>(options: &'o Options, scope: Scope, head: &Head<'_>) -> Target
     Target::Nothing
 }
 
+impl<'o> Endpoint<'o> {
+    fn at(endpoints: &'o Endpoints, path: &str) -> Option<Self> {
+        let Endpoints { websocket, http_stream, sse, uni_websocket, .. } = endpoints;
+        let Endpoints { uni_http_stream, uni_sse, .. } = endpoints;
+        let stream = |endpoint: &'o Option<StreamEndpoint>| {
+            endpoint.as_ref().filter(|endpoint| endpoint.path == path)
+        };
+        if let Some(websocket) = websocket.as_ref().filter(|websocket| websocket.path == path) {
+            return Some(Self::WebSocket(websocket));
+        }
+        if let Some(uni) = uni_websocket.as_ref().filter(|uni| uni.socket.path == path) {
+            return Some(Self::UniWebSocket(uni));
+        }
+        (stream(http_stream).map(Self::HttpStream))
+            .or_else(|| stream(sse).map(Self::Sse))
+            .or_else(|| stream(uni_http_stream).map(Self::UniHttpStream))
+            .or_else(|| stream(uni_sse).map(Self::UniSse))
+    }
+
+    fn target(self, method: &str) -> Target<'o> {
+        match (self, method) {
+            // The handshake says what is wrong with another method.
+            (Self::WebSocket(_) | Self::UniWebSocket(_), _)
+            | (Self::HttpStream(_) | Self::UniHttpStream(_), "POST")
+            | (Self::Sse(_) | Self::UniSse(_), "GET" | "POST") => Target::Connect(self),
+            (Self::HttpStream(_) | Self::UniHttpStream(_), "OPTIONS") => Target::Preflight,
+            (Self::HttpStream(_) | Self::UniHttpStream(_) | Self::Sse(_) | Self::UniSse(_), _) => {
+                Target::MethodNotAllowed
+            }
+        }
+    }
+}
+
 /// The one way to see a panic contained: only the library's own tests contain it.
 #[cfg(test)]
 pub(crate) const PATH_THAT_PANICS: &str = "/panic";
@@ -76,10 +133,18 @@ impl Target<'_> {
     pub const fn body_bytes_max(&self) -> usize {
         match self {
             Self::Api(options, _) => options.body_bytes_max,
-            Self::UniHttpStream(endpoint) => endpoint.body_bytes_max,
-            Self::Preflight | Self::Health | Self::MethodNotAllowed | Self::Nothing => {
-                IGNORED_BODY_BYTES_MAX
-            }
+            Self::Connect(
+                Endpoint::HttpStream(stream)
+                | Endpoint::Sse(stream)
+                | Endpoint::UniHttpStream(stream)
+                | Endpoint::UniSse(stream),
+            ) => stream.body_bytes_max,
+            Self::Emulation(emulation) => emulation.body_bytes_max,
+            Self::Connect(Endpoint::WebSocket(_) | Endpoint::UniWebSocket(_))
+            | Self::Preflight
+            | Self::Health
+            | Self::MethodNotAllowed
+            | Self::Nothing => IGNORED_BODY_BYTES_MAX,
         }
     }
 }

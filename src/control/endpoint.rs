@@ -135,7 +135,10 @@ impl Work {
                     }
                 }
                 Message::Drained => drained += 1,
-                Message::Ask { .. } | Message::Answer { .. } | Message::Drain { .. } => {
+                Message::Ask { .. }
+                | Message::Answer { .. }
+                | Message::Emulate(_)
+                | Message::Drain { .. } => {
                     debug_assert!(false, "not for the control thread: {message:?}");
                 }
             }

@@ -243,6 +243,9 @@ impl<P: Parking> Drive<P> {
                 Read::Finished => Gone::Finished,
                 Read::Broken => Gone::Reset,
                 Read::Bytes(len) => {
+                    if self.shard.wants_peer(conn) {
+                        self.shard.on_peer(conn, self.sockets.peer(conn));
+                    }
                     self.input.clear();
                     self.input.extend_from_slice(&self.buffer[..len]);
                     self.shard.on_bytes(conn, &mut self.input, self.now);

@@ -1,9 +1,10 @@
 //! A slab of sockets: eight bytes per place for a parked one.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::AsRawFd;
 
 use nix::errno::Errno;
-use nix::sys::socket::{MsgFlags, recv, send};
+use nix::sys::socket::{MsgFlags, SockaddrStorage, getpeername, recv, send};
 
 use crate::ids::ConnId;
 
@@ -76,6 +77,13 @@ impl<S: AsRawFd> Sockets<S> {
             self.free.push(conn.index);
         }
         socket
+    }
+
+    /// The address of the other end; `None` when it has gone already.
+    pub(super) fn peer(&self, conn: ConnId) -> Option<IpAddr> {
+        let address: SockaddrStorage = getpeername(self.get(conn)?.as_raw_fd()).ok()?;
+        let v4 = address.as_sockaddr_in().map(|v4| Ipv4Addr::from(v4.ip()).into());
+        v4.or_else(|| address.as_sockaddr_in6().map(|v6| IpAddr::V6(v6.ip()).to_canonical()))
     }
 
     /// Reads what is there, without waiting.

@@ -39,10 +39,18 @@ counters! {
     sessions_expired,
     /// Sessions cut because too many bytes waited for them.
     sessions_slow,
+    /// Sessions closed because they did not answer a ping.
+    sessions_no_pong,
+    /// Sessions closed because their client broke the protocol or asked for what is not there.
+    sessions_misbehaved,
     /// Connects refused with an error or a disconnect code.
     connects_refused,
     /// Connects refused with 503 by the connection or rate limit.
     connects_limited,
+    /// Clients closed because they did not connect in time.
+    connects_stale,
+    /// Commands of clients on bidirectional transports.
+    commands,
     /// Requests refused because their head or body was malformed or too large.
     requests_malformed,
     /// Requests cut because they did not become whole in time.

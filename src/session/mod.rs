@@ -17,7 +17,7 @@ mod by_user;
 mod id;
 mod view;
 
-mod apps;
+mod interner;
 mod pages;
 mod record;
 
@@ -26,5 +26,5 @@ mod tests;
 
 pub use by_user::UserHasher;
 pub use id::IdKeys;
-pub use table::{Closed, HeapBytes, Opened, Opening, Table, TableFull};
+pub use table::{Closed, HeapBytes, Opened, Opening, Table, TableFull, USER_AGENT_BYTES_MAX};
 pub use view::{Protocol, Session, TokenUid, Transport};

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!    0  kind        1  transport and protocol; never 0, which marks a free place
-//!    1  parts       1  which optional parts follow
+//!    1  parts       1  which optional parts follow; each of the eight bits is taken
 //!    2  app         2  name and version, interned; 0xFFFF: they stand at the end
 //!    4  next        4  the same user's next older session
 //!    8  prev        4  the same user's next newer session: removal is O(1) among a million
@@ -11,18 +11,23 @@
 //!   28  connected   6  Unix milliseconds
 //!   34  user           length, text
 //!       issued at   4  seconds from the connect, or 8: since the epoch
+//!       address     4  of IPv4, or 16
+//!       agent       2  the user agent, interned; 0xFFFF: it stands at the end
 //!       token uid  16  a UUID, or length and text
 //!       meta           length, bytes
 //!       app            length, name, length, version
+//!       agent          length, text
 //! ```
 //!
 //! A length is one byte below 255, else 255 and four more. Numbers are little-endian. At ten
 //! million copies each byte here is 10 MB; a struct with owned strings would take 24 bytes, an
 //! allocation and a cache miss for each of user, token uid and meta.
 
+use std::net::IpAddr;
+
 use smallvec::SmallVec;
 
-use super::apps::{AppId, Apps};
+use super::interner::{Interner, TextId};
 use super::table::Opening;
 use super::view::{Protocol, Transport};
 use crate::ids::{self, ConnId};
@@ -55,6 +60,9 @@ const ISSUED_FAR: u8 = 2;
 const UID_UUID: u8 = 4;
 const UID_TEXT: u8 = 8;
 const META: u8 = 16;
+const ADDR_V4: u8 = 32;
+const ADDR_V6: u8 = 64;
+const AGENT: u8 = 128;
 
 /// The connect time has 48 bits: they end in the year 10889.
 const CONNECTED_MS_MAX: u64 = (1 << 48) - 1;
@@ -62,14 +70,24 @@ const CONNECTED_MS_MAX: u64 = (1 << 48) - 1;
 /// A record being written: most fit without an allocation.
 pub(super) type Bytes = SmallVec<[u8; 256]>;
 
+/// The texts of a session that are interned; the others stand in its record.
+#[derive(Clone, Copy)]
+pub(super) struct Shared {
+    /// Name and version of the app.
+    pub(super) app: Option<TextId>,
+    /// The user agent.
+    pub(super) agent: Option<TextId>,
+}
+
 /// Writes a session that is the newest of its user.
-pub(super) fn write(opening: &Opening<'_>, app: Option<AppId>, salt: u64, next: u32) -> Bytes {
+pub(super) fn write(opening: &Opening<'_>, shared: Shared, salt: u64, next: u32) -> Bytes {
+    let Shared { app, agent } = shared;
     let connected_at_ms = opening.connected_at_ms.min(CONNECTED_MS_MAX);
     let kind = LIVE | opening.transport as u8 | ((opening.protocol as u8) << PROTOCOL_SHIFT);
     let mut bytes = Bytes::new();
     bytes.push(kind);
     bytes.push(0);
-    bytes.extend_from_slice(&app.map_or(AppId::OWN, |app| app.0).to_le_bytes());
+    bytes.extend_from_slice(&app.map_or(TextId::OWN, |app| app.0).to_le_bytes());
     bytes.extend_from_slice(&next.to_le_bytes());
     bytes.extend_from_slice(&NONE.to_le_bytes());
     bytes.extend_from_slice(&salt.to_le_bytes());
@@ -90,6 +108,21 @@ pub(super) fn write(opening: &Opening<'_>, app: Option<AppId>, salt: u64, next: 
             bytes.extend_from_slice(&issued_at.to_le_bytes());
         }
     }
+    match opening.remote_addr.map(|address| address.to_canonical()) {
+        Some(IpAddr::V4(address)) => {
+            parts |= ADDR_V4;
+            bytes.extend_from_slice(&address.octets());
+        }
+        Some(IpAddr::V6(address)) => {
+            parts |= ADDR_V6;
+            bytes.extend_from_slice(&address.octets());
+        }
+        None => {}
+    }
+    if !opening.user_agent.is_empty() {
+        parts |= AGENT;
+        bytes.extend_from_slice(&agent.map_or(TextId::OWN, |agent| agent.0).to_le_bytes());
+    }
     if let Some(uuid) = canonical_uuid(opening.token_uid) {
         parts |= UID_UUID;
         bytes.extend_from_slice(&uuid);
@@ -104,6 +137,9 @@ pub(super) fn write(opening: &Opening<'_>, app: Option<AppId>, salt: u64, next: 
     if app.is_none() {
         write_run(&mut bytes, opening.app_name.as_bytes());
         write_run(&mut bytes, opening.app_version.as_bytes());
+    }
+    if agent.is_none() && !opening.user_agent.is_empty() {
+        write_run(&mut bytes, opening.user_agent.as_bytes());
     }
     bytes[PARTS] = parts;
     bytes
@@ -158,22 +194,37 @@ impl<'a> Record<'a> {
         Protocol::ALL[usize::from((self.0[KIND] & PROTOCOL_MASK) >> PROTOCOL_SHIFT)]
     }
 
-    /// The interned app; `None` when the record has its own copy.
-    pub(super) fn app(self) -> Option<AppId> {
-        let app = u16::from_le_bytes(self.fixed(APP));
-        (app != AppId::OWN).then_some(AppId(app))
+    /// What it has of the tables of texts.
+    pub(super) fn shared(self) -> Shared {
+        let id = |id: u16| (id != TextId::OWN).then_some(TextId(id));
+        let agent = self.has(AGENT).then(|| u16::from_le_bytes(self.after_address().array()));
+        Shared { app: id(u16::from_le_bytes(self.fixed(APP))), agent: agent.and_then(id) }
     }
 
     /// The app's name and version, wherever they are.
-    pub(super) fn app_texts(self, apps: &'a Apps) -> (&'a str, &'a str) {
-        if let Some(app) = self.app() {
+    pub(super) fn app_texts(self, apps: &'a Interner) -> (&'a str, &'a str) {
+        if let Some(app) = self.shared().app {
             return apps.texts(app);
         }
-        let mut tail = self.after_uid();
-        if self.has(META) {
+        let mut tail = self.after_meta();
+        (text(tail.run()), text(tail.run()))
+    }
+
+    /// The user agent, wherever it is; empty when there is none.
+    pub(super) fn user_agent(self, agents: &'a Interner) -> &'a str {
+        if !self.has(AGENT) {
+            return "";
+        }
+        let Shared { app, agent } = self.shared();
+        if let Some(agent) = agent {
+            return agents.texts(agent).0;
+        }
+        let mut tail = self.after_meta();
+        if app.is_none() {
+            tail.run();
             tail.run();
         }
-        (text(tail.run()), text(tail.run()))
+        text(tail.run())
     }
 
     pub(super) fn user(self) -> &'a [u8] {
@@ -195,8 +246,17 @@ impl<'a> Record<'a> {
         }
     }
 
-    pub(super) fn uid(self) -> Uid<'a> {
+    pub(super) fn remote_addr(self) -> Option<IpAddr> {
         let mut tail = self.after_issued();
+        if self.has(ADDR_V4) {
+            Some(IpAddr::from(tail.array::<4>()))
+        } else {
+            self.has(ADDR_V6).then(|| IpAddr::from(tail.array::<16>()))
+        }
+    }
+
+    pub(super) fn uid(self) -> Uid<'a> {
+        let mut tail = self.after_agent();
         if self.has(UID_UUID) {
             Uid::Uuid(tail.array())
         } else if self.has(UID_TEXT) {
@@ -233,11 +293,37 @@ impl<'a> Record<'a> {
         tail
     }
 
-    fn after_uid(self) -> Tail<'a> {
+    fn after_address(self) -> Tail<'a> {
         let mut tail = self.after_issued();
+        if self.has(ADDR_V4) {
+            tail.skip(4);
+        } else if self.has(ADDR_V6) {
+            tail.skip(16);
+        }
+        tail
+    }
+
+    fn after_agent(self) -> Tail<'a> {
+        let mut tail = self.after_address();
+        if self.has(AGENT) {
+            tail.skip(2);
+        }
+        tail
+    }
+
+    fn after_uid(self) -> Tail<'a> {
+        let mut tail = self.after_agent();
         if self.has(UID_UUID) {
             tail.skip(16);
         } else if self.has(UID_TEXT) {
+            tail.run();
+        }
+        tail
+    }
+
+    fn after_meta(self) -> Tail<'a> {
+        let mut tail = self.after_uid();
+        if self.has(META) {
             tail.run();
         }
         tail

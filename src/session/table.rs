@@ -1,12 +1,13 @@
 //! ④⑤⑥ The table of one shard's sessions: opened and closed here, found by user and by id.
 
 use std::fmt;
+use std::net::IpAddr;
 
-use super::apps::Apps;
 use super::by_user::{ByUser, UserHasher};
 use super::id::{Address, IdKeys};
+use super::interner::{AGENTS_MAX, APPS_MAX, Interner};
 use super::pages::Pages;
-use super::record::{self, NONE, Record};
+use super::record::{self, NONE, Record, Shared};
 use super::view::{Protocol, Session, Transport};
 use crate::ids::{ClientId, ConnId, SessionId, SessionSlot, ShardId, UserHash};
 
@@ -20,7 +21,8 @@ pub struct Table {
     hasher: UserHasher,
     pages: Pages,
     by_user: ByUser,
-    apps: Apps,
+    apps: Interner,
+    agents: Interner,
 }
 
 impl fmt::Debug for Table {
@@ -50,6 +52,10 @@ pub struct Opening<'a> {
     pub token_uid: &'a str,
     /// The token's `iat`, in seconds since the Unix epoch.
     pub token_issued_at: Option<i64>,
+    /// The address it comes from, when that is known: 4 bytes, or 16 of IPv6.
+    pub remote_addr: Option<IpAddr>,
+    /// The user agent it names, or empty. Cut at [`USER_AGENT_BYTES_MAX`].
+    pub user_agent: &'a str,
     /// What the backend attached: kept byte for byte.
     pub meta: Option<&'a [u8]>,
     /// When, in milliseconds since the Unix epoch.
@@ -57,6 +63,10 @@ pub struct Opening<'a> {
     /// Its connection.
     pub conn: ConnId,
 }
+
+/// Bytes kept of a user agent; what is longer is cut before the character that does not fit
+/// (`a_long_user_agent_is_cut_at_a_character`). Browsers send less than 200.
+pub const USER_AGENT_BYTES_MAX: usize = 256;
 
 /// A session was opened.
 #[derive(Clone, Copy, Debug)]
@@ -98,14 +108,17 @@ pub struct HeapBytes {
     pub by_user: usize,
     /// App names and versions.
     pub apps: usize,
+    /// User agents.
+    pub agents: usize,
 }
 
 impl Table {
     /// An empty table. All shards of a process share `keys` and `hasher`.
     #[must_use]
     pub fn new(shard: ShardId, keys: IdKeys, hasher: UserHasher) -> Self {
-        let apps = Apps::new(hasher.state().clone());
-        Self { shard, keys, hasher, pages: Pages::new(), by_user: ByUser::new(), apps }
+        let apps = Interner::new(hasher.state().clone(), APPS_MAX);
+        let agents = Interner::new(hasher.state().clone(), AGENTS_MAX);
+        Self { shard, keys, hasher, pages: Pages::new(), by_user: ByUser::new(), apps, agents }
     }
 
     /// Opens a session. `salt` must be random: it makes the ids of this session its own, whoever
@@ -116,12 +129,12 @@ impl Table {
     pub fn open(&mut self, opening: &Opening<'_>, salt: u64) -> Result<Opened, TableFull> {
         let hash = self.hasher.hash(opening.user);
         let head = self.head(opening.user, hash);
-        let app = self.apps.acquire(opening.app_name, opening.app_version);
-        let record = record::write(opening, app, salt, head.unwrap_or(NONE));
+        let end = opening.user_agent.floor_char_boundary(USER_AGENT_BYTES_MAX);
+        let opening = Opening { user_agent: &opening.user_agent[..end], ..*opening };
+        let shared = self.share(&opening);
+        let record = record::write(&opening, shared, salt, head.unwrap_or(NONE));
         let Some(slot) = self.pages.insert(&record) else {
-            if let Some(app) = app {
-                self.apps.release(app);
-            }
+            self.unshare(shared);
             return Err(TableFull);
         };
         let first_of_user = match head {
@@ -149,7 +162,7 @@ impl Table {
     /// If the slot is not in use: whoever closes a session holds it.
     pub fn close(&mut self, SessionSlot(slot): SessionSlot) -> Closed {
         let record = Record(self.pages.record(slot));
-        let (prev, next, app) = (record.prev(), record.next(), record.app());
+        let (prev, next, shared) = (record.prev(), record.next(), record.shared());
         let hash = self.hasher.hash_bytes(record.user());
         if next != NONE {
             record::set_prev(self.pages.record_mut(next), prev);
@@ -165,9 +178,7 @@ impl Table {
             last_of_user = !self.has_hash(hash);
         }
         self.pages.remove(slot);
-        if let Some(app) = app {
-            self.apps.release(app);
-        }
+        self.unshare(shared);
         Closed { last_of_user, hash }
     }
 
@@ -232,6 +243,7 @@ impl Table {
             records: self.pages.heap_bytes(),
             by_user: self.by_user.heap_bytes(),
             apps: self.apps.heap_bytes(),
+            agents: self.agents.heap_bytes(),
         }
     }
 
@@ -243,8 +255,28 @@ impl Table {
         self.keys.session(Address { shard: self.shard, slot, salt: record.salt() })
     }
 
-    pub(super) const fn apps(&self) -> &Apps {
-        &self.apps
+    /// Apps and user agents.
+    pub(super) const fn texts(&self) -> (&Interner, &Interner) {
+        (&self.apps, &self.agents)
+    }
+
+    /// Counts a session among those that share its texts.
+    fn share(&mut self, opening: &Opening<'_>) -> Shared {
+        let app = self.apps.acquire(opening.app_name, opening.app_version);
+        let agent = match opening.user_agent {
+            "" => None,
+            agent => self.agents.acquire(agent, ""),
+        };
+        Shared { app, agent }
+    }
+
+    fn unshare(&mut self, Shared { app, agent }: Shared) {
+        if let Some(app) = app {
+            self.apps.release(app);
+        }
+        if let Some(agent) = agent {
+            self.agents.release(agent);
+        }
     }
 
     fn at(&self, address: Address) -> Option<Session<'_>> {
@@ -290,7 +322,7 @@ fn hash_of(pages: &Pages, hasher: &UserHasher, slot: u32) -> UserHash {
 
 #[cfg(test)]
 impl Table {
-    pub(super) const fn parts(&self) -> (&Pages, &ByUser, &Apps) {
-        (&self.pages, &self.by_user, &self.apps)
+    pub(super) const fn parts(&self) -> (&Pages, &ByUser) {
+        (&self.pages, &self.by_user)
     }
 }

@@ -1,12 +1,16 @@
 //! The table against a naive model, and the properties that a model would not show.
 
 use std::collections::{BTreeMap, HashSet};
+use std::net::{IpAddr, Ipv4Addr};
 
 use proptest::prelude::*;
 
-use super::apps::{APPS_MAX, Apps};
-use super::record::{NONE, Record};
-use super::{HeapBytes, IdKeys, Opened, Opening, Protocol, Session, Table, Transport, UserHasher};
+use super::interner::{AGENTS_MAX, APPS_MAX, TextId};
+use super::record::{NONE, Record, Shared};
+use super::{
+    HeapBytes, IdKeys, Opened, Opening, Protocol, Session, Table, Transport, USER_AGENT_BYTES_MAX,
+    UserHasher,
+};
 use crate::ids::{ClientId, ConnId, SessionId, SessionSlot, ShardId};
 
 const SEEDS: [u64; 4] = [1, 2, 3, 4];
@@ -20,7 +24,7 @@ fn table_with(hasher: UserHasher) -> Table {
 }
 
 fn empty_bytes() -> HeapBytes {
-    HeapBytes { records: 0, by_user: 32 * 1024, apps: 0 }
+    HeapBytes { records: 0, by_user: 32 * 1024, apps: 0, agents: 0 }
 }
 
 /// A session as anyone would write it down.
@@ -29,6 +33,10 @@ struct Plain {
     user: String,
     name: String,
     version: String,
+    transport: Transport,
+    protocol: Protocol,
+    remote_addr: Option<IpAddr>,
+    agent: String,
     uid: String,
     issued_at: Option<i64>,
     meta: Option<Vec<u8>>,
@@ -42,6 +50,10 @@ impl Plain {
             user: user.into(),
             name: String::new(),
             version: String::new(),
+            transport: Transport::UniHttpStream,
+            protocol: Protocol::Json,
+            remote_addr: None,
+            agent: String::new(),
             uid: String::new(),
             issued_at: None,
             meta: None,
@@ -55,8 +67,10 @@ impl Plain {
             user: &self.user,
             app_name: &self.name,
             app_version: &self.version,
-            transport: Transport::UniHttpStream,
-            protocol: Protocol::Json,
+            transport: self.transport,
+            protocol: self.protocol,
+            remote_addr: self.remote_addr,
+            user_agent: &self.agent,
             token_uid: &self.uid,
             token_issued_at: self.issued_at,
             meta: self.meta.as_deref(),
@@ -73,8 +87,10 @@ impl Plain {
         assert_eq!(session.meta(), self.meta.as_deref());
         assert_eq!(session.connected_at_ms(), self.connected_at_ms);
         assert_eq!(session.conn(), self.conn);
-        assert_eq!(session.transport().name(), "uni_http_stream");
-        assert_eq!(session.protocol().name(), "json");
+        assert_eq!((session.transport(), session.protocol()), (self.transport, self.protocol));
+        assert_eq!(session.remote_addr(), self.remote_addr.map(|address| address.to_canonical()));
+        let cut = self.agent.floor_char_boundary(USER_AGENT_BYTES_MAX);
+        assert_eq!(session.user_agent(), &self.agent[..cut]);
     }
 }
 
@@ -153,7 +169,8 @@ impl Pair {
     }
 
     fn check_links(&self, users: usize) {
-        let (pages, by_user, apps) = self.table.parts();
+        let (pages, by_user) = self.table.parts();
+        let (apps, agents) = self.table.texts();
         let mut reached = 0;
         let mut heads = 0;
         for head in by_user.slots() {
@@ -169,6 +186,8 @@ impl Pair {
         }
         assert_eq!((heads, reached), (users, self.model.len()));
         assert_eq!(apps.sessions(), self.model.len());
+        let named = self.model.values().filter(|(plain, _)| !plain.agent.is_empty());
+        assert_eq!(agents.sessions(), named.count());
     }
 }
 
@@ -204,12 +223,29 @@ fn plain() -> impl Strategy<Value = Plain> {
         proptest::collection::vec(any::<u8>(), 250..260),
         proptest::collection::vec(any::<u8>(), 500..20_000),
     ]);
+    let transport = proptest::sample::select(&Transport::ALL);
+    let protocol = proptest::sample::select(&Protocol::ALL);
+    let remote_addr = proptest::option::of(prop_oneof![
+        any::<[u8; 4]>().prop_map(IpAddr::from),
+        any::<[u8; 16]>().prop_map(IpAddr::from),
+        any::<[u8; 4]>().prop_map(|octets| Ipv4Addr::from(octets).to_ipv6_mapped().into()),
+    ]);
+    let agent = prop_oneof!["[a-c]?", ".{0,20}", "[a-zé€]{240,300}"];
+    let from = (transport, protocol, remote_addr, agent);
     let connected_at_ms = prop_oneof![0..1u64 << 48, Just(1_767_225_600_123)];
     let conn = (any::<u32>(), any::<u32>());
-    (user, "[a-z]{0,3}", "[0-9.]{0,3}", uid, issued_at, meta, connected_at_ms, conn).prop_map(
-        |(user, name, version, uid, issued_at, meta, connected_at_ms, (index, generation))| {
+    let app = ("[a-z]{0,3}", "[0-9.]{0,3}");
+    (user, app, from, uid, issued_at, meta, connected_at_ms, conn).prop_map(
+        |(user, app, from, uid, issued_at, meta, connected_at_ms, (index, generation))| {
+            let (name, version) = app;
+            let (transport, protocol, remote_addr, agent) = from;
             let conn = ConnId { index, generation };
-            Plain { user, name, version, uid, issued_at, meta, connected_at_ms, conn }
+            #[rustfmt::skip]
+            let plain = Plain {
+                user, name, version, transport, protocol, remote_addr, agent, uid, issued_at, meta,
+                connected_at_ms, conn,
+            };
+            plain
         },
     )
 }
@@ -361,6 +397,36 @@ fn a_million_different_apps_cost_no_more_than_their_sessions() {
 }
 
 #[test]
+fn user_agents_beyond_the_table_stay_with_their_sessions() {
+    let mut table = table_with(hasher());
+    let mut open = Vec::new();
+    for n in 0..APPS_MAX + 1_000 {
+        let mut plain = Plain::of("42");
+        // With and without an app and a meta of its own beside it.
+        (plain.name, plain.agent) = (format!("app{n}"), format!("agent {}", n % (2 * AGENTS_MAX)));
+        plain.meta = (n % 3 == 0).then(|| vec![1; n % 300]);
+        open.push((plain.clone(), table.open(&plain.opening(), n as u64).unwrap().slot));
+    }
+    let agents = table.heap_bytes().agents;
+    assert!(agents < AGENTS_MAX * 150, "{agents}");
+    for (plain, slot) in open.drain(..) {
+        plain.check(&table.view(slot));
+        table.close(slot);
+    }
+    assert_eq!(table.heap_bytes(), empty_bytes());
+}
+
+#[test]
+fn a_long_user_agent_is_cut_at_a_character() {
+    let mut table = table_with(hasher());
+    for (agent, kept) in [("a".repeat(256), 256), ("a".repeat(257), 256), ("é€".repeat(60), 255)]
+    {
+        let slot = table.open(&Plain { agent, ..Plain::of("42") }.opening(), 0).unwrap().slot;
+        assert_eq!(table.view(slot).user_agent().len(), kept);
+    }
+}
+
+#[test]
 fn a_full_table_refuses_and_is_as_it_was() {
     let mut table = table_with(hasher());
     // A page each.
@@ -374,12 +440,17 @@ fn a_full_table_refuses_and_is_as_it_was() {
     };
     assert_eq!(refused.to_string(), "the shard's session table is full");
     assert_eq!(table.len(), opened.len());
-    let stranger =
-        Plain { name: "new".into(), ..Plain { meta: large.meta.clone(), ..Plain::of("7") } };
+    let stranger = Plain {
+        name: "new".into(),
+        agent: "new".into(),
+        meta: large.meta.clone(),
+        ..Plain::of("7")
+    };
     assert!(table.open(&stranger.opening(), 0).is_err());
     assert_eq!(table.by_user("7", hasher().hash("7")).count(), 0);
     assert_eq!(table.by_user("42", hasher().hash("42")).count(), opened.len());
-    assert_eq!(table.parts().2.sessions(), opened.len());
+    assert_eq!(table.texts().0.sessions(), opened.len());
+    assert_eq!(table.texts().1.sessions(), 0);
 
     let gone = opened.swap_remove(7);
     table.close(gone.slot);
@@ -405,15 +476,17 @@ fn a_slot_that_is_used_again_has_other_ids() {
 }
 
 #[test]
-fn a_session_of_the_budget_takes_130_bytes() {
+fn a_session_of_the_budget_takes_136_bytes() {
     let plain = Plain {
         uid: "db8bc772-2654-4283-851a-f29b888ace74".into(),
         issued_at: Some(1_767_225_000),
         meta: Some(vec![b'm'; 64]),
+        remote_addr: Some(Ipv4Addr::LOCALHOST.into()),
+        agent: "agent".into(),
         ..Plain::of("user123456")
     };
-    let app = Apps::new(hasher().state().clone()).acquire("ios", "1.2.3");
-    assert_eq!(super::record::write(&plain.opening(), app, 0, NONE).len(), 130);
+    let shared = Shared { app: Some(TextId(0)), agent: Some(TextId(0)) };
+    assert_eq!(super::record::write(&plain.opening(), shared, 0, NONE).len(), 136);
     let plain = Plain::of("user123456");
-    assert_eq!(super::record::write(&plain.opening(), app, 0, NONE).len(), 45);
+    assert_eq!(super::record::write(&plain.opening(), shared, 0, NONE).len(), 45);
 }

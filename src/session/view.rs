@@ -1,6 +1,7 @@
 //! One live session as its readers see it.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::ops::Deref;
 
 use super::record::{Record, Uid};
@@ -10,19 +11,45 @@ use crate::ids::{self, ClientId, ConnId, SessionId, SessionSlot, UUID_TEXT_LEN};
 /// How a session's bytes travel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Transport {
+    /// WebSocket.
+    WebSocket,
+    /// An HTTP stream, with commands beside it.
+    HttpStream,
+    /// Server-Sent Events, with commands beside them.
+    Sse,
+    /// A unidirectional WebSocket.
+    UniWebSocket,
     /// A unidirectional HTTP stream.
     UniHttpStream,
+    /// Unidirectional Server-Sent Events.
+    UniSse,
+    /// A unidirectional gRPC stream.
+    UniGrpc,
 }
 
 impl Transport {
     /// Every transport, in the order of the declaration: records store its place.
-    pub(super) const ALL: [Self; 1] = [Self::UniHttpStream];
+    pub(super) const ALL: [Self; 7] = [
+        Self::WebSocket,
+        Self::HttpStream,
+        Self::Sse,
+        Self::UniWebSocket,
+        Self::UniHttpStream,
+        Self::UniSse,
+        Self::UniGrpc,
+    ];
 
     /// Its name in listings (server API, `transport`).
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::WebSocket => "websocket",
+            Self::HttpStream => "http_stream",
+            Self::Sse => "sse",
+            Self::UniWebSocket => "uni_websocket",
             Self::UniHttpStream => "uni_http_stream",
+            Self::UniSse => "uni_sse",
+            Self::UniGrpc => "uni_grpc",
         }
     }
 }
@@ -32,17 +59,20 @@ impl Transport {
 pub enum Protocol {
     /// JSON texts.
     Json,
+    /// Protobuf messages.
+    Protobuf,
 }
 
 impl Protocol {
     /// Every protocol, in the order of the declaration: records store its place.
-    pub(super) const ALL: [Self; 1] = [Self::Json];
+    pub(super) const ALL: [Self; 2] = [Self::Json, Self::Protobuf];
 
     /// Its name in listings (server API, `protocol`).
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Json => "json",
+            Self::Protobuf => "protobuf",
         }
     }
 }
@@ -90,13 +120,13 @@ impl<'a> Session<'a> {
     /// The client's `name`, or empty.
     #[must_use]
     pub fn app_name(&self) -> &'a str {
-        self.record.app_texts(self.table.apps()).0
+        self.record.app_texts(self.table.texts().0).0
     }
 
     /// The client's `version`, or empty.
     #[must_use]
     pub fn app_version(&self) -> &'a str {
-        self.record.app_texts(self.table.apps()).1
+        self.record.app_texts(self.table.texts().0).1
     }
 
     /// How its bytes travel.
@@ -109,6 +139,18 @@ impl<'a> Session<'a> {
     #[must_use]
     pub fn protocol(&self) -> Protocol {
         self.record.protocol()
+    }
+
+    /// The address it came from, when that is known. An IPv4 address is never in the form of IPv6.
+    #[must_use]
+    pub fn remote_addr(&self) -> Option<IpAddr> {
+        self.record.remote_addr()
+    }
+
+    /// The user agent it named, or empty.
+    #[must_use]
+    pub fn user_agent(&self) -> &'a str {
+        self.record.user_agent(self.table.texts().1)
     }
 
     /// The `jti` of the token it came with, or empty.

@@ -129,7 +129,8 @@ impl Shard {
             Question::Info => return Answer::info(self.table.len(), self.counters),
             Question::Count { .. }
             | Question::UserConnections { .. }
-            | Question::Connections { .. } => return api::answer(question, &self.table),
+            | Question::Connections { .. }
+            | Question::OwnSessions(_) => return api::answer(question, &self.table),
         };
         let mut selected = std::mem::take(&mut self.selected);
         api::select(disconnect, &self.table, &mut selected);
@@ -152,20 +153,12 @@ impl Shard {
         if merged.missing != 0 {
             self.counters.gathers_partial += 1;
         }
-        let conn = match asker {
-            Asker::Api { conn, .. } | Asker::Connect { conn } => conn,
-        };
-        // The client may have gone in the meantime: then nobody waits any more.
-        let Some(State::Busy(exchange)) = self.conns.state_mut(conn) else { return };
+        // Whoever asked may have gone in the meantime: then nobody waits any more.
         match asker {
-            Asker::Connect { .. } => {
-                if let Some(connecting) = exchange.connecting.take() {
-                    self.decide_counted(conn, &connecting, merged.matched(), now);
-                    // The peer may have left in the meantime; nobody was reading.
-                    self.effects.resume(conn);
-                }
-            }
-            Asker::Api { seq, step, .. } => {
+            Asker::Connect { conn } => self.on_counted(conn, merged.matched(), now),
+            Asker::Call { conn, id, call } => self.on_called(conn, id, call, &merged),
+            Asker::Api { conn, seq, step } => {
+                let Some(State::Busy(exchange)) = self.conns.state_mut(conn) else { return };
                 if let Some(owed) = exchange.owed_mut(seq) {
                     owed.outcomes[usize::from(step)] = Some(Outcome::Answered(merged));
                     owed.limit();

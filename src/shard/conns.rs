@@ -1,18 +1,19 @@
 //! The connections of one shard: what each is in the middle of, by its place in the engine's
 //! socket slab.
 
-use crate::connection::Exchange;
+use crate::connection::commands::Permission;
 use crate::connection::open::Scope;
+use crate::connection::{Exchange, Opening};
 use crate::ids::{ConnId, SessionSlot};
 use crate::shard::timers::Tick;
-use crate::transport::http_stream::Stream;
+use crate::transport::Wire;
 
 /// What a connection is in the middle of.
 ///
 /// ```text
-///   Idle ──bytes──▶ Busy ──connect──▶ Live ──close──▶ Idle (the stream ended, TCP goes on)
-///    ▲                │                  │
-///    └──all replied───┘                  └──▶ Closing ──last byte left, then FIN or deadline──▶ gone
+///   Idle ──bytes──▶ Busy ──connect──▶ Opening ──▶ Live ──close──▶ Idle (the stream ended, TCP goes on)
+///    ▲                │                  │          │
+///    └──all replied───┘                  └──────────┴──▶ Closing ──last byte left, then FIN or deadline──▶ gone
 /// ```
 /// `Live` holds no heap memory: it is what millions of connections are in.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub(super) enum State {
     Idle,
     /// A request is being read or replies are owed.
     Busy(Box<Exchange>),
+    /// A client that is not in yet. Passed over by those whose first request decides it at once.
+    Opening(Box<Opening>),
     /// A session.
     Live(Live),
     /// The last bytes are on their way; whatever still arrives is thrown away.
@@ -43,12 +46,70 @@ pub(super) enum Closing {
 pub(super) struct Live {
     /// Its record.
     pub(super) slot: SessionSlot,
-    /// When the next ping is due; [`NEVER`] when pings are off.
-    pub(super) next_ping: Tick,
+    /// When the next ping is due, or the answer to the last one; [`NEVER`] when pings are off.
+    pub(super) next: Tick,
     /// When it must be closed because its token ended; [`NEVER`] when it does not.
     pub(super) expires: Tick,
-    /// How its pushes are written.
-    pub(super) stream: Stream,
+    /// How it is spoken to.
+    pub(super) wire: Wire,
+    /// What else is known of it.
+    pub(super) marks: Marks,
+}
+
+/// Small facts about a session, in one byte.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) struct Marks(u8);
+
+const AWAITS_PONG: u8 = 1;
+const OWN_SESSIONS: u8 = 2;
+/// One call in flight; the count takes the bits from here on.
+const CALL: u8 = 4;
+
+/// Calls of one client that may wait for other shards at once. One more is answered with error
+/// 111.
+const CALLS_MAX: u8 = 8;
+
+const _: () = assert!(CALLS_MAX as u32 * (CALL as u32) < 256, "the count has room");
+
+impl Marks {
+    pub(super) const fn new(own_sessions: Permission) -> Self {
+        match own_sessions {
+            Permission::Granted => Self(OWN_SESSIONS),
+            Permission::Denied => Self(0),
+        }
+    }
+
+    /// Whether the last ping has not been answered.
+    pub(super) const fn awaits_pong(self) -> bool {
+        self.0 & AWAITS_PONG != 0
+    }
+
+    pub(super) const fn await_pong(&mut self) {
+        self.0 |= AWAITS_PONG;
+    }
+
+    pub(super) const fn pong_came(&mut self) {
+        self.0 &= !AWAITS_PONG;
+    }
+
+    pub(super) const fn own_sessions(self) -> Permission {
+        if self.0 & OWN_SESSIONS != 0 { Permission::Granted } else { Permission::Denied }
+    }
+
+    /// Counts one more call in flight; false when there are too many.
+    #[must_use]
+    pub(super) const fn start_call(&mut self) -> bool {
+        let has_room = self.0 / CALL < CALLS_MAX;
+        if has_room {
+            self.0 += CALL;
+        }
+        has_room
+    }
+
+    pub(super) fn end_call(&mut self) {
+        debug_assert!(self.0 >= CALL, "no call is in flight");
+        self.0 -= CALL;
+    }
 }
 
 /// A tick that does not come.

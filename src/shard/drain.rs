@@ -4,7 +4,9 @@ use super::conns::State;
 use super::timers::TICK_MS;
 use super::{DRAIN_MS, Shard};
 use crate::connection::close::CloseReason;
+use crate::connection::opening::Stage;
 use crate::messages::{Message, Peer};
+use crate::protocol::codes;
 use crate::time::Now;
 
 /// Fewest connections said goodbye to per tick. The pace spreads all goodbyes over the time there
@@ -74,7 +76,8 @@ impl Shard {
                 self.end_session(slot, &CloseReason::Shutdown, now);
             }
             // Its verdict comes before the query deadline.
-            Some(State::Busy(exchange)) if exchange.connecting.is_some() => {}
+            Some(State::Opening(opening)) if matches!(opening.stage, Stage::Deciding(_)) => {}
+            Some(State::Opening(_)) => self.end_client(conn, codes::SHUTDOWN, now),
             Some(State::Busy(exchange)) if !exchange.owed.is_empty() => exchange.last = true,
             Some(State::Busy(exchange)) if exchange.deadline_ms > 0 => {
                 let latest_ms = now.mono_ms + DRAIN_MS;

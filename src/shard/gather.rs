@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::api::{Answer, Merged};
+use crate::connection::commands::SessionsCall;
 use crate::ids::{ConnId, ShardId};
 use crate::messages::GatherId;
 
@@ -26,6 +27,15 @@ pub(super) enum Asker {
     Connect {
         /// The connection.
         conn: ConnId,
+    },
+    /// A call of a client about its user's own sessions.
+    Call {
+        /// The connection.
+        conn: ConnId,
+        /// Id of the command.
+        id: u32,
+        /// What it asked for.
+        call: SessionsCall,
     },
 }
 

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
+use super::answers::{Plain, wait_for_older};
 use super::{EFFECT_BYTES_MAX, Shard};
 use crate::api::{self, Refusal};
 use crate::connection::Exchange;
@@ -11,9 +12,7 @@ use crate::connection::exchange::{Chunked, Reading};
 use crate::connection::open::{self, Target};
 use crate::ids::ConnId;
 use crate::time::Now;
-use crate::wire::http1::{
-    self, BodyError, ChunkedBody, Framing, Head, HeadError, HeadScan, Response, Status, Version,
-};
+use crate::wire::http1::{self, BodyError, ChunkedBody, Framing, Head, HeadScan, Status, Version};
 
 /// How long the body of a request may take after its head was whole.
 const BODY_MS: u64 = 30_000;
@@ -73,7 +72,7 @@ impl Shard {
     }
 
     fn after_read(&mut self, conn: ConnId, mut exchange: Box<Exchange>, now: Now) {
-        if exchange.last && exchange.owed.is_empty() && exchange.connecting.is_none() {
+        if exchange.last && exchange.owed.is_empty() {
             self.put_back(conn, exchange);
             self.finish(conn, now);
             return;
@@ -227,63 +226,27 @@ impl Shard {
         now: Now,
     ) -> Option<Step> {
         exchange.deadline_ms = 0;
-        match target {
-            Target::Api(api, route) => self.call(conn, exchange, head, (*api, route), body, now),
-            Target::UniHttpStream(endpoint) => {
-                self.connect(conn, exchange, head, endpoint, body, now)
+        let plain = match target {
+            Target::Api(api, route) => {
+                return self.call(conn, exchange, head, (*api, route), body, now);
             }
+            Target::Connect(endpoint) => {
+                return self.connect(conn, exchange, head, *endpoint, body, now);
+            }
+            Target::Emulation(_) => return self.emulate(conn, exchange, head, body, now),
             Target::Preflight => {
                 let options = Rc::clone(&self.options);
                 let mut extra =
                     open::cors_headers(options.origins.check(head.header("origin")), head);
                 extra.extend(open::PREFLIGHT_HEADERS);
-                self.respond(conn, exchange, head, Status(204), None, &extra, &[], now)
+                self.respond(conn, exchange, head, Plain::empty(Status(204)).with(&extra), now);
+                return None;
             }
-            Target::Health => {
-                let json = Some("application/json");
-                self.respond(conn, exchange, head, Status(200), json, &[], b"{}", now)
-            }
-            Target::MethodNotAllowed => {
-                self.respond(conn, exchange, head, Status(405), None, &[], &[], now)
-            }
-            Target::Nothing => {
-                let body = open::plain_body(Status(404)).as_bytes();
-                self.respond(conn, exchange, head, Status(404), PLAIN, &[], body, now)
-            }
-        }
-    }
-
-    /// A whole plain answer. Nothing older may be owed.
-    #[expect(clippy::too_many_arguments, reason = "one answer, spelled out where it is decided")]
-    pub(super) fn respond(
-        &mut self,
-        conn: ConnId,
-        exchange: &mut Exchange,
-        head: &Head<'_>,
-        status: Status,
-        content_type: Option<&str>,
-        extra: &[(&str, &str)],
-        body: &[u8],
-        now: Now,
-    ) -> Option<Step> {
-        debug_assert!(exchange.owed.is_empty(), "an older reply would be overtaken");
-        let date = self.date.at(now.unix_s());
-        let response = Response {
-            status,
-            content_type,
-            keep_alive: head.keep_alive,
-            version: head.version,
-            date,
-            extra,
+            Target::Health => Plain::json(b"{}"),
+            Target::MethodNotAllowed => Plain::empty(Status(405)),
+            Target::Nothing => Plain::text(Status(404), open::plain_body(Status(404))),
         };
-        self.effects.send(conn, |out| {
-            if head.method == "HEAD" {
-                http1::write_response_head(out, &response, body);
-            } else {
-                http1::write_response(out, &response, body);
-            }
-        });
-        exchange.last |= !head.keep_alive;
+        self.respond(conn, exchange, head, plain, now);
         None
     }
 
@@ -297,11 +260,12 @@ impl Shard {
                 }
                 admitted
             }
-            Target::UniHttpStream(_) if !self.admission.admits(now.mono_ms) => {
+            Target::Connect(_) if !self.admission.admits(now.mono_ms) => {
                 self.counters.connects_limited += 1;
                 Err(Refusal { status: Status(503), body: Cow::Borrowed("") })
             }
-            Target::UniHttpStream(_)
+            Target::Connect(_)
+            | Target::Emulation(_)
             | Target::Preflight
             | Target::Health
             | Target::MethodNotAllowed
@@ -317,105 +281,4 @@ impl Shard {
             self.effects.send(conn, |out| out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n"));
         }
     }
-
-    fn refuse_head(
-        &mut self,
-        conn: ConnId,
-        exchange: &mut Exchange,
-        error: &HeadError,
-        now: Now,
-    ) -> Step {
-        self.refuse_unread(conn, exchange, error.status(), &error.to_string(), now)
-    }
-
-    fn refuse_body(
-        &mut self,
-        conn: ConnId,
-        exchange: &mut Exchange,
-        error: &BodyError,
-        now: Now,
-    ) -> Step {
-        let status = match error {
-            BodyError::TooLarge => Status(413),
-            BodyError::Malformed(_) => Status(400),
-        };
-        self.refuse_unread(conn, exchange, status, &error.to_string(), now)
-    }
-
-    /// Refuses what cannot be read any further: the answer says why and the connection closes.
-    fn refuse_unread(
-        &mut self,
-        conn: ConnId,
-        exchange: &mut Exchange,
-        status: Status,
-        why: &str,
-        now: Now,
-    ) -> Step {
-        if wait_for_older(exchange) {
-            return Step::NeedMore;
-        }
-        self.counters.requests_malformed += 1;
-        let date = self.date.at(now.unix_s());
-        let response = Response {
-            status,
-            content_type: PLAIN,
-            keep_alive: false,
-            version: Version::Http11,
-            date,
-            extra: &[],
-        };
-        self.effects.send(conn, |out| {
-            http1::write_response(out, &response, format!("{why}\n").as_bytes());
-        });
-        self.finish(conn, now);
-        Step::Left
-    }
-
-    /// Refuses a request whose head could be read; the connection survives when all of it is here
-    /// to be skipped: `whole` bytes.
-    fn refuse(
-        &mut self,
-        conn: ConnId,
-        exchange: &mut Exchange,
-        head: &Head<'_>,
-        refusal: &Refusal,
-        whole: Option<usize>,
-        now: Now,
-    ) -> Step {
-        if wait_for_older(exchange) {
-            return Step::NeedMore;
-        }
-        let keep_alive = head.keep_alive && whole.is_some();
-        let content_type = if refusal.body.is_empty() { None } else { PLAIN };
-        let date = self.date.at(now.unix_s());
-        let response = Response {
-            status: refusal.status,
-            content_type,
-            keep_alive,
-            version: head.version,
-            date,
-            extra: &[],
-        };
-        let body = refusal.body.as_bytes();
-        self.effects.send(conn, |out| http1::write_response(out, &response, body));
-        match whole {
-            Some(whole) if keep_alive => {
-                exchange.deadline_ms = 0;
-                Step::Handled(whole)
-            }
-            Some(_) | None => {
-                self.finish(conn, now);
-                Step::Left
-            }
-        }
-    }
 }
-
-/// Whether older replies are owed; then nothing more is read before they have left.
-fn wait_for_older(exchange: &mut Exchange) -> bool {
-    exchange.behind = !exchange.owed.is_empty();
-    exchange.behind
-}
-
-/// Content type of answers for people.
-pub(super) const PLAIN: Option<&str> = Some("text/plain; charset=utf-8");

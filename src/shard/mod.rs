@@ -5,17 +5,33 @@
 //! runs many of them from a seed. Never knows a socket, a runtime or a clock.
 
 pub mod admission;
-mod ask;
 mod conns;
 pub mod directory;
-mod drain;
 pub mod effects;
-mod gather;
-mod http;
-mod sessions;
-mod sweep;
 mod timers;
 
+// Bytes to requests, requests to what they open.
+mod answers;
+mod frames;
+mod http;
+mod streams;
+
+// Clients: in, asking, out.
+mod calls;
+mod emulation;
+mod sessions;
+mod sweep;
+
+// Backends.
+mod ask;
+mod gather;
+
+// The end.
+mod drain;
+mod ending;
+
+use std::collections::HashMap;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -26,9 +42,11 @@ use crate::api;
 use crate::auth::{ApiKey, Verifier};
 use crate::connection::close::CloseReason;
 use crate::connection::open::Scope;
+use crate::connection::opening::Stage;
+use crate::connection::options::{Endpoints, UniWebSocketEndpoint, WebSocketEndpoint};
 use crate::connection::{Exchange, Options};
 use crate::ids::{ConnId, SessionSlot, ShardId};
-use crate::messages::{Message, Peer};
+use crate::messages::{Emulated, Message, Peer};
 use crate::observe::Counters;
 use crate::session::{IdKeys, Table, UserHasher};
 use crate::shard::admission::Admission;
@@ -38,6 +56,8 @@ use crate::shard::effects::Effects;
 use crate::shard::gather::Gathers;
 use crate::shard::timers::{Tick, Wheel};
 use crate::time::Now;
+use crate::transport::Out;
+use crate::wire::websocket::{self, Decoder, Deflater};
 
 pub use crate::shard::timers::TICK_MS;
 
@@ -94,8 +114,14 @@ pub struct Shard {
     effects: Effects,
     counters: Counters,
     draining: Option<drain::Draining>,
+    /// Decoders of WebSockets that are in the middle of a frame or a message: few at any time, and
+    /// each holds no more than the longest message.
+    cut_frames: HashMap<ConnId, Decoder, ahash::RandomState>,
+    /// When some endpoint compresses.
+    deflater: Option<Deflater>,
 
     // Reused buffers: nothing in them outlives one event.
+    frame_scratch: websocket::Scratch,
     date: crate::wire::http1::DateLine,
     api_scratch: api::Scratch,
     reply: Vec<u8>,
@@ -127,7 +153,6 @@ impl Shard {
             shards,
             verifier: Verifier::new(&options.token),
             api_key,
-            options: Rc::new(options),
             directory,
             admission,
             rng: ChaCha12Rng::from_seed(setup.seed),
@@ -143,11 +168,15 @@ impl Shard {
             effects: Effects::default(),
             counters: Counters::default(),
             draining: None,
+            cut_frames: HashMap::default(),
+            deflater: deflater(&options.endpoints),
+            frame_scratch: websocket::Scratch::default(),
             date: crate::wire::http1::DateLine::default(),
             api_scratch: api::Scratch::default(),
             reply: Vec::new(),
             selected: Vec::new(),
             fired: Vec::new(),
+            options: Rc::new(options),
         }
     }
 
@@ -202,7 +231,23 @@ impl Shard {
         match self.conns.state_mut(conn) {
             Some(State::Busy(exchange)) => !exchange.paused && !exchange.finished,
             Some(State::Closing(closing)) => *closing != Closing::PeerFinished,
+            // What a client sends while its connect is decided waits with the kernel.
+            Some(State::Opening(opening)) => !matches!(opening.stage, Stage::Deciding(_)),
             Some(State::Idle | State::Live(_)) | None => true,
+        }
+    }
+
+    /// Whether it should be told where this connection comes from, before its next bytes.
+    #[must_use]
+    pub fn wants_peer(&mut self, conn: ConnId) -> bool {
+        matches!(self.conns.state_mut(conn), Some(State::Idle))
+    }
+
+    /// The other end of a connection that is about to send its first request, or its first after
+    /// a stream.
+    pub fn on_peer(&mut self, conn: ConnId, peer: Option<IpAddr>) {
+        if let Some(state @ State::Idle) = self.conns.state_mut(conn) {
+            *state = State::Busy(Box::new(Exchange { peer, ..Exchange::default() }));
         }
     }
 
@@ -210,29 +255,31 @@ impl Shard {
     /// still needed is kept.
     pub fn on_bytes(&mut self, conn: ConnId, input: &mut Vec<u8>, now: Now) {
         let Some(state) = self.conns.state_mut(conn) else { return };
-        let exchange = match state {
-            // A unidirectional client has nothing more to say. One that talks all the same is
-            // out of step, and its connection cannot carry another request.
-            State::Live(live) => {
-                live.stream.keep_alive &= input.is_empty();
-                return;
-            }
+        let wire = match state {
             State::Closing(_) => return,
             State::Idle if input.is_empty() => return,
-            State::Idle => Box::default(),
-            State::Busy(_) => match std::mem::replace(state, State::Idle) {
-                State::Busy(exchange) => exchange,
-                State::Idle | State::Live(_) | State::Closing(_) => unreachable!("matched above"),
-            },
+            State::Idle => return self.read(conn, Box::default(), input, now),
+            State::Busy(exchange) => {
+                let exchange = std::mem::take(exchange);
+                return self.read(conn, exchange, input, now);
+            }
+            State::Opening(opening) => &mut opening.wire,
+            State::Live(live) => &mut live.wire,
         };
-        self.read(conn, exchange, input, now);
+        if wire.frames().is_some() {
+            self.read_frames(conn, input, now);
+        } else if !input.is_empty() {
+            // On a stream a client has nothing more to say. One that talks all the same is out of
+            // step, and its connection cannot carry another request.
+            wire.spoil();
+        }
     }
 
     /// The peer left. A FIN lets replies that are owed or on their way still leave; otherwise the
     /// connection is gone when this returns, and so is its session.
     pub fn on_closed(&mut self, conn: ConnId, gone: Gone, now: Now) {
         match (gone, self.conns.state_mut(conn)) {
-            (Gone::Finished, Some(State::Busy(exchange))) if exchange.connecting.is_none() => {
+            (Gone::Finished, Some(State::Busy(exchange))) => {
                 (exchange.last, exchange.finished) = (true, true);
                 if exchange.owed.is_empty() {
                     self.finish(conn, now);
@@ -268,8 +315,9 @@ impl Shard {
                 exchange.backlogged |= bytes > REPLY_BACKLOG_PAUSE_BYTES;
                 exchange.paused |= exchange.backlogged;
             }
+            Some(State::Opening(_)) if bytes > self.options.queue_bytes_max => self.abort(conn),
             Some(State::Busy(_)) => self.forget(conn, now),
-            Some(State::Live(_) | State::Idle | State::Closing(_)) | None => {}
+            Some(State::Live(_) | State::Opening(_) | State::Idle | State::Closing(_)) | None => {}
         }
     }
 
@@ -300,6 +348,10 @@ impl Shard {
                 if let Some(gathered) = self.gathers.answer(gather, from, answer) {
                     self.resolve(gathered, now);
                 }
+            }
+            (Peer::Shard(_), Message::Emulate(emulated)) => {
+                let Emulated { session, encoding, commands } = *emulated;
+                self.on_emulated(session, encoding, &commands, now);
             }
             (Peer::Control, Message::Drain { within_ms }) => self.start_drain(within_ms, now),
             (_, message) => debug_assert!(false, "not for a shard: {message:?}"),
@@ -333,37 +385,10 @@ impl Shard {
         swept && drained
     }
 
-    fn forget(&mut self, conn: ConnId, now: Now) {
-        if let Some(State::Live(live)) = self.conns.state_mut(conn) {
-            let slot = live.slot;
-            self.end_session(slot, &CloseReason::PeerGone, now);
-        }
-        self.abort(conn);
-    }
-
-    /// Closes a connection that holds no session.
-    fn abort(&mut self, conn: ConnId) {
-        let state = self.conns.close(conn);
-        debug_assert!(!matches!(state, Some(State::Live(_))), "its session would stay listed");
-        if state.is_some() {
-            self.wheel.disarm(conn.index);
-            self.effects.abort(conn);
-        }
-        if self.conns.is_empty() {
-            self.wheel.shrink();
-        }
-    }
-
-    /// Lets the last bytes leave, then closes.
-    fn finish(&mut self, conn: ConnId, now: Now) {
-        let sending_ms = if self.draining.is_some() { DRAIN_MS } else { sweep::KEEP_ALIVE_MS };
-        if let Some(state) = self.conns.state_mut(conn) {
-            let finished = matches!(state, State::Busy(exchange) if exchange.finished);
-            let closing = if finished { Closing::PeerFinished } else { Closing::BothOpen };
-            *state = State::Closing(closing);
-            self.effects.finish(conn);
-            self.arm_at(conn, now.mono_ms + sending_ms);
-        }
+    /// Bytes for a client, dressed by its transport.
+    fn send(&mut self, conn: ConnId, write: impl FnOnce(&mut Out<'_>)) {
+        let deflater = self.deflater.as_mut();
+        self.effects.send(conn, |bytes| write(&mut Out { bytes, deflater }));
     }
 
     fn put_back(&mut self, conn: ConnId, exchange: Box<Exchange>) {
@@ -371,6 +396,14 @@ impl Shard {
             *state = State::Busy(exchange);
         }
     }
+}
+
+/// The compressor that all WebSockets of a shard share, when there is something to compress.
+fn deflater(endpoints: &Endpoints) -> Option<Deflater> {
+    let uni = endpoints.uni_websocket.as_ref().map(|UniWebSocketEndpoint { socket, .. }| socket);
+    let mut sockets = endpoints.websocket.iter().chain(uni);
+    let compression = sockets.find_map(|WebSocketEndpoint { compression, .. }| *compression)?;
+    Some(Deflater::new(compression.level, compression.bytes_min))
 }
 
 /// Bytes of effects not yet taken: when there are more, no further request is looked at, and the

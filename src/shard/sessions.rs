@@ -1,206 +1,218 @@
-//! ③④⑥ From a connect request to a session, and from a session to nothing: the order of table,
-//! directory and bytes is decided here.
+//! ③④ From a connect request to a session: the order of table, directory and bytes is decided
+//! here.
 
 use std::borrow::Cow;
 use std::rc::Rc;
 
 use rand::{Rng, RngExt};
 
-use super::conns::{Live, NEVER, State};
+use super::answers::{After, Plain};
+use super::ask::Asked;
+use super::conns::{Live, Marks, NEVER, State};
 use super::gather::Asker;
-use super::http::{PLAIN, Step};
 use super::timers::Tick;
-use super::{Shard, ask::Asked};
+use super::{LINGER_MS, Shard};
 use crate::api::Question;
-use crate::connection::Exchange;
-use crate::connection::close::CloseReason;
 use crate::connection::connect::{self, Refused};
-use crate::connection::exchange::Connecting;
 use crate::connection::open;
+use crate::connection::opening::{Caller, Connecting, Deciding, Opening, Stage};
 use crate::connection::options::StreamEndpoint;
-use crate::ids::{ConnId, SessionSlot};
-use crate::messages::{Message, Peer, SessionChange, SessionEvent};
+use crate::ids::{ClientId, ConnId, SessionId};
+use crate::messages::SessionChange;
 use crate::protocol::codes;
-use crate::protocol::{self, ConnectPush, ConnectRequest, Dialect};
-use crate::session::{Opening, Protocol, Transport};
+use crate::protocol::{self, ConnectPush, ConnectRequest, ConnectResult, Dialect, Encoding, Reply};
+use crate::session::{self, Opened, Protocol, Transport};
 use crate::time::Now;
-use crate::transport::http_stream::Stream;
-use crate::wire::http1::{self, Head, Status};
+use crate::transport::{Out, PongBy, Wire};
+use crate::wire::http1::Status;
 
 impl Shard {
-    /// A whole connect request. `None`: refused, and the connection can carry another request.
-    pub(super) fn connect(
+    /// A connect request. When this returns the client is in, refused, or waits for a verdict.
+    pub(super) fn begin(
         &mut self,
         conn: ConnId,
-        exchange: &mut Exchange,
-        head: &Head<'_>,
-        endpoint: &StreamEndpoint,
-        body: &[u8],
+        wire: Wire,
+        caller: Caller,
+        (id, request): (u32, ConnectRequest),
         now: Now,
-    ) -> Option<Step> {
-        let options = Rc::clone(&self.options);
-        let cors = open::cors_headers(options.origins.check(head.header("origin")), head);
-        let request = match ConnectRequest::parse(body) {
-            Ok(request) => request,
-            Err(error) => {
-                self.counters.requests_malformed += 1;
-                let text = format!("{error}\n");
-                let status = Status(400);
-                return self.respond(
-                    conn,
-                    exchange,
-                    head,
-                    status,
-                    PLAIN,
-                    &cors,
-                    text.as_bytes(),
-                    now,
-                );
-            }
-        };
-        let header_user = options.user_id_header.as_deref().and_then(|name| head.header(name));
-        let stream = Stream {
-            dialect: dialect(&options, head),
-            version: head.version,
-            keep_alive: head.keep_alive && !exchange.more,
-        };
+    ) {
         let verdict = if self.draining.is_some() {
             Err(Refused::Disconnect(codes::SHUTDOWN))
         } else {
-            connect::authenticate(&options, &self.verifier, &request, header_user, now)
+            let user = caller.header_user.as_deref();
+            connect::authenticate(&self.options, &self.verifier, &request, user, now)
         };
         let credentials = match verdict {
             Ok(credentials) => credentials,
-            Err(refused) => {
-                let why = Refusing { refused, endpoint, stream, cors: &cors };
-                return self.refuse_connect(conn, exchange, why, now);
-            }
+            Err(refused) => return self.refuse_connect(conn, wire, caller, (id, refused), now),
         };
-        let connecting = Box::new(Connecting {
-            credentials,
-            app_name: request.name,
-            app_version: request.version,
-            stream,
-            cors: cors.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
-        });
-        let limited = options.user_sessions_max > 0 && !connecting.credentials.user.is_empty();
-        if limited {
-            return self.count_first(conn, exchange, connecting, now);
+        let (app_name, app_version) = (request.name, request.version);
+        let connecting = Connecting { credentials, app_name, app_version, wire, caller, id };
+        if self.options.user_sessions_max > 0 && !connecting.credentials.user.is_empty() {
+            self.count_first(conn, connecting, now);
+        } else {
+            self.open_session(conn, connecting, now);
         }
-        self.open_session(conn, &connecting, now);
-        Some(Step::Left)
     }
 
     /// The user's other sessions are counted, wherever they are, before this one is let in.
-    fn count_first(
-        &mut self,
-        conn: ConnId,
-        exchange: &mut Exchange,
-        connecting: Box<Connecting>,
-        now: Now,
-    ) -> Option<Step> {
+    fn count_first(&mut self, conn: ConnId, connecting: Connecting, now: Now) {
         let user = connecting.credentials.user.as_str();
         let question = Question::Count { user: user.into(), hash: self.hasher.hash(user) };
-        exchange.connecting = Some(connecting);
         match self.ask(&question, Asker::Connect { conn }, now) {
-            Asked::Waiting => None,
             Asked::Answered(merged) => {
-                let connecting = exchange.connecting.take().expect("put there above");
-                self.decide_counted(conn, &connecting, merged.matched(), now);
-                Some(Step::Left)
+                self.decide_counted(conn, connecting, merged.matched(), now);
+            }
+            Asked::Waiting => {
+                let (wire, caller) = (connecting.wire, connecting.caller.clone());
+                let (commands, frames) = (Vec::new(), Vec::new());
+                let deciding = Box::new(Deciding { connecting, commands, frames });
+                let opening = Opening { wire, caller, stage: Stage::Deciding(deciding) };
+                if let Some(state) = self.conns.state_mut(conn) {
+                    *state = State::Opening(Box::new(opening));
+                }
+                self.arm_at(conn, now.mono_ms + self.options.stale_close_ms);
             }
         }
     }
 
-    /// The count is in: at the limit the connect is refused, below it becomes a session. Shards
-    /// that did not answer in time are not counted: a slow shard must not keep users out.
-    pub(super) fn decide_counted(
-        &mut self,
-        conn: ConnId,
-        connecting: &Connecting,
-        sessions: u32,
-        now: Now,
-    ) {
-        if sessions < self.options.user_sessions_max {
-            self.open_session(conn, connecting, now);
+    /// The count has come for a connect that waited for it.
+    pub(super) fn on_counted(&mut self, conn: ConnId, sessions: u32, now: Now) {
+        let Some(state) = self.conns.state_mut(conn) else { return };
+        let State::Opening(opening) = state else { return };
+        let wire = opening.wire;
+        let stage = std::mem::replace(&mut opening.stage, Stage::Silent);
+        let Stage::Deciding(deciding) = stage else {
+            opening.stage = stage;
             return;
+        };
+        let Deciding { connecting, commands, mut frames } = *deciding;
+        self.decide_counted(conn, connecting, sessions, now);
+        if !commands.is_empty()
+            && let Some(encoding) = wire.encoding()
+        {
+            self.run_commands(conn, encoding, &commands, now);
         }
-        self.counters.connects_refused += 1;
-        let options = Rc::clone(&self.options);
-        let refused = Refused::Disconnect(codes::CONNECTION_LIMIT);
-        let endpoint =
-            options.endpoints.uni_http_stream.as_ref().expect("the request came through it");
-        let cors: open::Cors<'_> =
-            connecting.cors.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let why = Refusing { refused, endpoint, stream: connecting.stream, cors: &cors };
-        self.write_refusal(conn, why, now);
-        self.settle(conn, connecting.stream, now);
+        if !frames.is_empty() {
+            self.read_frames(conn, &mut frames, now);
+        }
+        // The peer may have left in the meantime; nobody was reading.
+        self.effects.resume(conn);
     }
 
+    /// At the limit the connect is refused, below it becomes a session. Shards that did not answer
+    /// in time are not counted: a slow shard must not keep users out.
+    fn decide_counted(&mut self, conn: ConnId, connecting: Connecting, sessions: u32, now: Now) {
+        if sessions < self.options.user_sessions_max {
+            return self.open_session(conn, connecting, now);
+        }
+        let refused = Refused::Disconnect(codes::CONNECTION_LIMIT);
+        let Connecting { wire, caller, id, .. } = connecting;
+        self.refuse_connect(conn, wire, caller, (id, refused), now);
+    }
+
+    /// Tells a client why it may not come in, in the way of its transport.
     fn refuse_connect(
         &mut self,
         conn: ConnId,
-        exchange: &mut Exchange,
-        why: Refusing<'_>,
+        wire: Wire,
+        caller: Caller,
+        (id, refused): (u32, Refused),
         now: Now,
-    ) -> Option<Step> {
+    ) {
         self.counters.connects_refused += 1;
-        exchange.last |= !why.stream.is_reusable();
-        self.write_refusal(conn, why, now);
-        None
+        if wire.encoding().is_none() {
+            return self.refuse_uni(conn, wire, &caller, refused, now);
+        }
+        let error = match refused {
+            Refused::Disconnect(disconnect) => {
+                return self.say_last(conn, wire, &disconnect, now);
+            }
+            Refused::Error(error) => error,
+        };
+        // The client reads the error and closes; a close frame now would hide it.
+        self.send(conn, |out| wire.reply(out, id, &Reply::from(&error)));
+        let stage = Stage::Refused;
+        if let Some(state) = self.conns.state_mut(conn) {
+            *state = State::Opening(Box::new(Opening { wire, caller, stage }));
+        }
+        let wait_ms =
+            if wire.is_emulated() { self.options.stale_close_ms } else { REFUSED_LINGER_MS };
+        self.arm_at(conn, now.mono_ms + wait_ms);
     }
 
-    /// A refused connect is a stream with one last line, or a plain answer when the operator
-    /// wants HTTP statuses.
-    fn write_refusal(&mut self, conn: ConnId, why: Refusing<'_>, now: Now) {
-        let date = self.date.at(now.unix_s());
-        if let Some(table) = &why.endpoint.http_refusals {
-            let code = why.refused.code();
-            let (status, body) = match table.iter().find(|line| line.code == code) {
-                Some(line) => {
-                    (Status(line.status), connect::refusal_body(&line.body, &why.refused))
-                }
-                None => (Status(500), Cow::Borrowed("Internal Server Error")),
-            };
-            let response = http1::Response {
-                status,
-                content_type: PLAIN,
-                keep_alive: why.stream.is_reusable(),
-                version: why.stream.version,
-                date,
-                extra: why.cors,
-            };
-            self.effects.send(conn, |out| http1::write_response(out, &response, body.as_bytes()));
+    /// A stream with one last push, or a plain answer when the operator wants HTTP statuses.
+    fn refuse_uni(
+        &mut self,
+        conn: ConnId,
+        wire: Wire,
+        caller: &Caller,
+        refused: Refused,
+        now: Now,
+    ) {
+        let options = Rc::clone(&self.options);
+        let endpoint = match wire {
+            Wire::UniHttpStream(..) => options.endpoints.uni_http_stream.as_ref(),
+            Wire::UniSse(..) => options.endpoints.uni_sse.as_ref(),
+            Wire::UniWebSocket(..)
+            | Wire::UniGrpc
+            | Wire::WebSocket(..)
+            | Wire::HttpStream(..)
+            | Wire::Sse(_) => None,
+        };
+        if let (Some(endpoint), Some(body)) = (endpoint, wire.body())
+            && let Some((status, text)) = http_refusal(endpoint, &refused)
+        {
+            let cors = borrowed(&caller.cors);
+            let after = After { version: body.version(), keep_alive: body.is_reusable() };
+            self.send_plain(conn, Plain::text(status, &text).with(&cors), after, now);
+            return self.settle(conn, wire, now);
+        }
+        let disconnect = refused.into_uni_disconnect(&options);
+        self.begin_stream(conn, wire, &caller.cors, now);
+        self.say_last(conn, wire, &disconnect, now);
+    }
+
+    /// The head of the response, for transports that are one.
+    pub(super) fn begin_stream(
+        &mut self,
+        conn: ConnId,
+        wire: Wire,
+        cors: &[(String, String)],
+        now: Now,
+    ) {
+        if wire.body().is_none() {
             return;
         }
-        let disconnect = why.refused.into_uni_disconnect(&self.options);
         let mut extra: open::Cors<'_> = open::STREAM_HEADERS.into_iter().collect();
-        extra.extend_from_slice(why.cors);
-        self.effects.send(conn, |out| {
-            why.stream.head(out, date, &extra);
-            why.stream.disconnect(out, &disconnect);
-            why.stream.end(out);
+        extra.extend(borrowed(cors));
+        let date = self.date.at(now.unix_s());
+        self.effects.send(conn, |bytes| {
+            wire.head(&mut Out { bytes, deflater: None }, date, &extra);
         });
     }
 
     /// ④ Registers the session, then acknowledges it: the directory says so and the table has it
     /// before a byte of the reply can leave.
-    pub(super) fn open_session(&mut self, conn: ConnId, connecting: &Connecting, now: Now) {
-        let credentials = &connecting.credentials;
+    fn open_session(&mut self, conn: ConnId, connecting: Connecting, now: Now) {
+        let Connecting { credentials, app_name, app_version, wire, caller, id } = connecting;
         let hash = self.hasher.hash(&credentials.user);
         self.reply.clear();
         if let Some(meta) = &credentials.meta {
             protocol::json::write_raw(&mut self.reply, meta);
         }
-        let opening = Opening {
+        let (transport, protocol) = names(wire);
+        let opening = session::Opening {
             user: &credentials.user,
-            app_name: &connecting.app_name,
-            app_version: &connecting.app_version,
-            transport: Transport::UniHttpStream,
-            protocol: Protocol::Json,
+            app_name: &app_name,
+            app_version: &app_version,
+            transport,
+            protocol,
             token_uid: &credentials.token_uid,
             token_issued_at: credentials.token_issued_at,
             meta: credentials.meta.as_ref().map(|_| self.reply.as_slice()),
+            remote_addr: caller.remote_addr,
+            user_agent: &caller.user_agent,
             connected_at_ms: now.unix_ms,
             conn,
         };
@@ -215,47 +227,87 @@ impl Shard {
         self.admission.opened(self.id);
         self.counters.sessions_opened += 1;
 
-        let ttl = credentials.expire_at.map(|at| (at - now.unix_s()).max(0));
-        let push = ConnectPush {
-            client: opened.client,
-            session: opened.session,
-            version: &self.options.version,
-            data: None,
-            expires: ttl.is_some(),
-            ttl: ttl.map_or(0, |ttl| u32::try_from(ttl).unwrap_or(u32::MAX)),
-            ping_s: u32::try_from(self.options.ping_interval_ms / 1000).unwrap_or(u32::MAX),
-            time_ms: self.options.connect_time.then_some(now.unix_ms),
+        let ttl = credentials.expire_at.map(|at| ttl_s(at, now));
+        self.greet(conn, wire, &caller, (id, &opened, ttl), now);
+        let live = Live {
+            slot: opened.slot,
+            next: self.first_ping(now),
+            expires: self.end_of(ttl, now),
+            wire,
+            marks: Marks::new(credentials.own_sessions),
         };
-        let mut extra: open::Cors<'_> = open::STREAM_HEADERS.into_iter().collect();
-        extra.extend(connecting.cors.iter().map(|(n, v)| (n.as_str(), v.as_str())));
-        let date = self.date.at(now.unix_s());
-        let stream = connecting.stream;
-        self.effects.send(conn, |out| {
-            stream.head(out, date, &extra);
-            stream.connect(out, &push);
-        });
-
-        let expires = ttl.map_or(NEVER, |ttl| {
-            let after_ms = ttl.unsigned_abs() * 1000 + self.options.expired_close_delay_ms;
-            Tick::at_or_after(now.mono_ms + after_ms)
-        });
-        let live = Live { slot: opened.slot, next_ping: self.first_ping(now), expires, stream };
         self.become_live(conn, live);
         if self.watched {
             self.report(opened.slot, SessionChange::Opened);
         }
     }
 
+    /// The first thing a client hears.
+    fn greet(
+        &mut self,
+        conn: ConnId,
+        wire: Wire,
+        caller: &Caller,
+        (id, opened, ttl): (u32, &Opened, Option<u32>),
+        now: Now,
+    ) {
+        let options = Rc::clone(&self.options);
+        let ping_s = u32::try_from(options.ping_interval_ms / 1000).unwrap_or(u32::MAX);
+        let time_ms = options.connect_time.then_some(now.unix_ms);
+        let version = options.version.as_str();
+        let (client, session): (ClientId, SessionId) = (opened.client, opened.session);
+        let (expires, ttl) = (ttl.is_some(), ttl.unwrap_or(0));
+        if wire.encoding().is_none() {
+            self.begin_stream(conn, wire, &caller.cors, now);
+            let data = None;
+            let push =
+                ConnectPush { client, session, version, data, expires, ttl, ping_s, time_ms };
+            return self.send(conn, |out| wire.connect(out, &push));
+        }
+        // Who is pinged by frames need not know of it.
+        let ping_s = if wire.pong_by() == PongBy::Command { ping_s } else { 0 };
+        let result = ConnectResult {
+            client,
+            version,
+            expires,
+            ttl,
+            data: None,
+            ping_s,
+            pong: ping_s > 0 && options.pong_timeout_ms > 0,
+            session: wire.is_emulated().then_some(session),
+            node: if wire.is_emulated() { &self.node_uid } else { "" },
+            time_ms,
+        };
+        self.effects.send(conn, |bytes| {
+            let mut out = Out { bytes, deflater: self.deflater.as_mut() };
+            wire.reply(&mut out, id, &Reply::Connect(result));
+        });
+    }
+
     fn become_live(&mut self, conn: ConnId, live: Live) {
-        let due = live.next_ping.min(live.expires);
         if let Some(state) = self.conns.state_mut(conn) {
             *state = State::Live(live);
         }
+        self.arm_live(conn);
+    }
+
+    /// Sets the one timer of a session to what is due first.
+    pub(super) fn arm_live(&mut self, conn: ConnId) {
+        let Some(State::Live(live)) = self.conns.state_mut(conn) else { return };
+        let due = live.next.min(live.expires);
         if due == NEVER {
             self.wheel.disarm(conn.index);
         } else {
             self.wheel.arm(conn.index, due);
         }
+    }
+
+    /// When a session that has so many seconds left is cut.
+    pub(super) fn end_of(&self, ttl_s: Option<u32>, now: Now) -> Tick {
+        ttl_s.map_or(NEVER, |ttl_s| {
+            let after_ms = u64::from(ttl_s) * 1000 + self.options.expired_close_delay_ms;
+            Tick::at_or_after(now.mono_ms + after_ms)
+        })
     }
 
     /// The first ping comes after a random part of the interval, so that sessions that came
@@ -268,96 +320,56 @@ impl Shard {
         let delay_ms = self.rng.random_range(interval_ms / 2..interval_ms);
         Tick::at_or_after(now.mono_ms + delay_ms)
     }
-
-    /// ⑥ Ends a session: unlisted first, then told, so that whoever hears of it cannot find it
-    /// any more.
-    pub(super) fn end_session(&mut self, slot: SessionSlot, reason: &CloseReason, now: Now) {
-        let view = self.table.view(slot);
-        let conn = view.conn();
-        let lived_ms = now.unix_ms.saturating_sub(view.connected_at_ms());
-        if self.watched {
-            let told = reason.last_message().map_or("".into(), |last| last.reason);
-            let change = SessionChange::Closed { code: reason.code(), reason: told, lived_ms };
-            self.report(slot, change);
-        }
-        let closed = self.table.close(slot);
-        if closed.last_of_user {
-            self.directory.remove(closed.hash, self.id);
-        }
-        self.admission.closed(self.id);
-        self.count_close(reason);
-
-        let Some(state) = self.conns.state_mut(conn) else { return };
-        let State::Live(live) = *state else {
-            unreachable!("a session's connection is live: {state:?}")
-        };
-        *state = State::Idle;
-        match reason.last_message() {
-            None if *reason == CloseReason::Slow => self.abort(conn),
-            None => {}
-            Some(last) => {
-                self.effects.send(conn, |out| {
-                    live.stream.disconnect(out, &last);
-                    live.stream.end(out);
-                });
-                self.settle(conn, live.stream, now);
-            }
-        }
-    }
-
-    /// After a stream's regular end: the connection waits for another request, or closes.
-    fn settle(&mut self, conn: ConnId, stream: Stream, now: Now) {
-        if !stream.is_reusable() || self.draining.is_some() {
-            self.finish(conn, now);
-            return;
-        }
-        if let Some(state) = self.conns.state_mut(conn) {
-            *state = State::Idle;
-        }
-        self.arm_at(conn, now.mono_ms + super::sweep::KEEP_ALIVE_MS);
-    }
-
-    fn count_close(&mut self, reason: &CloseReason) {
-        self.counters.sessions_closed += 1;
-        match reason {
-            CloseReason::PeerGone => self.counters.sessions_closed_by_peer += 1,
-            CloseReason::Api { .. } => self.counters.sessions_closed_by_api += 1,
-            CloseReason::Expired => self.counters.sessions_expired += 1,
-            CloseReason::Slow => self.counters.sessions_slow += 1,
-            CloseReason::Shutdown => {}
-        }
-    }
-
-    fn report(&mut self, slot: SessionSlot, change: SessionChange) {
-        let view = self.table.view(slot);
-        let event = SessionEvent {
-            client: view.client(),
-            user: view.user().to_owned(),
-            app_name: view.app_name().to_owned(),
-            app_version: view.app_version().to_owned(),
-            transport: view.transport().name(),
-            shard: self.id,
-            change,
-        };
-        self.effects.message(Peer::Control, Message::Event(Box::new(event)));
-    }
 }
 
-/// A refusal and how the endpoint says it.
-struct Refusing<'a> {
-    refused: Refused,
+/// How long a client that was told an error may take to leave (client protocol v6).
+const REFUSED_LINGER_MS: u64 = 5_000;
+
+const _: () = assert!(REFUSED_LINGER_MS > LINGER_MS, "a client has to read before it leaves");
+
+/// Seconds from now to then; a session that has ended has none.
+pub(super) fn ttl_s(expire_at: i64, now: Now) -> u32 {
+    u32::try_from((expire_at - now.unix_s()).max(0)).unwrap_or(u32::MAX)
+}
+
+/// What a plain HTTP refusal says, when the operator wants those.
+fn http_refusal<'a>(
     endpoint: &'a StreamEndpoint,
-    stream: Stream,
-    cors: &'a [(&'a str, &'a str)],
+    refused: &'a Refused,
+) -> Option<(Status, Cow<'a, str>)> {
+    let table = endpoint.http_refusals.as_ref()?;
+    let code = refused.code();
+    Some(match table.iter().find(|line| line.code == code) {
+        Some(line) => (Status(line.status), connect::refusal_body(&line.body, refused)),
+        None => (Status(500), Cow::Borrowed("Internal Server Error")),
+    })
 }
 
-/// The push form: what the client asks for, else what is configured. Unknown values are ignored,
-/// as they are from v5 on.
-fn dialect(options: &crate::connection::Options, head: &Head<'_>) -> Dialect {
-    let asked = head.query().and_then(|query| http1::query_value(query, "cf_protocol_version"));
-    match asked.as_deref() {
+fn borrowed(headers: &[(String, String)]) -> open::Cors<'_> {
+    headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+}
+
+/// How a session is listed.
+const fn names(wire: Wire) -> (Transport, Protocol) {
+    match wire {
+        Wire::WebSocket(Encoding::Json, _) => (Transport::WebSocket, Protocol::Json),
+        Wire::WebSocket(Encoding::Protobuf, _) => (Transport::WebSocket, Protocol::Protobuf),
+        Wire::HttpStream(Encoding::Json, _) => (Transport::HttpStream, Protocol::Json),
+        Wire::HttpStream(Encoding::Protobuf, _) => (Transport::HttpStream, Protocol::Protobuf),
+        Wire::Sse(_) => (Transport::Sse, Protocol::Json),
+        Wire::UniWebSocket(..) => (Transport::UniWebSocket, Protocol::Json),
+        Wire::UniHttpStream(..) => (Transport::UniHttpStream, Protocol::Json),
+        Wire::UniSse(..) => (Transport::UniSse, Protocol::Json),
+        Wire::UniGrpc => (Transport::UniGrpc, Protocol::Protobuf),
+    }
+}
+
+/// The push form of a unidirectional client: what it asks for, else what is configured. Unknown
+/// values are ignored, as they are from v5 on.
+pub(super) fn dialect(default: Dialect, asked: Option<&str>) -> Dialect {
+    match asked {
         Some("v1") => Dialect::V1,
         Some("v2") => Dialect::V2,
-        _ => options.dialect,
+        _ => default,
     }
 }

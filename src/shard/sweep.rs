@@ -6,7 +6,7 @@ use super::timers::Tick;
 use crate::connection::close::CloseReason;
 use crate::ids::ConnId;
 use crate::time::Now;
-use crate::wire::http1::{self, Response, Status, Version};
+use crate::transport::PongBy;
 
 /// Entries of the wheel handled before other events get their turn: about 4 ms of pings.
 const SWEEP_MAX: usize = 512;
@@ -37,26 +37,24 @@ impl Shard {
             None => {}
             Some(State::Live(live)) => {
                 let tick = Tick::reached_by(now.mono_ms);
+                let slot = live.slot;
                 if live.expires <= tick {
-                    let slot = live.slot;
                     self.end_session(slot, &CloseReason::Expired, now);
-                    return;
+                } else if live.next > tick {
+                    let due = live.next.min(live.expires);
+                    debug_assert_ne!(due, NEVER, "it had a timer");
+                    self.wheel.arm(conn.index, due);
+                } else if live.marks.awaits_pong() {
+                    self.end_session(slot, &CloseReason::NoPong, now);
+                } else {
+                    self.ping(conn, now);
                 }
-                let stream = live.stream;
-                if live.next_ping <= tick {
-                    live.next_ping = Tick::at_or_after(now.mono_ms + self.options.ping_interval_ms);
-                    self.counters.pings_sent += 1;
-                    self.effects.send(conn, |out| stream.ping(out));
-                }
-                let due = live.next_ping.min(live.expires);
-                debug_assert_ne!(due, NEVER, "it had a timer");
-                self.wheel.arm(conn.index, due);
             }
+            Some(State::Opening(_)) => self.end_silence(conn, now),
             // Nothing was asked, or the peer does not read its last bytes.
             Some(State::Idle | State::Closing(_)) => self.abort(conn),
             Some(State::Busy(exchange)) => {
-                let replying = !exchange.owed.is_empty() || exchange.connecting.is_some();
-                let deadline_ms = if replying {
+                let deadline_ms = if !exchange.owed.is_empty() {
                     // Answers have their own deadline; look again later.
                     now.mono_ms + KEEP_ALIVE_MS
                 } else if exchange.deadline_ms > 0 {
@@ -76,20 +74,29 @@ impl Shard {
         }
     }
 
-    /// A request that did not become whole in time (RFC 9110 §15.5.9).
-    fn time_out(&mut self, conn: ConnId, now: Now) {
-        self.counters.requests_timed_out += 1;
-        let date = self.date.at(now.unix_s());
-        let response = Response {
-            status: Status(408),
-            content_type: super::http::PLAIN,
-            keep_alive: false,
-            version: Version::Http11,
-            date,
-            extra: &[],
+    fn ping(&mut self, conn: ConnId, now: Now) {
+        let (interval_ms, timeout_ms) =
+            (self.options.ping_interval_ms, self.options.pong_timeout_ms);
+        let Some(State::Live(live)) = self.conns.state_mut(conn) else { return };
+        let next_ms = if live.wire.pong_by() == PongBy::Nothing || timeout_ms == 0 {
+            interval_ms
+        } else {
+            live.marks.await_pong();
+            timeout_ms
         };
-        let body = b"the request did not become whole in time\n";
-        self.effects.send(conn, |out| http1::write_response(out, &response, body));
-        self.finish(conn, now);
+        live.next = Tick::at_or_after(now.mono_ms + next_ms);
+        let (wire, due) = (live.wire, live.next.min(live.expires));
+        self.wheel.arm(conn.index, due);
+        self.counters.pings_sent += 1;
+        self.send(conn, |out| wire.ping(out));
+    }
+
+    /// The answer to the last ping: the next one comes when it would have come anyway. The timer
+    /// is left as it is and set anew when it fires.
+    pub(super) fn on_pong(&mut self, conn: ConnId) {
+        let Some(State::Live(live)) = self.conns.state_mut(conn) else { return };
+        live.marks.pong_came();
+        let rest_ms = self.options.ping_interval_ms.saturating_sub(self.options.pong_timeout_ms);
+        live.next = live.next.later(rest_ms);
     }
 }

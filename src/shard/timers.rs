@@ -34,6 +34,13 @@ impl Tick {
         #[expect(clippy::cast_possible_truncation, reason = "13 years of ticks fit")]
         Self((mono_ms / TICK_MS) as u32)
     }
+
+    /// As many whole ticks later as this time has.
+    #[must_use]
+    pub(super) const fn later(self, ms: u64) -> Self {
+        #[expect(clippy::cast_possible_truncation, reason = "13 years of ticks fit")]
+        Self(self.0.saturating_add((ms / TICK_MS) as u32))
+    }
 }
 
 #[derive(Clone, Copy, Debug)]

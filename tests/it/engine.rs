@@ -61,7 +61,7 @@ fn where_io_uring_is_forbidden_the_shards_fall_back_to_epoll() {
     let config = |driver: &str| {
         json!({
             "http_server": {"address": "127.0.0.1", "port": 0}, "http_api": {"key": KEY},
-            "client": {"token": {"hmac_secret_key": SECRET}, "ping_interval": "1s"},
+            "client": {"token": {"hmac_secret_key": SECRET}, "ping_interval": "1s", "pong_timeout": "500ms"},
             "uni_http_stream": {"enabled": true}, "shards": {"count": 3, "driver": driver},
         })
     };
@@ -176,7 +176,7 @@ fn a_flood_on_one_connection_does_not_stop_the_others() {
     {
         let server = Server::start(&json!({
             "shards": {"driver": driver, "parking": parking, "count": 1},
-            "client": {"ping_interval": "1s"},
+            "client": {"ping_interval": "1s", "pong_timeout": "500ms"},
         }));
         let mut quiet = server.session("quiet");
         let flooder = server.session("flooder");

@@ -44,7 +44,7 @@ fn base() -> Value {
     })
 }
 
-fn overlay(base: &mut Value, with: &Value) {
+pub(crate) fn overlay(base: &mut Value, with: &Value) {
     match (base, with) {
         (Value::Object(base), Value::Object(with)) => {
             for (key, value) in with {

@@ -79,7 +79,8 @@ fn a_session_without_expiry_says_nothing_of_it_and_meta_stays_inside() {
 
 #[test]
 fn pings_come_by_themselves_in_both_dialects() {
-    let server = Server::start(&json!({"client": {"ping_interval": "1s"}}));
+    let server =
+        Server::start(&json!({"client": {"ping_interval": "1s", "pong_timeout": "500ms"}}));
     let mut stream = server.session("42");
     assert_eq!(stream.first["connect"]["ping"], json!(1));
     for _ in 0..3 {

@@ -15,7 +15,7 @@ pub(crate) struct Malformed(pub(crate) &'static str);
 
 impl std::fmt::Display for Malformed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "malformed HTTP: {}", self.0)
+        write!(f, "malformed: {}", self.0)
     }
 }
 
@@ -27,6 +27,21 @@ pub(crate) fn post(host: &str, path: &str, headers: &[&str], body: &str) -> Vec<
         request.push_str("\r\n");
     }
     request.push_str(&format!("Content-Length: {}\r\n\r\n{body}", body.len()));
+    request.into_bytes()
+}
+
+/// A GET of an event stream; `query` is the value of its only parameter.
+pub(crate) fn get_events(host: &str, path: &str, parameter: &str, query: &[u8]) -> Vec<u8> {
+    let mut request = format!("GET {path}?{parameter}=");
+    for byte in query {
+        // RFC 3986 §2.3.
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(byte) {
+            request.push(char::from(*byte));
+        } else {
+            request.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    request.push_str(&format!(" HTTP/1.1\r\nHost: {host}\r\nAccept: text/event-stream\r\n\r\n"));
     request.into_bytes()
 }
 
@@ -78,10 +93,21 @@ pub(crate) fn parse_head(bytes: &[u8]) -> Result<Option<Head>, Malformed> {
     let framing = match (length, chunked) {
         (Some(length), false) => Framing::Length(length),
         (None, true) => Framing::Chunked,
+        // These have no body whatever they say (RFC 9112 §6.3).
+        (None, false) if matches!(status, 100..200 | 204) => Framing::Length(0),
         (None, false) => return Err(Malformed("neither content-length nor chunked")),
         (Some(_), true) => return Err(Malformed("both content-length and chunked")),
     };
     Ok(Some(Head { status, framing, len: end + 4 }))
+}
+
+/// The value of a header in a head that [`parse_head`] has taken; the first, if it comes twice.
+pub(crate) fn header<'b>(head: &'b [u8], name: &str) -> Option<&'b str> {
+    let mut lines = std::str::from_utf8(head).ok()?.split("\r\n");
+    lines.find_map(|line| {
+        let (found, value) = line.split_once(':')?;
+        found.eq_ignore_ascii_case(name).then(|| value.trim())
+    })
 }
 
 /// `HTTP/1.1 200 OK` (RFC 9112 §4).
@@ -194,6 +220,19 @@ impl Chunk {
             (Self::LastEnd(1), b'\n') => Self::Ended,
             _ => return Err(Malformed("chunk framing")),
         })
+    }
+}
+
+/// The message in a line of an event stream; `None` for the empty lines between events. This
+/// server writes one `data` line per event and nothing else.
+pub(crate) fn event(line: &[u8]) -> Result<Option<&[u8]>, Malformed> {
+    match line {
+        // The stream begins with an empty line that ends in CR LF.
+        b"" | b"\r" => Ok(None),
+        line => match line.strip_prefix(b"data: ") {
+            Some(message) => Ok(Some(message)),
+            None => Err(Malformed("a line of an event stream")),
+        },
     }
 }
 

@@ -78,3 +78,37 @@ fn broken_chunks_are_refused() {
         assert!(lines(&[stream.as_bytes()]).is_err(), "{stream:?}");
     }
 }
+
+#[test]
+fn responses_without_a_body_need_not_say_so() {
+    let upgrade = b"HTTP/1.1 101 Switching Protocols\r\nA: b\r\n\r\n\x81";
+    let head = parse_head(upgrade).unwrap().unwrap();
+    assert_eq!((head.status, head.framing, upgrade.len() - head.len), (101, Framing::Length(0), 1));
+    let response = parse_response(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap().unwrap();
+    assert_eq!((response.status, response.body.len()), (204, 0));
+}
+
+#[test]
+fn headers_are_found_in_any_case() {
+    let head = b"HTTP/1.1 101 X\r\nUpgrade: websocket\r\nX-y:1\r\n\r\n";
+    assert_eq!(header(head, "upgrade"), Some("websocket"));
+    assert_eq!(header(head, "x-Y"), Some("1"));
+    assert_eq!(header(head, "y"), None);
+}
+
+#[test]
+fn an_event_stream_is_asked_for_in_the_address() {
+    let request = get_events("h:1", "/c", "cf_connect", br#"{"a":"b-._~9"}"#);
+    let request = String::from_utf8(request).unwrap();
+    let line = "GET /c?cf_connect=%7B%22a%22%3A%22b-._~9%22%7D HTTP/1.1\r\nHost: h:1\r\n";
+    assert!(request.starts_with(line) && request.ends_with("\r\n\r\n"), "{request}");
+}
+
+#[test]
+fn an_event_is_one_line_of_data() {
+    assert_eq!(event(b"data: {}"), Ok(Some(&b"{}"[..])));
+    assert_eq!((event(b""), event(b"\r")), (Ok(None), Ok(None)));
+    for line in [&b"data:{}"[..], b"event: x", b": comment", b"{}"] {
+        assert!(event(line).is_err());
+    }
+}

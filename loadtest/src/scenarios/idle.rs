@@ -12,8 +12,10 @@ use serde_json::{Value, json};
 use super::{Rig, doubt_shared_cores, rest};
 use crate::cli::IdleArgs;
 use crate::failure::Failure;
+use crate::orders::Tally;
 use crate::procfs::{Cpu, Kernel, Memory};
 use crate::report::{Report, bytes, duration, grouped, growth, progress, ratio};
+use crate::transport::{Demand, Transport};
 
 /// Share of one core above which a holding worker may have been late to read.
 const BUSY: f64 = 0.8;
@@ -30,7 +32,10 @@ struct Held {
     seconds: f64,
     server: Cpu,
     workers: Vec<Cpu>,
+    /// What came and was answered meanwhile.
     pings: u64,
+    pongs: u64,
+    frame_pings: u64,
     pings_expected: f64,
 }
 
@@ -50,10 +55,10 @@ pub(crate) fn run(args: &IdleArgs) -> Result<Report, Failure> {
              it runs)",
         ));
     }
-    let mut rig = Rig::up(&args.common, sessions)?;
+    let mut rig = Rig::up(&args.common, sessions, args.transport)?;
     let pid = rig.target.pid.expect("a started server has one, a target was asked for it");
     let settings = json!({
-        "sessions": sessions, "warmup": warmup, "per_user": args.common.per_user,
+        "transport": args.transport, "sessions": sessions, "warmup": warmup, "per_user": args.common.per_user,
         "settle_s": args.settle, "seed": args.common.seed, "server": rig.target.told,
     });
     let mut report = Report::new("idle", settings);
@@ -71,11 +76,12 @@ pub(crate) fn run(args: &IdleArgs) -> Result<Report, Failure> {
     let tally = rig.judge(&mut report)?;
 
     report.result("sessions_held", tally.held);
-    tell_memory(&mut report, [&empty, &small, &full, &pinged]);
+    tell_memory(&mut report, args.transport, [&empty, &small, &full, &pinged]);
     if rig.target.is_local() {
-        tell_kernel(&mut report, &empty, &full);
+        tell_kernel(&mut report, &empty, &full, tally.connections);
     }
     tell_cpu(&mut report, sessions, &held, ping_s);
+    tell_pings(&mut report, sessions, &held, &tally);
     rig.down(&mut report);
     Ok(report)
 }
@@ -93,23 +99,29 @@ fn hold(args: &IdleArgs, rig: &mut Rig, pid: u32, ping_s: u64) -> Result<Held, F
     progress(&format!("CPU is measured for {seconds} s"));
     let cpu = |pids: &[u32]| pids.iter().map(|pid| Cpu::of(*pid)).collect::<Result<Vec<_>, _>>();
     let pids = rig.holders.pids();
-    let pings = rig.holders.tally()?.pings;
+    let before = rig.holders.tally()?;
     let (start, server, workers) = (crate::clock::now_ns(), Cpu::of(pid)?, cpu(&pids)?);
     std::thread::sleep(std::time::Duration::from_secs(seconds));
     let (server_end, end, workers_end) = (Cpu::of(pid)?, crate::clock::now_ns(), cpu(&pids)?);
-    let pings = rig.holders.tally()?.pings - pings;
+    let after = rig.holders.tally()?;
     let elapsed_s = ratio(end - start, 1_000_000_000);
     let expected = if ping_s == 0 { 0.0 } else { elapsed_s / ratio(ping_s, 1) };
     Ok(Held {
         seconds: elapsed_s,
         server: server_end.since(server),
         workers: workers_end.iter().zip(&workers).map(|(end, start)| end.since(*start)).collect(),
-        pings,
+        pings: after.pings - before.pings,
+        pongs: after.pongs - before.pongs,
+        frame_pings: after.frame_pings - before.frame_pings,
         pings_expected: expected * f64::from(args.sessions),
     })
 }
 
-fn tell_memory(report: &mut Report, [empty, small, full, pinged]: [&Point; 4]) {
+fn tell_memory(
+    report: &mut Report,
+    transport: Transport,
+    [empty, small, full, pinged]: [&Point; 4],
+) {
     report.heading("server memory (VmRSS)");
     for (point, when) in [
         (empty, "before the first session"),
@@ -128,10 +140,15 @@ fn tell_memory(report: &mut Report, [empty, small, full, pinged]: [&Point; 4]) {
     let whole = per(empty, full, rss);
     let after_hold = per(empty, pinged, rss);
     let marginal = per(small, full, rss);
-    report.heading("server memory per session");
-    report.figure("whole", bytes(whole), "all growth ÷ sessions, fixed buffers included");
+    let Demand { must_bytes, aim_bytes } = transport.demand();
+    let aim = aim_bytes.map(|aim| format!(", aim {aim} B")).unwrap_or_default();
+    let demand = format!("must {} B{aim}", grouped(must_bytes.into()));
+    report.heading(format!("server memory per {transport} session ({demand} at 15,000)"));
+    let note = format!("{demand}; all growth ÷ sessions, fixed buffers included");
+    report.figure("whole", bytes(whole), &note);
     report.figure("whole, after the hold", bytes(after_hold), "the same once pings have gone out");
     report.figure("marginal", bytes(marginal), "one more session, from warm-up to all");
+    report.result("demand", json!(transport.demand()));
     report.result("rss_bytes_per_session_whole", whole);
     report.result("rss_bytes_per_session_whole_after_hold", after_hold);
     report.result("rss_bytes_per_session_marginal", marginal);
@@ -142,9 +159,13 @@ fn tell_memory(report: &mut Report, [empty, small, full, pinged]: [&Point; 4]) {
     report.result("points", Value::from(points.to_vec()));
 }
 
-fn tell_kernel(report: &mut Report, empty: &Point, full: &Point) {
-    report.heading("kernel memory per socket (both ends are on this machine: two per session)");
-    let per = 2 * u64::from(full.sessions);
+fn tell_kernel(report: &mut Report, empty: &Point, full: &Point, connections: u64) {
+    report.heading(format!(
+        "kernel memory per socket (both ends are on this machine: two per connection, {} of them)",
+        grouped(connections)
+    ));
+    let per = 2 * connections.max(1);
+    report.result("connections", connections);
     if let (Some(before), Some(after)) =
         (empty.kernel.tcp_queued_bytes, full.kernel.tcp_queued_bytes)
     {
@@ -183,7 +204,7 @@ fn tell_cpu(report: &mut Report, sessions: u32, held: &Held, ping_s: u64) {
     report.figure(
         "per session and second",
         format!("{per_session:.3} µs"),
-        "loopback bills the client's receive work to the server, and the reverse",
+        "must 0.7 µs, aim 0.35 µs at 25 s; loopback bills the client's receive work to the server",
     );
     report.result("cpu_us_per_session_second", per_session);
     if held.pings > 0 {
@@ -191,15 +212,8 @@ fn tell_cpu(report: &mut Report, sessions: u32, held: &Held, ping_s: u64) {
         report.figure("per ping", format!("{per_ping:.2} µs"), "all CPU ÷ pings that arrived");
         report.result("cpu_us_per_ping", per_ping);
     }
-    let pings = grouped(held.pings);
-    report.figure("pings", pings, &format!("{:.0} were due", held.pings_expected));
     report.result("ping_interval_s", ping_s);
     report.result("hold_s", held.seconds);
-    report.result("pings", held.pings);
-    // Pings may be spread over a second or so: what falls over either edge is at most that share.
-    if ratio(held.pings, 1) < held.pings_expected * 0.9 - f64::from(sessions) * 0.1 {
-        report.fail(format!("only {} of {:.0} pings came", held.pings, held.pings_expected));
-    }
     let busiest = held.workers.iter().map(|cpu| cpu.used_ns).max().unwrap_or(0);
     let share = ratio(busiest, 1_000_000_000) / held.seconds;
     let note = format!("busiest worker, {} of CPU", duration(busiest));
@@ -208,5 +222,30 @@ fn tell_cpu(report: &mut Report, sessions: u32, held: &Held, ping_s: u64) {
     doubt_shared_cores(report, held.server);
     if share > BUSY {
         report.warn("a worker was busy all the time: give more --workers");
+    }
+}
+
+fn tell_pings(report: &mut Report, sessions: u32, held: &Held, tally: &Tally) {
+    report.heading("pings over the hold");
+    let due = format!("{:.0} were due", held.pings_expected);
+    report.figure("pings", grouped(held.pings), &due);
+    report.figure(
+        "pongs",
+        grouped(held.pongs),
+        "sent by the sessions, where the protocol has them",
+    );
+    report.result("pings", held.pings);
+    report.result("pongs", held.pongs);
+    report.result("frame_pings", held.frame_pings);
+    if held.frame_pings > 0 {
+        let note = "pings of WebSocket itself, each answered";
+        report.figure("frame pings", grouped(held.frame_pings), note);
+    }
+    let closed: u64 = tally.ended.values().sum();
+    report.figure("closed by the server", grouped(closed), "any such session fails the run");
+    report.result("closed_by_server", closed);
+    // Pings may be spread over a second or so: what falls over either edge is at most that share.
+    if ratio(held.pings, 1) < held.pings_expected * 0.9 - f64::from(sessions) * 0.1 {
+        report.fail(format!("only {} of {:.0} pings came", held.pings, held.pings_expected));
     }
 }

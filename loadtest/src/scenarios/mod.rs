@@ -1,6 +1,7 @@
 //! One file per question an operator asks. A scenario brings a target and workers up, lets them
 //! work, measures, and reports; it opens no session itself.
 
+pub(crate) mod connect;
 pub(crate) mod idle;
 pub(crate) mod query;
 
@@ -10,13 +11,14 @@ use std::time::Duration;
 
 use crate::cli::CommonArgs;
 use crate::failure::Failure;
-use crate::fleet::{Holders, loopback_source};
+use crate::fleet::Holders;
 use crate::limits;
 use crate::orders::{OpenOrder, Tally};
 use crate::population::{Population, user_id};
 use crate::procfs::Cpu;
 use crate::report::{Report, progress, ratio};
 use crate::target::Target;
+use crate::transport::Transport;
 
 /// Users whose listing is checked besides the load.
 const USERS_CHECKED: u32 = 200;
@@ -29,25 +31,26 @@ struct Rig {
 }
 
 impl Rig {
-    fn up(args: &CommonArgs, sessions: u32) -> Result<Self, Failure> {
+    fn up(args: &CommonArgs, sessions: u32, transport: Transport) -> Result<Self, Failure> {
         let descriptors = limits::raise_descriptors();
         let workers = limits::workers(sessions, args.workers, descriptors)?;
         if args.target.is_none() {
             limits::check_server(sessions, descriptors)?;
         }
-        let target = Target::up(args)?;
+        let target = Target::up(args, transport)?;
         let template = OpenOrder {
-            address: target.address,
+            address: target.door(transport),
+            transport,
             secret: target.secret.clone(),
             first: 0,
             end: 0,
             per_user: args.per_user,
             seed: args.seed,
             concurrency: args.concurrency,
-            source: (target.is_local() && target.address.is_ipv4()).then(loopback_source),
+            source: target.loopback_source(),
         };
         let holders = Holders::start(workers, template)?;
-        let population = Population { sessions, per_user: args.per_user };
+        let population = Population { sessions, per_user: args.per_user, transport };
         Ok(Self { target, holders, population })
     }
 
@@ -60,7 +63,8 @@ impl Rig {
         let mut api = self.target.api()?;
         let mut wrong = BTreeMap::new();
         for user in (0..users).step_by(step) {
-            if let Err(why) = api.check(&user_id(user), population.sessions_of(user))? {
+            let expected = population.sessions_of(user);
+            if let Err(why) = api.check(&user_id(user), expected, population.transport)? {
                 *wrong.entry(why.to_string()).or_default() += 1;
             }
         }
@@ -75,7 +79,10 @@ impl Rig {
             report.fail(format!("{count} sessions did not stay: {why}"));
         }
         if tally.unexpected > 0 {
-            report.fail(format!("{} lines nobody expected on held sessions", tally.unexpected));
+            report.fail(format!("{} messages nobody expected on held sessions", tally.unexpected));
+        }
+        for (why, count) in &tally.pongs_wrong {
+            report.fail(format!("{count} times: {why}"));
         }
         for (why, count) in self.check_listings(self.population.sessions)? {
             report.fail(format!("{count} of the users checked at the end: {why}"));

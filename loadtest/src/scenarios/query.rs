@@ -13,6 +13,7 @@ use crate::latency::{Latencies, Percentiles};
 use crate::orders::{Measured, Order, QueryOrder, Reply};
 use crate::procfs::Cpu;
 use crate::report::{Report, duration, grouped, progress, ratio};
+use crate::transport::Transport;
 
 /// Share of one core above which the querying worker is the bottleneck.
 const BUSY: f64 = 0.85;
@@ -29,7 +30,7 @@ struct Used {
 
 /// Runs the scenario.
 pub(crate) fn run(args: &QueryArgs) -> Result<Report, Failure> {
-    let mut rig = Rig::up(&args.common, args.sessions)?;
+    let mut rig = Rig::up(&args.common, args.sessions, Transport::UniHttpStream)?;
     let settings = json!({
         "sessions": args.sessions, "per_user": args.common.per_user, "rate": args.rate,
         "connections": args.connections, "duration_s": args.duration, "lead_s": args.lead,

@@ -2,6 +2,7 @@
 //! ports towards one server.
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
+use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with, sockopt};
@@ -17,12 +18,29 @@ pub(super) fn source(first: Ipv4Addr, index: u32) -> Ipv4Addr {
     Ipv4Addr::from(u32::from(first) + index / PER_SOURCE)
 }
 
+/// How a connection ends when it is dropped here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Goodbye {
+    /// As usual: its port stays taken for a minute (TIME-WAIT).
+    Fin,
+    /// By a reset, which leaves nothing behind on either side.
+    Reset,
+}
+
 /// Begins a connection without waiting; it is up, or has failed, once it is writable.
-pub(super) fn dial(address: SocketAddr, from: Option<Ipv4Addr>) -> Result<TcpStream, Failure> {
+pub(super) fn dial(
+    address: SocketAddr,
+    from: Option<Ipv4Addr>,
+    goodbye: Goodbye,
+) -> Result<TcpStream, Failure> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let socket = socket_with(family, SocketType::STREAM, flags, None).during("making a socket")?;
     sockopt::set_tcp_nodelay(&socket, true).during("setting TCP_NODELAY")?;
+    if goodbye == Goodbye::Reset {
+        let at_once = Some(Duration::ZERO);
+        sockopt::set_socket_linger(&socket, at_once).during("setting SO_LINGER")?;
+    }
     if let Some(from) = from {
         bind(&socket, &SocketAddrV4::new(from, 0)).during("choosing a local port")?;
     }
@@ -34,6 +52,8 @@ pub(super) fn dial(address: SocketAddr, from: Option<Ipv4Addr>) -> Result<TcpStr
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
     use super::*;
 
     #[test]
@@ -42,5 +62,16 @@ mod tests {
         assert_eq!(source(first, 0), first);
         assert_eq!(source(first, 4_999), first);
         assert_eq!(source(first, 5_000), Ipv4Addr::new(127, 9, 1, 0));
+    }
+
+    #[test]
+    fn a_reset_is_what_the_peer_sees_if_that_is_the_goodbye() {
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        for (goodbye, seen) in [(Goodbye::Fin, Ok(0)), (Goodbye::Reset, Err(()))] {
+            let near = dial(listener.local_addr().unwrap(), None, goodbye).unwrap();
+            let (mut far, _) = listener.accept().unwrap();
+            drop(near);
+            assert_eq!(far.read(&mut [0]).map_err(|_reset| ()), seen, "{goodbye:?}");
+        }
     }
 }

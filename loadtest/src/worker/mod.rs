@@ -1,13 +1,17 @@
 //! A load process: one thread, one runtime, orders in and results out on its standard input,
 //! which is a socket.
 //!
-//! Knows no scenario and reads no `/proc`; it opens, holds and queries as it is told. The
+//! Knows no scenario and reads no `/proc`; it opens, holds, connects and queries as it is told. The
 //! runtime's epoll driver carries it: for sockets that mostly wait it was measured the cheaper
 //! one, and the harness should not share the driver it measures.
 
+mod connect;
 mod control;
 mod dial;
+mod emulation;
+mod grpc;
 mod hold;
+mod open;
 mod query;
 mod schedule;
 
@@ -16,6 +20,7 @@ use std::os::unix::net::UnixStream;
 
 use crate::failure::{Context, Failure};
 use crate::orders::{Order, Reply};
+use connect::Prepared;
 use control::Control;
 use hold::Holder;
 
@@ -36,10 +41,19 @@ pub(crate) fn run() -> Result<(), Failure> {
 async fn serve(socket: UnixStream) -> Result<(), Failure> {
     let mut control = Control::new(socket)?;
     let holder = Holder::new();
+    let mut prepared = None;
     while let Some(order) = control.next().await? {
         let answered = match order {
             Order::Open(order) => holder.open(order).await.map(|ping_s| Reply::Opened { ping_s }),
             Order::Tally => Ok(Reply::Tally(holder.tally())),
+            Order::Prepare(order) => Prepared::new(order).map(|made| {
+                prepared = Some(made);
+                Reply::Prepared
+            }),
+            Order::Connect => match prepared.take() {
+                Some(load) => load.run(&mut control).await.map(Reply::Connects),
+                None => Err(Failure::new("nothing is prepared")),
+            },
             Order::Query(order) => query::run(order, &mut control).await.map(Reply::Measured),
         };
         let reply = answered.unwrap_or_else(|failure| Reply::Failed(failure.to_string()));

@@ -2,6 +2,7 @@
 
 mod doors;
 mod grammar;
+mod own_sessions;
 mod replies;
 
 use super::{
@@ -62,6 +63,8 @@ const PLAIN: Opening<'static> = Opening {
     protocol: Protocol::Json,
     token_uid: "",
     token_issued_at: None,
+    remote_addr: None,
+    user_agent: "",
     meta: None,
     connected_at_ms: 1_700_000_000_123,
     conn: ConnId { index: 0, generation: 0 },

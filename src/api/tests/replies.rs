@@ -1,5 +1,7 @@
 //! What callers get, as text.
 
+use std::net::IpAddr;
+
 use super::{PLAIN, World};
 use crate::session::Opening;
 
@@ -19,6 +21,8 @@ fn rich() -> World {
             app_version: "1.2.3",
             token_uid: "jti-1",
             token_issued_at: Some(1_690_000_000),
+            remote_addr: Some(IpAddr::from([192, 0, 2, 7])),
+            user_agent: "curl/8 \"x\"",
             meta: Some(br#"{"device":"phone"}"#),
             ..PLAIN
         },
@@ -74,7 +78,8 @@ fn every_field_of_a_session_has_its_place_in_both_forms() {
                     r#""user":"ünï\u003c\u0026\u003e","state":{"#,
                     r#""connection_token":{"uid":"jti-1","issued_at":1690000000},"#,
                     r#""meta":{"device":"phone"}},"#,
-                    r#""connected_at_ms":1700000000123,"ping_pong_latency_ms":-1}}}}"#
+                    r#""connected_at_ms":1700000000123,"ping_pong_latency_ms":-1,"#,
+                    r#""remote_addr":"192.0.2.7","user_agent":"curl/8 \"x\""}}}}"#
                 ),
             ),
         ],

@@ -142,6 +142,14 @@ pub struct Commands<'m> {
     rest: Option<&'m [u8]>,
 }
 
+impl<'m> Commands<'m> {
+    /// What has not been read yet: a message of its own, or nothing.
+    #[must_use]
+    pub fn rest(&self) -> &'m [u8] {
+        self.rest.unwrap_or_default()
+    }
+}
+
 impl<'m> Iterator for Commands<'m> {
     type Item = Result<Command<'m>, MessageError>;
 

@@ -48,16 +48,18 @@ impl<'b> Head<'b> {
     /// header lines: they are few, and most are never asked for.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&'b str> {
-        str::from_utf8(self.values(name).next()?).ok()
+        str::from_utf8(self.header_values(name).next()?).ok()
     }
 
     /// Every header of this name, under the same rules: for those whose value is a list, which may
     /// be spread over several lines (RFC 9110 §5.3).
     pub fn headers(&self, name: &str) -> impl Iterator<Item = &'b str> {
-        self.values(name).filter_map(|value| str::from_utf8(value).ok())
+        self.header_values(name).filter_map(|value| str::from_utf8(value).ok())
     }
 
-    fn values(&self, name: &str) -> impl Iterator<Item = &'b [u8]> {
+    /// Every header of this name, whatever it holds: for those where one that cannot be read must
+    /// not count as absent.
+    pub fn header_values(&self, name: &str) -> impl Iterator<Item = &'b [u8]> {
         let mut rest = self.lines;
         std::iter::from_fn(move || {
             while let Some(feed) = memchr::memchr(b'\n', rest) {

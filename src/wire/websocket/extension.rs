@@ -18,6 +18,9 @@ const WINDOW_BITS_MAX: u8 = 15;
 const WINDOW_BITS_MIN: u8 = 8;
 
 impl DeflateAnswer {
+    /// Stands for any answer once the handshake is over: what was in it does not matter any more.
+    pub const AGREED: Self = Self { names_server_window: false };
+
     /// The answer to the first offer in `head` that can be accepted. An offer that is malformed,
     /// or wants of us a window smaller than the shared compressor has, is declined by leaving it
     /// away (RFC 7692 §5.1, §7.1).

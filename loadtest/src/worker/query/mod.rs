@@ -16,7 +16,7 @@ use std::rc::Rc;
 use monoio::io::AsyncReadRent;
 
 use super::control::Control;
-use super::dial::dial;
+use super::dial::{Goodbye, dial};
 use super::schedule::Schedule;
 use crate::clock::{Timer, now_ns};
 use crate::failure::{Context, Failure};
@@ -54,7 +54,7 @@ async fn connect(order: QueryOrder) -> Result<Rc<RefCell<Load>>, Failure> {
     let mut readers = Vec::new();
     for _ in 0..order.connections {
         // One descriptor for the pacer, which never waits, and one for the task that reads.
-        let writer = dial(order.address, None)?;
+        let writer = dial(order.address, None, Goodbye::Fin)?;
         let reader = writer.try_clone().during("copying a socket")?;
         let reader = monoio::net::TcpStream::from_std(reader).during("watching a socket")?;
         reader.writable(false).await.during("connecting")?;
@@ -245,7 +245,9 @@ impl Load {
             self.measured.answered += 1;
             self.last_answer_ns = now;
         }
-        if let Err(wrong) = listing::check(response.status, &response.body, asked.expected) {
+        let transport = self.order.population.transport;
+        let (status, body) = (response.status, &response.body);
+        if let Err(wrong) = listing::check(status, body, asked.expected, transport) {
             self.error(wrong.to_string());
         }
         if self.is_due(now) {

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, TcpListener};
 
 use super::*;
 use crate::population::Population;
+use crate::transport::Transport;
 
 const LISTING: &str = r#"{"result":{"connections":{}}}"#;
 
@@ -12,7 +13,7 @@ fn order() -> QueryOrder {
     QueryOrder {
         address: (Ipv4Addr::LOCALHOST, 1).into(),
         key: "k".into(),
-        population: Population { sessions: 0, per_user: 1 },
+        population: Population { sessions: 0, per_user: 1, transport: Transport::Sse },
         connections: 2,
         rate: 10,
         lead_s: 1,
@@ -86,7 +87,8 @@ fn the_lead_is_not_measured() {
 #[test]
 fn a_request_names_a_user_of_the_population_and_carries_the_key() {
     let (mut load, mut far) = load(1);
-    load.order.population = Population { sessions: 3, per_user: 3 };
+    let population = &mut load.order.population;
+    (population.sessions, population.per_user) = (3, 3);
     load.end = 1;
     load.send_due();
     let mut bytes = vec![0; load.request.len()];

@@ -1,17 +1,16 @@
 //! The server under test: started here for one run, or running already.
 
+mod config;
+mod process;
+
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
-use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::cli::CommonArgs;
 use crate::clock::now_ns;
@@ -20,6 +19,9 @@ use crate::http;
 use crate::listing::{self, Wrong};
 use crate::population::NOBODY;
 use crate::report::progress;
+use crate::transport::{Carrier, Transport};
+use config::config;
+use process::Server;
 
 /// How long the server may take to answer its first query, or to end.
 const PATIENCE_NS: u64 = 30_000_000_000;
@@ -30,12 +32,12 @@ const LOOK: Duration = Duration::from_millis(20);
 /// How long one answer may take.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Bytes of the server's log shown when it fails.
-const LOG_TAIL: usize = 2_000;
-
 /// A server and what is needed to talk to it.
 pub(crate) struct Target {
+    /// Where its HTTP endpoints are.
     pub(crate) address: SocketAddr,
+    /// Where its `uni_grpc` is, if that was asked for.
+    grpc: SocketAddr,
     pub(crate) secret: String,
     pub(crate) key: String,
     /// Its process on this machine, where known.
@@ -46,18 +48,12 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// Starts the server, or finds the one named; returns once it answers.
-    pub(crate) fn up(args: &CommonArgs) -> Result<Self, Failure> {
+    /// Starts the server with this transport switched on, or finds the one named; returns once it
+    /// answers.
+    pub(crate) fn up(args: &CommonArgs, transport: Transport) -> Result<Self, Failure> {
         let mut target = match &args.target {
-            Some(url) => Self {
-                address: parse_url(url)?,
-                secret: args.secret.clone().unwrap_or_default(),
-                key: args.key.clone().unwrap_or_default(),
-                pid: args.pid,
-                told: json!({"target": url}),
-                server: None,
-            },
-            None => Self::start(args)?,
+            Some(url) => Self::running(args, url)?,
+            None => Self::start(args, transport)?,
         };
         match target.wait_until_it_answers() {
             Ok(()) => Ok(target),
@@ -65,14 +61,27 @@ impl Target {
         }
     }
 
-    fn start(args: &CommonArgs) -> Result<Self, Failure> {
+    fn running(args: &CommonArgs, url: &str) -> Result<Self, Failure> {
+        let address = parse_url(url)?;
+        Ok(Self {
+            address,
+            grpc: (address.ip(), args.grpc_port).into(),
+            secret: args.secret.clone().unwrap_or_default(),
+            key: args.key.clone().unwrap_or_default(),
+            pid: args.pid,
+            told: json!({"target": url}),
+            server: None,
+        })
+    }
+
+    fn start(args: &CommonArgs, transport: Transport) -> Result<Self, Failure> {
         let binary = match &args.server {
             Some(path) => path.clone(),
             None => beside_us()?,
         };
-        let address = free_port()?;
+        let [address, grpc] = free_ports()?;
         let (secret, key) = (random_hex()?, random_hex()?);
-        let config = config(args, address, &secret, &key);
+        let config = config(args, transport, [address, grpc], [&secret, &key]);
         let server = Server::start(&binary, &config, &args.server_arg)?;
         progress(&format!("{} runs on {address} as process {}", binary.display(), server.pid()));
         let mut told = config;
@@ -80,7 +89,7 @@ impl Target {
         told["client"]["token"] = Value::Null;
         told["http_api"] = Value::Null;
         let told = json!({"binary": binary, "arguments": args.server_arg, "config": told});
-        Ok(Self { address, secret, key, pid: Some(server.pid()), told, server: Some(server) })
+        Ok(Self { address, grpc, secret, key, pid: Some(server.pid()), told, server: Some(server) })
     }
 
     fn wait_until_it_answers(&mut self) -> Result<(), Failure> {
@@ -89,7 +98,7 @@ impl Target {
             self.check_alive()?;
             match self.api() {
                 Ok(mut api) => {
-                    return api.check(NOBODY, 0)?.map_err(|wrong| {
+                    return api.check(NOBODY, 0, Transport::Websocket)?.map_err(|wrong| {
                         Failure::new(format!("the server's first answer: {wrong}"))
                     });
                 }
@@ -103,6 +112,14 @@ impl Target {
     fn with_log(&self, failure: &Failure) -> Failure {
         let log = self.server.as_ref().map(Server::log_tail).unwrap_or_default();
         if log.is_empty() { failure.clone() } else { Failure::new(format!("{failure}\n{log}")) }
+    }
+
+    /// Where sessions of this transport connect.
+    pub(crate) const fn door(&self, transport: Transport) -> SocketAddr {
+        match transport.carrier() {
+            Carrier::Grpc => self.grpc,
+            Carrier::Lines | Carrier::Events | Carrier::Frames => self.address,
+        }
     }
 
     /// A connection to the server's API.
@@ -123,33 +140,18 @@ impl Target {
         self.address.ip().is_loopback()
     }
 
+    /// The first local address of this run's connections to a server on this machine: another one
+    /// each run, so that ports of an earlier run in TIME-WAIT do not stand in the way.
+    pub(crate) fn loopback_source(&self) -> Option<Ipv4Addr> {
+        let run = u8::try_from(std::process::id() % 250).expect("below 250");
+        let is_reachable = self.is_local() && self.address.is_ipv4();
+        is_reachable.then(|| Ipv4Addr::new(127, run + 1, 0, 2))
+    }
+
     /// Ends the server if it was started here; it must end well.
     pub(crate) fn down(self) -> Result<(), Failure> {
         self.server.map_or(Ok(()), Server::stop)
     }
-}
-
-/// The options the server is started with: only what the run depends on, the rest its defaults.
-fn config(args: &CommonArgs, address: SocketAddr, secret: &str, key: &str) -> Value {
-    let mut shards = serde_json::Map::new();
-    if let Some(count) = args.shards {
-        shards.insert("count".into(), count.into());
-    }
-    for (name, value) in [("driver", &args.driver), ("parking", &args.parking)] {
-        if let Some(value) = value {
-            shards.insert(name.into(), value.as_str().into());
-        }
-    }
-    json!({
-        "http_server": {"address": address.ip().to_string(), "port": address.port()},
-        "client": {
-            "token": {"hmac_secret_key": secret},
-            "ping_interval": format!("{}s", args.ping_interval),
-        },
-        "http_api": {"key": key},
-        "uni_http_stream": {"enabled": true},
-        "shards": shards,
-    })
 }
 
 fn beside_us() -> Result<PathBuf, Failure> {
@@ -163,10 +165,13 @@ fn beside_us() -> Result<PathBuf, Failure> {
     )))
 }
 
-/// A loopback port nobody listens on now.
-fn free_port() -> Result<SocketAddr, Failure> {
-    let probe = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).during("finding a free port")?;
-    probe.local_addr().during("finding a free port")
+/// Two loopback ports nobody listens on now.
+fn free_ports() -> Result<[SocketAddr; 2], Failure> {
+    let probe = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).during("finding a free port");
+    let found = |probe: &TcpListener| probe.local_addr().during("finding a free port");
+    // Both are held until both are known: so they differ.
+    let (first, second) = (probe()?, probe()?);
+    Ok([found(&first)?, found(&second)?])
 }
 
 fn random_hex() -> Result<String, Failure> {
@@ -186,87 +191,6 @@ fn parse_url(url: &str) -> Result<SocketAddr, Failure> {
     }
     let mut addresses = authority.to_socket_addrs().during(&wrong().to_string())?;
     addresses.next().ok_or_else(wrong)
-}
-
-/// The server process; killed if the run fails.
-struct Server {
-    child: Child,
-    /// Configuration and log.
-    dir: TempDir,
-}
-
-impl Server {
-    fn start(binary: &PathBuf, config: &Value, arguments: &[String]) -> Result<Self, Failure> {
-        let dir = TempDir::with_prefix("rollcall-loadtest-").during("making a directory")?;
-        let path = dir.path().join("config.json");
-        std::fs::write(&path, config.to_string()).during("writing the configuration")?;
-        // A file, not a pipe: a pipe nobody empties would stop the server.
-        let log = File::create(dir.path().join("log")).during("creating the server's log")?;
-        let child = Command::new(binary)
-            .arg("-c")
-            .arg(&path)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().during("sharing the server's log")?)
-            .stderr(log)
-            .spawn()
-            .during(&format!("starting {}", binary.display()))?;
-        Ok(Self { child, dir })
-    }
-
-    fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
-    fn check_alive(&mut self) -> Result<(), Failure> {
-        match self.child.try_wait().during("looking at the server")? {
-            None => Ok(()),
-            Some(status) => {
-                Err(Failure::new(format!("the server has ended {}", how_it_ended(status))))
-            }
-        }
-    }
-
-    fn stop(mut self) -> Result<(), Failure> {
-        progress("the server is told to end");
-        let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw);
-        kill_process(pid.expect("a child has a pid"), Signal::TERM).during("sending SIGTERM")?;
-        let give_up = now_ns() + PATIENCE_NS;
-        while now_ns() < give_up {
-            match self.child.try_wait().during("waiting for the server")? {
-                Some(status) if status.success() => return Ok(()),
-                Some(status) => {
-                    let (how, log) = (how_it_ended(status), self.log_tail());
-                    let text = format!("after SIGTERM the server ended {how}\n{log}");
-                    return Err(Failure::new(text));
-                }
-                None => sleep(LOOK),
-            }
-        }
-        Err(Failure::new("the server does not end after SIGTERM"))
-    }
-
-    /// The end of its log, under a heading; empty if it said nothing.
-    fn log_tail(&self) -> String {
-        let log = std::fs::read(self.dir.path().join("log")).unwrap_or_default();
-        let tail = String::from_utf8_lossy(&log[log.len().saturating_sub(LOG_TAIL)..]).into_owned();
-        if tail.is_empty() { tail } else { format!("the end of the server's log:\n{tail}") }
-    }
-}
-
-fn how_it_ended(status: ExitStatus) -> String {
-    match (status.code(), status.signal()) {
-        (Some(code), _) => format!("with code {code}"),
-        (None, signal) => format!("by signal {}", signal.unwrap_or_default()),
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended already, as it should.
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
 }
 
 /// A blocking keep-alive connection to the API.
@@ -291,6 +215,7 @@ impl Api {
         &mut self,
         user: &str,
         expected: u32,
+        transport: Transport,
     ) -> Result<Result<(), Wrong>, Failure> {
         let headers = ["Content-Type: application/json", self.authorization.as_str()];
         let request = http::post(&self.host, "/api", &headers, &listing::request_body(user));
@@ -304,7 +229,7 @@ impl Api {
             }
             received.extend_from_slice(&buffer[..read]);
             if let Some(answer) = http::parse_response(&received).during("reading an answer")? {
-                return Ok(listing::check(answer.status, &answer.body, expected));
+                return Ok(listing::check(answer.status, &answer.body, expected, transport));
             }
         }
     }
@@ -312,10 +237,7 @@ impl Api {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
     use super::*;
-    use crate::cli::{Cli, Command as Asked};
 
     #[test]
     fn only_an_address_and_a_port_make_a_target() {
@@ -324,17 +246,6 @@ mod tests {
         for url in ["https://127.0.0.1:1", "127.0.0.1:1", "http://127.0.0.1", "http://a@b:1/c"] {
             assert!(parse_url(url).is_err(), "{url}");
         }
-    }
-
-    #[test]
-    fn the_started_server_is_told_only_what_was_asked() {
-        let parsed = Cli::parse_from(["x", "idle", "--shards", "2", "--ping-interval", "5"]);
-        let Asked::Idle(args) = parsed.command else { panic!("idle was asked") };
-        let address = "127.0.0.1:9".parse().unwrap();
-        let config = config(&args.common, address, "s", "k");
-        assert_eq!(config["http_server"], json!({"address": "127.0.0.1", "port": 9}));
-        assert_eq!(config["client"]["ping_interval"], "5s");
-        assert_eq!(config["shards"], json!({"count": 2}));
     }
 
     #[test]

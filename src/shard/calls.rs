@@ -1,0 +1,178 @@
+//! What clients of bidirectional transports ask: commands in order, each decided by
+//! `connection/commands`, and the calls that other shards must help to answer.
+
+use super::Shard;
+use super::ask::Asked;
+use super::conns::State;
+use super::gather::Asker;
+use super::sessions::ttl_s;
+use crate::api::{DisconnectParams, Merged, OwnSessions, Question};
+use crate::connection::commands::{self, Answer, SessionsCall};
+use crate::connection::connect::{self, Refused};
+use crate::connection::opening::Stage;
+use crate::ids::ConnId;
+use crate::protocol::codes::{self, Disconnect};
+use crate::protocol::{self, Command, Commands, ConnectRequest, Encoding, Reply, Request};
+use crate::time::Now;
+use crate::transport::PongBy;
+
+/// The reply to a call that has nothing to tell.
+const NOTHING: &[u8] = b"{}";
+
+impl Shard {
+    /// The commands of one message, in order. They stop where the client is told to go.
+    pub(super) fn run_commands(
+        &mut self,
+        conn: ConnId,
+        encoding: Encoding,
+        message: &[u8],
+        now: Now,
+    ) {
+        let mut commands = protocol::commands(encoding, message);
+        while self.is_heard(conn) {
+            match commands.next() {
+                None => return,
+                Some(Ok(command)) => self.run_command(conn, command, now),
+                Some(Err(_malformed)) => self.end_client(conn, codes::BAD_REQUEST, now),
+            }
+        }
+        self.keep_commands(conn, &commands);
+    }
+
+    /// What came behind a connect that has to wait, waits with it.
+    fn keep_commands(&mut self, conn: ConnId, commands: &Commands<'_>) {
+        if let Some(State::Opening(opening)) = self.conns.state_mut(conn)
+            && let Stage::Deciding(deciding) = &mut opening.stage
+        {
+            deciding.commands.extend_from_slice(commands.rest());
+        }
+    }
+
+    fn run_command(&mut self, conn: ConnId, command: Command<'_>, now: Now) {
+        self.counters.commands += 1;
+        let Command { id, request } = command;
+        let may_manage_sessions = match self.conns.state_mut(conn) {
+            Some(State::Live(live)) => live.marks.own_sessions(),
+            Some(State::Opening(_)) => {
+                let Request::Connect(request) = request else {
+                    return self.end_client(conn, codes::BAD_REQUEST, now);
+                };
+                return self.begin_silent(conn, (id, request), now);
+            }
+            Some(State::Idle | State::Busy(_) | State::Closing(_)) | None => return,
+        };
+        match commands::answer(&request, may_manage_sessions) {
+            Answer::Unsubscribed => self.reply_to(conn, id, &Reply::Unsubscribe),
+            Answer::Error(error) => self.reply_to(conn, id, &Reply::from(&error)),
+            Answer::Close(disconnect) => self.end_client(conn, disconnect, now),
+            Answer::Pong => self.on_pong_command(conn, now),
+            Answer::Refresh(token) => self.refresh(conn, id, token, now),
+            Answer::Sessions(call) => self.call_sessions(conn, id, call, now),
+        }
+    }
+
+    /// The connect of a client that has not asked for anything yet.
+    pub(super) fn begin_silent(
+        &mut self,
+        conn: ConnId,
+        (id, request): (u32, ConnectRequest),
+        now: Now,
+    ) {
+        let Some(State::Opening(opening)) = self.conns.state_mut(conn) else { return };
+        let (wire, caller) = (opening.wire, std::mem::take(&mut opening.caller));
+        self.begin(conn, wire, caller, (id, request), now);
+    }
+
+    /// One pong per ping; another is out of step.
+    fn on_pong_command(&mut self, conn: ConnId, now: Now) {
+        let Some(State::Live(live)) = self.conns.state_mut(conn) else { return };
+        if live.wire.pong_by() == PongBy::Command && live.marks.awaits_pong() {
+            self.on_pong(conn);
+        } else {
+            self.end_client(conn, codes::BAD_REQUEST, now);
+        }
+    }
+
+    /// A new token for the session.
+    fn refresh(&mut self, conn: ConnId, id: u32, token: &str, now: Now) {
+        let Some(State::Live(live)) = self.conns.state_mut(conn) else { return };
+        let user = self.table.view(live.slot).user();
+        let verdict = connect::refresh(&self.options, &self.verifier, user, token, now);
+        let ttl = match verdict {
+            Ok(expire_at) => expire_at.map(|at| ttl_s(at, now)),
+            Err(Refused::Error(error)) => return self.reply_to(conn, id, &Reply::from(&error)),
+            Err(Refused::Disconnect(disconnect)) => return self.end_client(conn, disconnect, now),
+        };
+        let expires = self.end_of(ttl, now);
+        if let Some(State::Live(live)) = self.conns.state_mut(conn) {
+            live.expires = expires;
+        }
+        self.arm_live(conn);
+        self.reply_to(conn, id, &Reply::Refresh { ttl });
+    }
+
+    /// A user looks after their own sessions, wherever they are.
+    fn call_sessions(&mut self, conn: ConnId, id: u32, call: SessionsCall, now: Now) {
+        let Some(State::Live(live)) = self.conns.state_mut(conn) else { return };
+        let view = self.table.view(live.slot);
+        let (user, current) = (view.user(), view.client());
+        if user.is_empty() {
+            // Nobody in particular: their sessions are not each other's.
+            return self.reply_to(conn, id, &Reply::from(&codes::ERROR_PERMISSION_DENIED));
+        }
+        if !live.marks.start_call() {
+            return self.reply_to(conn, id, &Reply::from(&codes::ERROR_TOO_MANY_REQUESTS));
+        }
+        let hash = self.hasher.hash(user);
+        let Disconnect { code, reason } = &codes::FORCE_DISCONNECT;
+        let question = match call {
+            SessionsCall::List => Question::OwnSessions(Box::new(OwnSessions {
+                user: user.into(),
+                hash,
+                current,
+                shown: self.options.own_sessions,
+            })),
+            SessionsCall::Close(client) => Question::Disconnect(Box::new(DisconnectParams::one(
+                user, hash, client, *code, reason,
+            ))),
+            SessionsCall::CloseOthers => Question::Disconnect(Box::new(DisconnectParams::all_but(
+                user, hash, current, *code, reason,
+            ))),
+        };
+        match self.ask(&question, Asker::Call { conn, id, call }, now) {
+            Asked::Answered(merged) => self.on_called(conn, id, call, &merged),
+            Asked::Waiting => {}
+        }
+    }
+
+    /// The answer to a call is in; the client may have gone in the meantime.
+    pub(super) fn on_called(&mut self, conn: ConnId, id: u32, call: SessionsCall, merged: &Merged) {
+        let Some(State::Live(live)) = self.conns.state_mut(conn) else { return };
+        live.marks.end_call();
+        let mut listing = Vec::new();
+        let data = match call {
+            // It would be cut on its way.
+            SessionsCall::List
+                if merged.is_too_large()
+                    || merged.listing_bytes() > self.options.queue_bytes_max =>
+            {
+                return self.reply_to(conn, id, &Reply::from(&codes::ERROR_LIMIT_EXCEEDED));
+            }
+            SessionsCall::List => {
+                merged.write_own_sessions(&mut listing);
+                listing.as_slice()
+            }
+            SessionsCall::Close(_) | SessionsCall::CloseOthers if merged.missing != 0 => {
+                return self.reply_to(conn, id, &Reply::from(&codes::ERROR_INTERNAL));
+            }
+            SessionsCall::Close(_) | SessionsCall::CloseOthers => NOTHING,
+        };
+        self.reply_to(conn, id, &Reply::Rpc { data });
+    }
+
+    fn reply_to(&mut self, conn: ConnId, id: u32, reply: &Reply<'_>) {
+        let Some(State::Live(live)) = self.conns.state_mut(conn) else { return };
+        let wire = live.wire;
+        self.send(conn, |out| wire.reply(out, id, reply));
+    }
+}
