@@ -123,6 +123,7 @@ fn check_head(bytes: &[u8]) {
             .filter(|(other, _)| other.eq_ignore_ascii_case(name))
             .map(|(_, value)| *value)
             .collect();
+        assert_eq!(head.header_values(name).collect::<Vec<_>>(), all);
         let texts: Vec<&str> = all.iter().filter_map(|value| str::from_utf8(value).ok()).collect();
         assert_eq!(head.headers(&name.to_uppercase()).collect::<Vec<_>>(), texts);
         let first = all.first().and_then(|value| str::from_utf8(value).ok());

@@ -49,6 +49,8 @@ const WORDS: &[&str] = &[
     "\"info\":{\"a\": 1}",
     "\"b64info\":\"AAE=\"",
     "\"meta\":{ \"k\" : [1, 2.50] }",
+    "\"sessions\":\"self\"",
+    "\"sessions\":[1]",
     "\"channel\":\"\"",
     "\"channel\":\"c\"",
     "\"sub\":",
@@ -150,7 +152,7 @@ fn compose_claims(input: &mut Input<'_>) -> Vec<u8> {
     if input.flag() {
         return compose(input, WORDS);
     }
-    let members: Vec<&str> = (0..input.below(12)).map(|_| WORDS[5 + input.below(17)]).collect();
+    let members: Vec<&str> = (0..input.below(12)).map(|_| WORDS[5 + input.below(19)]).collect();
     let rest = compose(input, WORDS);
     [b"{", members.join(",").as_bytes(), b"}", &rest].concat()
 }

@@ -131,8 +131,11 @@ impl<'j> Payload<'j> {
             none if none.is_empty() => raw("info"),
             encoded => Some(STANDARD.decode(encoded).map_err(drop)?.into()),
         };
+        let user = self.text("sub")?.unwrap_or_default();
+        let sessions = self.claim("sessions").and_then(|json| json.text().ok());
         Ok(Claims {
-            user: self.text("sub")?.unwrap_or_default(),
+            own_sessions: sessions.as_deref() == Some("self") && !user.is_empty(),
+            user,
             expire_at: expire_at.map(|at| at.min(NOW_S + YEAR_S)),
             uid: self.text("jti")?.unwrap_or_default(),
             issued_at: self.date("iat")?.map(floor),

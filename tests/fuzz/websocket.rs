@@ -16,7 +16,7 @@ use crate::websocket_model::{self as model, Heard, Said};
 /// The decoder: the same events, refusal and state of mind however the frames came.
 pub(crate) fn decoder(input: &mut Input<'_>) {
     let steps = input.steps();
-    let deflate = input.flag().then(agreed_deflate);
+    let deflate = input.flag().then_some(DeflateAnswer::AGREED);
     let limits =
         Limits { message_bytes_max: input.len() / 16, inflated_bytes_max: input.len() / 8 };
     let bytes = if input.flag() { frames(input, deflate) } else { input.rest().to_vec() };
@@ -71,13 +71,6 @@ fn keep(event: Event<'_>, deflate: Option<DeflateAnswer>, limits: &Limits) -> Sa
 fn check_error(error: FrameError) {
     assert!(matches!(error.close_code(), 1002 | 1007 | 1009));
     assert!(error.close_reason().len() <= 123, "it fits a close frame");
-}
-
-/// What a client and we have agreed on: there is no other way to get one.
-fn agreed_deflate() -> DeflateAnswer {
-    let head = b"GET / HTTP/1.1\r\nHost: a\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n";
-    let head = parse_head(head).expect("a good head");
-    DeflateAnswer::negotiate(&head).expect("a good offer")
 }
 
 /// Frames one after the other: most of them good, some with odd lengths, masks or bits.
