@@ -12,6 +12,7 @@ mod cli;
 mod dev;
 mod engine;
 mod harness;
+mod hostile;
 mod life;
 mod own_sessions;
 mod page;

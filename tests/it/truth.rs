@@ -17,7 +17,7 @@ const BODIES: [(&str, &str); 6] = [
     ("epoll", "task"),
 ];
 
-fn on_every_body(test: impl Fn(&Server)) {
+pub(crate) fn on_every_body(test: impl Fn(&Server)) {
     for (driver, parking) in BODIES {
         eprintln!("on {driver}, parked by {parking}");
         test(&Server::start(&json!({"shards": {"driver": driver, "parking": parking}})));

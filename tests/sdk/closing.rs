@@ -70,8 +70,7 @@ fn an_invalidated_state_brings_every_client_back_with_a_new_token() {
         device.session("one", server, &token);
         close(server, device, &json!({"code": 3014, "reason": "state invalidated"}));
         assert_eq!(device.next("one", "connecting")["code"], 3014);
-        let token = device.token(json!({"jti": "new"}));
-        device.give_token("one", &token);
+        device.give_token("one", || json!({"jti": "new"}));
         let back = device.connected("one");
         let listing = server.call("user_connections", json!({"user": device.user()}));
         let uid = &listing["result"]["connections"][&back]["token_uid"];
@@ -100,8 +99,7 @@ fn an_expired_token_is_replaced_before_the_first_connection() {
     on_every_client(&json!({}), |server, device| {
         let token = device.token(json!({"exp": unix_s() - 10}));
         device.connect("one", server, &token);
-        let token = device.token(json!({}));
-        device.give_token("one", &token);
+        device.give_token("one", || json!({}));
         let client = device.connected("one");
         assert_eq!(server.listed(&device.user()), [client]);
     });

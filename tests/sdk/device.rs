@@ -110,9 +110,10 @@ impl Device {
         connected["client"].as_str().expect("a client id").to_owned()
     }
 
-    /// Answers the SDK that has asked the application for a token.
-    pub(crate) fn give_token(&mut self, label: &str, token: &str) {
+    /// Answers the SDK that asks the application for a token, with one made when it asks.
+    pub(crate) fn give_token(&mut self, label: &str, claims: impl FnOnce() -> Value) {
         self.next(label, "token_wanted");
+        let token = self.token(claims());
         self.tell(json!({"do": "token", "as": label, "token": token}));
     }
 

@@ -88,10 +88,8 @@ fn every_client_refreshes_a_token_that_expires_and_stays() {
         let token = device.token(short("first"));
         let client = device.session("one", server, &token);
         // The answer to a refresh says how long the new token lives: the SDK asks again.
-        let token = device.token(short("second"));
-        device.give_token("one", &token);
-        let token = device.token(json!({"jti": "third"}));
-        device.give_token("one", &token);
+        device.give_token("one", || short("second"));
+        device.give_token("one", || json!({"jti": "third"}));
         device.rests(EXPIRED);
         assert_eq!(server.listed(&device.user()), [client]);
     });
@@ -108,8 +106,7 @@ fn a_client_without_a_new_token_is_closed_and_comes_back_with_one() {
         assert_eq!(connecting["code"], 3005, "{connecting}");
         assert_eq!(connecting["reason"], "connection expired", "{connecting}");
         // The old token is refused now, with an error that makes the SDK ask for another.
-        let token = device.token(json!({}));
-        device.give_token("one", &token);
+        device.give_token("one", || json!({}));
         let back = device.connected("one");
         assert_ne!(back, client);
         assert_eq!(server.listed(&device.user()), [back]);

@@ -85,7 +85,9 @@ fn without_the_claim_and_for_unknown_methods_every_client_gets_an_error() {
     on_every_client(&json!({}), |server, device| {
         session(device, "allowed", server);
         let unknown = device.rpc("allowed", "sessions.lost", json!({}));
-        assert_eq!(code(&unknown), 108, "{unknown:?}");
+        assert_eq!(code(&unknown), 104, "{unknown:?}");
+        let foreign = device.rpc("allowed", "orders.list", json!({}));
+        assert_eq!(code(&foreign), 108, "{foreign:?}");
 
         let token = device.token(json!({}));
         device.session("not allowed", server, &token);
