@@ -159,7 +159,13 @@ impl Server {
 
     /// Waits until the process ends; its exit code.
     pub(crate) fn wait(&mut self) -> Option<i32> {
-        eventually("the server ends", || self.child.try_wait().expect("a child")).code()
+        let code = eventually("the server ends", || self.child.try_wait().expect("a child")).code();
+        if code != Some(0) {
+            for line in self.later.try_iter() {
+                eprintln!("the server said: {line}");
+            }
+        }
+        code
     }
 
     /// Waits for a log line that contains this text.
