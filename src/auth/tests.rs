@@ -310,6 +310,7 @@ fn a_header_must_be_an_object_with_one_algorithm_and_no_demands() {
     for (header, refused) in [
         ("{}", TokenError::Header),
         ("[]", TokenError::Header),
+        (r#"["HS256"]"#, TokenError::Header),
         ("\u{feff}{}", TokenError::Header),
         (r#"{"alg":256}"#, TokenError::Header),
         (r#"{"alg":"none","alg":"HS256"}"#, TokenError::Header),

@@ -34,6 +34,10 @@ impl<'t> Token<'t> {
         buffer: &'b mut Vec<u8>,
     ) -> Result<Header<'b>, TokenError> {
         decode("header", self.header, buffer)?;
+        // Left to itself, serde reads the members from an array too.
+        if !buffer.trim_ascii_start().starts_with(b"{") {
+            return Err(TokenError::Header);
+        }
         let header: Header<'b> =
             serde_json::from_slice(buffer).map_err(|_syntax| TokenError::Header)?;
         if header.crit.is_some() { Err(TokenError::Critical) } else { Ok(header) }

@@ -126,6 +126,31 @@ proptest! {
         }
     }
 
+    /// Reading can stop after any command and go on later: nothing is kept but the bytes.
+    #[test]
+    fn what_is_left_after_a_command_is_a_message_of_its_own(
+        sent in prop::collection::vec(any_command(), 1..4),
+        text in r#"(\{"id":1,"connect":\{\}\}|\{\}|\{"send":\{\}\}|x)(\n(\{\}|x|)){0,3}"#,
+    ) {
+        let frame: Vec<u8> = sent.iter().flat_map(Message::encode_length_delimited_to_vec).collect();
+        for (encoding, message) in
+            [(Encoding::Protobuf, frame.as_slice()), (Encoding::Json, text.as_bytes())]
+        {
+            let all = read(encoding, message);
+            let mut piecewise = Vec::new();
+            let mut rest = message;
+            loop {
+                let mut lazily = commands(encoding, rest);
+                piecewise.extend(lazily.next().map(|read| read.map_err(|error| error.to_string())));
+                rest = lazily.rest();
+                if rest.is_empty() {
+                    break;
+                }
+            }
+            prop_assert_eq!(piecewise, all);
+        }
+    }
+
     /// One byte of a good message changed: no panic, and what is good to another decoder is good
     /// to ours and the same.
     #[test]

@@ -83,10 +83,12 @@ impl Inflation<'_> {
             self.make_room();
             let before = (self.inflate.total_in(), self.inflated.len());
             let status = self.inflate.decompress_vec(input, self.inflated, FlushDecompress::None);
-            let Ok(status) = status else { return Err(FrameError::Deflate) };
+            // First, also when there is an error: how far one call gets depends on the room, and
+            // that on what was read before.
             if self.inflated.len() > self.inflated_max {
                 return Err(FrameError::InflatedTooLong);
             }
+            let Ok(status) = status else { return Err(FrameError::Deflate) };
             let taken = self.inflate.total_in().saturating_sub(before.0);
             input = usize::try_from(taken).ok().and_then(|at| input.get(at..)).unwrap_or_default();
             let has_room = self.inflated.len() < self.inflated.capacity();

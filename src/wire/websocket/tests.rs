@@ -174,6 +174,26 @@ fn an_inflated_message_has_a_ceiling_of_its_own() {
     }
 }
 
+/// One byte of the message below is too many already, and what follows it is malformed. How much
+/// room an earlier message of another connection left behind must not decide which of the two is
+/// said.
+#[test]
+fn what_was_read_before_does_not_change_what_is_said() {
+    let limits = Limits { inflated_bytes_max: 0, ..LIMITS };
+    let mut scratch = Scratch::default();
+    for _ in 0..2 {
+        let mut decoder = Decoder::new(deflate());
+        let mut bytes = frame(0xc1, MASK, b"\x13\x87\x62\x79\x65");
+        let event = decoder.next(&mut &mut bytes[..], &limits, &mut scratch);
+        assert_eq!(event, Err(FrameError::InflatedTooLong));
+
+        let mut before = frames(&[(0x02, &[7; 100]), (0x80, b"")]);
+        let mut bytes = &mut before[..];
+        let event = Decoder::new(None).next(&mut bytes, &limits, &mut scratch);
+        assert!(matches!(event, Ok(Some(Event::Message { .. }))));
+    }
+}
+
 #[test]
 fn what_one_large_message_took_is_given_back() {
     let limits = Limits { message_bytes_max: 1 << 20, inflated_bytes_max: 1 << 20 };
