@@ -63,6 +63,11 @@ impl ConnId {
     }
 }
 
+/// A gRPC stream of this node: the control thread holds its body, a shard its connection. Never
+/// used twice.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct StreamId(pub u64);
+
 /// A place in a shard's session table. Only meaningful inside that shard, only while the
 /// session lives.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -1,10 +1,11 @@
 //! Everything that crosses a thread, and what happens when there is no room for it.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 use crate::api::{Answer, Question};
-use crate::ids::{ClientId, SessionId, ShardId};
-use crate::protocol::Encoding;
+use crate::ids::{ClientId, SessionId, ShardId, StreamId};
+use crate::protocol::{DecodeError, Encoding};
 
 /// A party of the mesh: a shard, or the control thread.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,6 +58,39 @@ pub enum Message {
     },
     /// Shard to control: nothing is left here. Sent from the tick until it finds room.
     Drained,
+    /// Control to shard: a client opened a stream there, which is a connection of the shard from
+    /// now on. No room: it stays with its stream, at most one for each, and is sent when there is.
+    StreamOpen(Box<StreamOpen>),
+    /// Control to shard: the client does not take what it is sent, and bytes wait. No room: as
+    /// above; what waits then counts.
+    StreamBacklog {
+        /// Whose.
+        stream: StreamId,
+        /// How many.
+        bytes: usize,
+    },
+    /// Control to shard: the stream is gone. The client left, or has been sent everything and
+    /// the regular end. No room: as above.
+    StreamGone {
+        /// Which one.
+        stream: StreamId,
+    },
+    /// Shard to control: messages for the client, each with its prefix. No room: the session
+    /// ends, as when a connection breaks.
+    StreamBytes {
+        /// For whom.
+        stream: StreamId,
+        /// One message or several, whole.
+        bytes: Box<[u8]>,
+    },
+    /// Shard to control: the last word of a stream. No room: kept by the shard, at most two for
+    /// each of its streams, and sent from the tick.
+    StreamEnd {
+        /// Which one.
+        stream: StreamId,
+        /// How.
+        end: StreamEnd,
+    },
 }
 
 const _: () = assert!(size_of::<Message>() <= 160, "rings hold thousands of messages");
@@ -70,6 +104,39 @@ pub struct Emulated {
     pub encoding: Encoding,
     /// As they came.
     pub commands: Box<[u8]>,
+}
+
+/// A client that opened a gRPC stream.
+#[derive(Debug)]
+pub struct StreamOpen {
+    /// What both threads call it.
+    pub stream: StreamId,
+    /// Its request, as it came: a connect request in Protobuf, perhaps.
+    pub request: Box<[u8]>,
+    /// The address it comes from.
+    pub remote_addr: IpAddr,
+    /// Its `user-agent`, or empty.
+    pub user_agent: Box<str>,
+}
+
+/// How a gRPC stream ends.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum StreamEnd {
+    /// Behind everything sent before, with success.
+    Regular,
+    /// At once; what waits is thrown away.
+    Cut,
+    /// Nothing was sent and nothing begins.
+    Refused(StreamRefusal),
+}
+
+/// Why a gRPC stream never was a connection.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum StreamRefusal {
+    /// The connection or rate limit of the node.
+    Limited,
+    /// The request is no connect request.
+    Malformed(DecodeError),
 }
 
 /// A session that came or went.

@@ -11,6 +11,7 @@ use rand::rngs::SysRng;
 
 use crate::connection::Options;
 use crate::control::endpoint::{Control, Ended, OnEvent, Work};
+use crate::control::unigrpc::UniGrpc;
 use crate::engine::accept::{self, ListenOn, Listener};
 use crate::engine::boot::{self, Boot, Clock, Driver, DriverChoice, ParkingChoice};
 use crate::ids::{ClientId, ShardId};
@@ -71,6 +72,8 @@ pub enum ServerError {
     Listen {
         /// Which one.
         address: SocketAddr,
+        /// The option that chose its port.
+        option: &'static str,
         /// Why.
         #[source]
         cause: io::Error,
@@ -104,6 +107,7 @@ pub struct Server {
     shards: Shards,
     control: Control,
     addresses: Vec<SocketAddr>,
+    grpc_address: Option<SocketAddr>,
     shutdown_timeout: Duration,
 }
 
@@ -136,22 +140,41 @@ pub fn start(
     let mut listeners: Vec<Vec<Listener>> = (0..shards).map(|_| Vec::new()).collect();
     let mut addresses = Vec::new();
     for on in &options.listen {
-        let failed = |cause| ServerError::Listen { address: on.address, cause };
+        let option = "http_server.port";
+        let failed = |cause| ServerError::Listen { address: on.address, option, cause };
         let opened = accept::listen(on, shards).map_err(failed)?;
         addresses.push(opened[0].local_addr().map_err(failed)?);
         for (own, listener) in listeners.iter_mut().zip(opened) {
             own.push(listener);
         }
     }
+    let (uni_grpc, grpc_address) = match &options.uni_grpc {
+        Some(on) => {
+            listen_grpc(on, connection).map(|(grpc, address)| (Some(grpc), Some(address)))?
+        }
+        None => (None, None),
+    };
     let mut endpoints = mesh::<Message>(shards + 1, RING_SLOTS, OVERFLOW_MAX);
     let mesh = endpoints.pop().expect("one more endpoint than shards");
     let shutdown_timeout = options.shutdown_timeout;
     let plan = Plan { options, cores: &cores, clock: Clock::start(), watched: on_event.is_some() };
     let setups = setups(&plan, connection, shards)?;
-    let control = Control::new(Work { mesh, on_event, shutdown_timeout });
+    let control = Control::new(Work { mesh, on_event, shutdown_timeout, uni_grpc });
     let control = control.map_err(ServerError::Control)?;
     let shards = spawn_shards(&plan, setups, endpoints, listeners)?;
-    Ok(Server { shards, control, addresses, shutdown_timeout })
+    Ok(Server { shards, control, addresses, grpc_address, shutdown_timeout })
+}
+
+fn listen_grpc(
+    on: &GrpcListen,
+    connection: &Options,
+) -> Result<(UniGrpc, SocketAddr), ServerError> {
+    let GrpcListen { address, message_bytes_max } = *on;
+    let failed = |cause| ServerError::Listen { address, option: "uni_grpc.port", cause };
+    let listener = accept::listen_alone(address).map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let request_timeout = Duration::from_millis(connection.stale_close_ms);
+    Ok((UniGrpc { listener, message_bytes_max, request_timeout }, address))
 }
 
 impl Server {
@@ -159,6 +182,12 @@ impl Server {
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// The address it speaks gRPC on, when it does.
+    #[must_use]
+    pub const fn grpc_address(&self) -> Option<SocketAddr> {
+        self.grpc_address
     }
 
     /// Which driver each shard runs on.

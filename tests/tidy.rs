@@ -51,7 +51,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     ("engine", &["ids", "time", "limits", "shard", "mesh", "messages", "connection"]),
-    ("control", &["ids", "time", "limits", "messages", "mesh"]),
+    ("control", &["ids", "time", "limits", "messages", "mesh", "transport"]),
     (
         "server",
         &[
@@ -96,6 +96,8 @@ const BASE: &[&str] = &["ids", "time", "limits"];
 const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("monoio", &["src/engine/"], "the engine is the only place that knows the runtime"),
     ("tokio", &["src/control/"], "the control thread is the only place that knows tokio"),
+    ("tonic", &["src/control/"], "gRPC is spoken on the control thread"),
+    ("hyper", &["src/control/"], "gRPC is spoken on the control thread"),
     ("papaya", &["src/shard/directory.rs"], "no guard may escape the directory"),
     (
         "sync::atomic",

@@ -42,10 +42,10 @@ pub(super) enum ServeError {
     /// Another process has the port.
     #[error(
         "{0} is in use by another process: stop it, or choose another port, for example with \
-         `--http_server.port {other}`",
+         `--{1} {other}`",
         other = .0.port().wrapping_add(1)
     )]
-    PortTaken(SocketAddr),
+    PortTaken(SocketAddr, &'static str),
     /// The server did not start, or did not end well.
     #[error(transparent)]
     Server(ServerError),
@@ -53,10 +53,10 @@ pub(super) enum ServeError {
 
 impl From<ServerError> for ServeError {
     fn from(error: ServerError) -> Self {
-        if let ServerError::Listen { address, cause } = &error
+        if let ServerError::Listen { address, option, cause } = &error
             && cause.kind() == io::ErrorKind::AddrInUse
         {
-            return Self::PortTaken(*address);
+            return Self::PortTaken(*address, option);
         }
         Self::Server(error)
     }
@@ -116,6 +116,9 @@ pub(super) fn start(config: &Config, on_event: Option<OnEvent>) -> Result<Server
     for (scope, address) in scopes.zip(server.addresses()) {
         let endpoints = endpoints(config, scope).join(", ");
         tracing::info!("serving {endpoints} endpoints on {address}");
+    }
+    if let Some(address) = server.grpc_address() {
+        tracing::info!("serving uni_grpc endpoints on {address}");
     }
     let drivers = server.drivers();
     for (shard, driver) in drivers.iter().enumerate() {

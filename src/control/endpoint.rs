@@ -1,11 +1,17 @@
-//! The control thread's end of the mesh: signals become messages, messages become reports.
+//! The control thread's end of the mesh: signals and streams become messages, messages become
+//! reports and bytes.
 
+use std::cell::RefCell;
 use std::io;
+use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
+use tokio::task::LocalSet;
 
+use super::unigrpc::{Listening, Serving, Streams, UniGrpc};
 use crate::mesh::Endpoint;
 use crate::messages::{Message, SessionEvent};
 
@@ -31,19 +37,24 @@ pub struct Work {
     pub on_event: Option<OnEvent>,
     /// How long the goodbye may take.
     pub shutdown_timeout: Duration,
+    /// Clients that speak gRPC, when they are served.
+    pub uni_grpc: Option<UniGrpc>,
 }
 
 /// Everything the control thread holds, its descriptors included.
 pub struct Control {
     runtime: Runtime,
     signals: Signals,
-    work: Work,
+    grpc: Option<Listening>,
+    mesh: Endpoint<Message>,
+    on_event: Option<OnEvent>,
+    shutdown_timeout: Duration,
 }
 
 impl std::fmt::Debug for Control {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Control")
-            .field("shutdown_timeout", &self.work.shutdown_timeout)
+            .field("shutdown_timeout", &self.shutdown_timeout)
             .finish_non_exhaustive()
     }
 }
@@ -53,28 +64,44 @@ impl Control {
     /// may take every descriptor there is, and a signal must be heard from the beginning.
     ///
     /// # Errors
-    /// The runtime or the signal handlers could not be set up.
+    /// The runtime, the signal handlers or the listener could not be set up.
     pub fn new(work: Work) -> io::Result<Self> {
+        let Work { mesh, on_event, shutdown_timeout, uni_grpc } = work;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let signals = {
+        let (signals, grpc) = {
             let _inside = runtime.enter();
-            Signals::new()?
+            (Signals::new()?, uni_grpc.map(UniGrpc::listen).transpose()?)
         };
-        Ok(Self { runtime, signals, work })
+        Ok(Self { runtime, signals, grpc, mesh, on_event, shutdown_timeout })
     }
 
     /// Runs on the current thread until a signal asks to stop and the shards have said goodbye.
     #[must_use]
     pub fn run(self) -> Ended {
-        let Self { runtime, mut signals, mut work } = self;
-        runtime.block_on(async move {
-            work.serve(&mut signals).await;
-            work.drain(&mut signals).await
+        let Self { runtime, mut signals, grpc, mesh, on_event, shutdown_timeout } = self;
+        LocalSet::new().block_on(&runtime, async move {
+            let news = Rc::new(Notify::new());
+            let streams = Streams::new(mesh.peers() - 1, Rc::clone(&news));
+            let streams = Rc::new(RefCell::new(streams));
+            let grpc = grpc.map(|grpc| grpc.serve(Rc::clone(&streams)));
+            let mut living = Living { mesh, on_event, news, streams, grpc };
+            living.serve(&mut signals).await;
+            living.drain(&mut signals, shutdown_timeout).await
         })
     }
 }
 
-impl Work {
+/// The control thread at work.
+struct Living {
+    mesh: Endpoint<Message>,
+    on_event: Option<OnEvent>,
+    /// Wakes it when a stream has something to tell its shard.
+    news: Rc<Notify>,
+    streams: Rc<RefCell<Streams>>,
+    grpc: Option<Serving>,
+}
+
+impl Living {
     /// Until somebody asks to stop.
     async fn serve(&mut self, signals: &mut Signals) {
         loop {
@@ -89,21 +116,24 @@ impl Work {
                         "SIGHUP: reloading the configuration is not supported, restart to apply it"
                     ),
                 },
-                () = std::future::poll_fn(|cx| self.mesh.poll_ready(cx)) => {
-                    self.receive();
-                }
+                () = std::future::poll_fn(|cx| self.mesh.poll_ready(cx)) => {}
+                () = self.news.notified() => {}
             }
+            self.exchange();
         }
     }
 
     /// Until every shard has said its goodbye, the time is over, or a second signal comes.
-    async fn drain(&mut self, signals: &mut Signals) -> Ended {
+    async fn drain(&mut self, signals: &mut Signals, timeout: Duration) -> Ended {
+        if let Some(grpc) = &self.grpc {
+            grpc.stop();
+        }
         let shards = self.mesh.peers() - 1;
         // The goodbyes are spread over half of the time, so that the slowest can still end.
-        let within_ms = u64::try_from(self.shutdown_timeout.as_millis() / 2).unwrap_or(u64::MAX);
+        let within_ms = u64::try_from(timeout.as_millis() / 2).unwrap_or(u64::MAX);
         let mut untold: Vec<usize> = (0..shards).collect();
         let mut drained = 0;
-        let deadline = tokio::time::sleep(self.shutdown_timeout);
+        let deadline = tokio::time::sleep(timeout);
         tokio::pin!(deadline);
         while drained < shards {
             untold.retain(|shard| self.mesh.send(*shard, Message::Drain { within_ms }).is_err());
@@ -115,17 +145,27 @@ impl Work {
                     tracing::warn!(signal, "second signal: leaving at once");
                     return Ended::Interrupted;
                 },
-                () = std::future::poll_fn(|cx| self.mesh.poll_ready(cx)) => {
-                    drained += self.receive();
-                }
+                () = std::future::poll_fn(|cx| self.mesh.poll_ready(cx)) => {}
+                () = self.news.notified() => {}
                 () = tokio::time::sleep(Duration::from_millis(20)), if !untold.is_empty() => {}
+            }
+            drained += self.exchange();
+        }
+        if let Some(grpc) = &mut self.grpc {
+            // Every stream has its last word; it may still be on its way to the kernel.
+            let rest = tokio::time::sleep(LAST_BYTES);
+            tokio::select! {
+                () = grpc.ended() => {}
+                () = rest => {}
+                () = &mut deadline => {}
             }
         }
         Ended::Drained
     }
 
-    /// Takes what has arrived; returns how many shards said that nothing is left.
-    fn receive(&mut self) -> usize {
+    /// Takes what has arrived and tells what there is to tell; returns how many shards said that
+    /// nothing is left.
+    fn exchange(&mut self) -> usize {
         let mut drained = 0;
         while let Some((_, message)) = self.mesh.receive() {
             match message {
@@ -134,19 +174,32 @@ impl Work {
                         on_event(&event);
                     }
                 }
+                Message::StreamBytes { stream, bytes } => {
+                    self.streams.borrow_mut().send(stream, bytes);
+                }
+                Message::StreamEnd { stream, end } => self.streams.borrow_mut().end(stream, end),
                 Message::Drained => drained += 1,
                 Message::Ask { .. }
                 | Message::Answer { .. }
                 | Message::Emulate(_)
+                | Message::StreamOpen(_)
+                | Message::StreamBacklog { .. }
+                | Message::StreamGone { .. }
                 | Message::Drain { .. } => {
                     debug_assert!(false, "not for the control thread: {message:?}");
                 }
             }
         }
-        self.mesh.flush();
+        let mesh = &mut self.mesh;
+        let send = |shard, message| mesh.send(shard, message).map_err(|full| full.0);
+        self.streams.borrow_mut().tell(send);
+        mesh.flush();
         drained
     }
 }
+
+/// How long the last bytes of clients over gRPC may take when every shard has gone.
+const LAST_BYTES: Duration = Duration::from_secs(2);
 
 /// What a signal asks for.
 enum Asked {

@@ -77,6 +77,16 @@ pub fn listen(on: &ListenOn, shards: usize) -> io::Result<Vec<Listener>> {
     Ok(listeners.into_iter().map(|socket| Listener { socket, scope: on.scope }).collect())
 }
 
+/// Opens one listener that belongs to no shard.
+///
+/// # Errors
+/// The address is taken or cannot be bound.
+pub fn listen_alone(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = bound(address, Sharing::Alone)?;
+    rustix::net::listen(&socket, BACKLOG)?;
+    Ok(socket)
+}
+
 impl Listener {
     /// The address it is bound to, with the port the kernel chose when none was asked for.
     ///

@@ -14,11 +14,12 @@ use super::Shared;
 use super::accept::Listener;
 use super::outbox::{Outbox, Outboxes};
 use super::parking::{Parking, breathe};
+use super::remote::{Body, Remotes};
 use super::sockets::{Read, Sockets};
 use crate::connection::open::Scope;
 use crate::ids::{ConnId, ShardId};
 use crate::mesh::Endpoint;
-use crate::messages::{Message, Peer};
+use crate::messages::{Message, Peer, StreamEnd};
 use crate::shard::effects::{Effect, Effects};
 use crate::shard::{EFFECT_BYTES_MAX, Gone, Shard};
 use crate::time::Now;
@@ -77,13 +78,14 @@ fn millis(duration: std::time::Duration) -> u64 {
 
 /// One shard's machine with everything it needs to act.
 pub(super) struct Drive<P: Parking> {
-    shard: Shard,
-    sockets: Sockets<P::Socket>,
+    pub(super) shard: Shard,
+    pub(super) sockets: Sockets<P::Socket>,
+    pub(super) remotes: Remotes,
     outboxes: Outboxes,
     parking: P,
     mesh: Endpoint<Message>,
     clock: Clock,
-    now: Now,
+    pub(super) now: Now,
     effects: Effects,
     /// Connections to look at again: they have more to read, or may read again.
     again: Vec<ConnId>,
@@ -110,6 +112,7 @@ impl<P: Parking> Drive<P> {
         Self {
             shard,
             sockets: Sockets::new(),
+            remotes: Remotes::default(),
             outboxes: Outboxes::default(),
             parking,
             mesh,
@@ -140,7 +143,7 @@ impl<P: Parking> Drive<P> {
     /// Whether the goodbye is over and its last word is on its way: not only accepted, which it
     /// also is while it waits here for room in a ring.
     pub(super) fn is_drained(&self) -> bool {
-        self.stage == Stage::Drained && self.mesh.waiting() == 0
+        self.stage == Stage::Drained && self.mesh.waiting() == 0 && self.remotes.have_said_all()
     }
 
     /// Whether this connection is there and is read.
@@ -286,6 +289,7 @@ impl<P: Parking> Drive<P> {
 
     pub(super) fn tick(&mut self, shared: &Shared<P>) -> bool {
         self.start_batch();
+        self.say_unsaid();
         let now = self.now;
         let all_done = self.guarded_shard(|shard| shard.on_tick(now)).unwrap_or(true);
         self.end_batch(shared);
@@ -304,7 +308,9 @@ impl<P: Parking> Drive<P> {
             };
             let from =
                 if from == control { Peer::Control } else { Peer::Shard(ShardId::new(from)) };
-            self.guarded_shard(|shard| shard.on_message(from, message, now));
+            if let Some(message) = self.about_stream(message) {
+                self.guarded_shard(|shard| shard.on_message(from, message, now));
+            }
             self.relieve(shared);
         }
         self.end_batch(shared);
@@ -334,7 +340,7 @@ impl<P: Parking> Drive<P> {
                     Effect::Resume { conn } => self.again.push(conn),
                     Effect::Finish { conn } => self.finish(conn, shared),
                     Effect::Abort { conn } => self.close(conn),
-                    Effect::Message { to, message } => self.post(to, message),
+                    Effect::Message { to, message } => self.deliver(to, message),
                     Effect::StopAccepting => self.stop_accepting(),
                 }
             }
@@ -365,21 +371,30 @@ impl<P: Parking> Drive<P> {
                 }
                 self.shard.on_backlog(conn, waiting, self.now);
             }
-            None => self.shard.on_closed(conn, Gone::Reset, self.now),
+            None => match self.remotes.body(conn) {
+                Some(Body::Stream(stream)) => self.send_stream(conn, stream, bytes),
+                Some(Body::Gone) => {}
+                None => self.shard.on_closed(conn, Gone::Reset, self.now),
+            },
         }
     }
 
-    fn post(&mut self, to: Peer, message: Message) {
+    fn deliver(&mut self, to: Peer, message: Message) {
         let last_word = matches!(message, Message::Drained);
+        match self.post(to, message) {
+            Ok(()) if last_word => self.stage = Stage::Drained,
+            Ok(()) => {}
+            Err(message) => self.shard.on_undeliverable(to, message, self.now),
+        }
+    }
+
+    /// Hands a message to another thread, or gives it back when there is no room.
+    pub(super) fn post(&mut self, to: Peer, message: Message) -> Result<(), Message> {
         let index = match to {
             Peer::Shard(shard) => shard.index(),
             Peer::Control => self.mesh.peers() - 1,
         };
-        match self.mesh.send(index, message) {
-            Ok(()) if last_word => self.stage = Stage::Drained,
-            Ok(()) => {}
-            Err(full) => self.shard.on_undeliverable(to, full.0, self.now),
-        }
+        self.mesh.send(index, message).map_err(|full| full.0)
     }
 
     fn finish(&mut self, conn: ConnId, shared: &Shared<P>) {
@@ -404,6 +419,8 @@ impl<P: Parking> Drive<P> {
             // The peer may have gone already: then there is nothing left to say.
             let _gone = shutdown(socket.as_raw_fd(), Shutdown::Write);
             self.shard.on_finished(conn, self.now);
+        } else {
+            self.finish_stream(conn);
         }
     }
 
@@ -412,18 +429,20 @@ impl<P: Parking> Drive<P> {
         if let Some(socket) = self.sockets.remove(conn) {
             // Wakes a task that still waits for this socket; closing follows when it lets go.
             let _gone = shutdown(socket.as_raw_fd(), Shutdown::Both);
+        } else {
+            self.forget_stream(conn, StreamEnd::Cut);
         }
     }
 
     /// Runs one connection's event; a panic in it is caught and ends that connection alone.
-    fn guarded(&mut self, conn: ConnId, event: impl FnOnce(&mut Self)) {
+    pub(super) fn guarded(&mut self, conn: ConnId, event: impl FnOnce(&mut Self)) {
         if catch_unwind(AssertUnwindSafe(|| event(self))).is_err() {
             tracing::error!(index = conn.index, "handling a connection panicked: it is closed");
             self.shard.on_panicked(conn, self.now);
         }
     }
 
-    fn guarded_shard<T>(&mut self, event: impl FnOnce(&mut Shard) -> T) -> Option<T> {
+    pub(super) fn guarded_shard<T>(&mut self, event: impl FnOnce(&mut Shard) -> T) -> Option<T> {
         catch_unwind(AssertUnwindSafe(|| event(&mut self.shard)))
             .inspect_err(|_| tracing::error!("a shard's event panicked: it was dropped"))
             .ok()

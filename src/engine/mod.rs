@@ -4,13 +4,14 @@
 //! thread except as one more peer of the mesh.
 //!
 //! Reading order: [`boot`] (one pinned thread, one ring), [`accept`], `drive` (events in,
-//! machine, effects out), `sockets`, [`parking`].
+//! machine, effects out), `sockets`, [`parking`], `remote` (connections without a socket).
 
 pub mod accept;
 pub mod boot;
 mod drive;
 mod outbox;
 pub mod parking;
+mod remote;
 mod sockets;
 
 use std::cell::RefCell;

@@ -46,8 +46,17 @@ impl<S: AsRawFd> Sockets<S> {
     }
 
     pub(super) fn insert(&mut self, socket: S) -> ConnId {
+        self.occupy(Some(socket))
+    }
+
+    /// A place for a connection that has no descriptor here, until [`Self::release`].
+    pub(super) fn reserve(&mut self) -> ConnId {
+        self.occupy(None)
+    }
+
+    fn occupy(&mut self, socket: Option<S>) -> ConnId {
         self.generation = self.generation.wrapping_add(1);
-        let place = Place { socket: Some(socket), generation: self.generation };
+        let place = Place { socket, generation: self.generation };
         self.open += 1;
         let index = if let Some(index) = self.free.pop() {
             self.places[index as usize] = place;
@@ -68,6 +77,21 @@ impl<S: AsRawFd> Sockets<S> {
     pub(super) fn remove(&mut self, conn: ConnId) -> Option<S> {
         self.get(conn)?;
         let socket = self.places[conn.index as usize].socket.take();
+        self.vacate(conn);
+        socket
+    }
+
+    /// Gives a reserved place back. Once for each that was reserved: whose places they are, the
+    /// caller knows.
+    pub(super) fn release(&mut self, conn: ConnId) {
+        let place = self.places.get(conn.index as usize);
+        let is_reserved =
+            |place: &Place<S>| place.generation == conn.generation && place.socket.is_none();
+        debug_assert!(place.is_some_and(is_reserved), "not a reserved place: {conn:?}");
+        self.vacate(conn);
+    }
+
+    fn vacate(&mut self, conn: ConnId) {
         self.open -= 1;
         if self.open == 0 {
             // After a storm the memory goes back.
@@ -76,7 +100,6 @@ impl<S: AsRawFd> Sockets<S> {
         } else {
             self.free.push(conn.index);
         }
-        socket
     }
 
     /// The address of the other end; `None` when it has gone already.

@@ -13,6 +13,7 @@ mod timers;
 // Bytes to requests, requests to what they open.
 mod answers;
 mod frames;
+mod grpc;
 mod http;
 mod streams;
 

@@ -21,3 +21,43 @@ pub fn split_message<'b>(bytes: &mut &'b [u8]) -> Option<&'b [u8]> {
     *bytes = rest;
     Some(message)
 }
+
+/// Why a request of one message is none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum FramingError {
+    /// The message is compressed, which nobody offered.
+    #[error("the message is compressed: send it as it is")]
+    Compressed,
+    /// No message, half a message, or more than one.
+    #[error("expected one message, as long as its prefix says")]
+    NotOne,
+}
+
+/// The one message of a request, without its prefix.
+///
+/// # Errors
+/// There is not exactly one, or it is compressed.
+pub fn only_message(request: &[u8]) -> Result<&[u8], FramingError> {
+    let mut rest = request;
+    match split_message(&mut rest) {
+        Some(_) if request.first() != Some(&0) => Err(FramingError::Compressed),
+        Some(message) if rest.is_empty() => Ok(message),
+        Some(_) | None => Err(FramingError::NotOne),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_one_message_and_nothing_else() {
+        assert_eq!(only_message(b"\0\0\0\0\0"), Ok(b"".as_slice()));
+        assert_eq!(only_message(b"\0\0\0\0\x02ab"), Ok(b"ab".as_slice()));
+        for request in ["", "\0\0\0\0", "\0\0\0\0\x03ab", "\0\0\0\0\x01ab"] {
+            let found = only_message(request.as_bytes());
+            assert_eq!(found, Err(FramingError::NotOne), "{request:?}");
+        }
+        assert_eq!(only_message(b"\x01\0\0\0\x02ab"), Err(FramingError::Compressed));
+    }
+}

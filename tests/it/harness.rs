@@ -64,7 +64,9 @@ impl Server {
         std::fs::write(&path, config.to_string()).expect("the configuration is written");
         let mut command = Command::new(binary());
         command.arg("-c").arg(&path);
-        let listeners = if config["http_server"]["internal_port"].is_null() { 1 } else { 2 };
+        let internal = !config["http_server"]["internal_port"].is_null();
+        let grpc = config["uni_grpc"]["enabled"] == json!(true);
+        let listeners = 1 + usize::from(internal) + usize::from(grpc);
         Self::spawn(command, dir, listeners)
     }
 

@@ -11,6 +11,7 @@ mod bad_input;
 mod cli;
 mod dev;
 mod engine;
+mod grpc;
 mod harness;
 mod hostile;
 mod life;

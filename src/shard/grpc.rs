@@ -1,0 +1,42 @@
+//! ②③ A gRPC stream: a connection whose one request came whole, and whose bytes leave by the
+//! control thread.
+
+use super::Shard;
+use crate::connection::open::Scope;
+use crate::connection::opening::Caller;
+use crate::ids::ConnId;
+use crate::messages::{StreamOpen, StreamRefusal};
+use crate::protocol::ConnectRequest;
+use crate::time::Now;
+use crate::transport::Wire;
+
+impl Shard {
+    /// A client opened a stream. When this returns it is in, refused in the way of its transport,
+    /// or waits for a verdict.
+    ///
+    /// # Errors
+    /// Why it never was a connection: nothing remains of `conn`.
+    pub fn on_stream(
+        &mut self,
+        conn: ConnId,
+        open: StreamOpen,
+        now: Now,
+    ) -> Result<(), StreamRefusal> {
+        if !self.admission.admits(now.mono_ms) {
+            self.counters.connects_limited += 1;
+            return Err(StreamRefusal::Limited);
+        }
+        let request = ConnectRequest::parse_protobuf(&open.request).map_err(|error| {
+            self.counters.requests_malformed += 1;
+            StreamRefusal::Malformed(error)
+        })?;
+        let caller = Caller {
+            remote_addr: Some(open.remote_addr),
+            user_agent: open.user_agent,
+            ..Caller::default()
+        };
+        self.conns.open(conn, Scope::External);
+        self.begin(conn, Wire::UniGrpc, caller, (0, request), now);
+        Ok(())
+    }
+}
