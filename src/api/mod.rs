@@ -40,6 +40,7 @@ mod plan;
 mod question;
 mod reply;
 mod route;
+mod selector;
 mod user_connections;
 
 #[cfg(test)]
@@ -47,7 +48,7 @@ mod tests;
 
 pub use body::{BODY_DEPTH_MAX, Scratch};
 pub use commands::Command;
-pub use disconnect::{DisconnectParams, REASON_BYTES_MAX, select};
+pub use disconnect::{DisconnectParams, REASON_BYTES_MAX};
 pub use error::{ApiError, ErrorKind};
 pub use info::NodeFacts;
 pub use own_sessions::{OwnSessions, OwnSessionsShown};
@@ -55,3 +56,4 @@ pub use plan::{COMMANDS_MAX, Plan, Step, plan};
 pub use question::{Answer, LISTINGS_BYTES_MAX, Merged, Outcome, Question, Subject, answer};
 pub use reply::{ReplyHead, write_reply};
 pub use route::{Options, Refusal, Route, admit, route};
+pub use selector::Selector;

@@ -37,7 +37,7 @@ pub enum Question {
     },
     /// The user's sessions as the user may see them.
     OwnSessions(Box<OwnSessions>),
-    /// End the sessions selected. The shard carries it out itself with [`select`](super::select).
+    /// End the sessions selected. The shard carries it out itself.
     Disconnect(Box<DisconnectParams>),
     /// How many sessions there are.
     Info,
@@ -67,7 +67,7 @@ impl Question {
             | Self::UserConnections { hash, .. }
             | Self::Connections { hash, .. } => Subject::User(*hash),
             Self::OwnSessions(own) => Subject::User(own.hash),
-            Self::Disconnect(params) => params.subject(),
+            Self::Disconnect(params) => params.selector().subject(),
             Self::Info => Subject::Every,
         }
     }

@@ -6,8 +6,8 @@ mod own_sessions;
 mod replies;
 
 use super::{
-    Merged, NodeFacts, Options, Outcome, Plan, Question, Scratch, Step, answer, plan, route,
-    select, write_reply,
+    Merged, NodeFacts, Options, Outcome, Plan, Question, Scratch, Selector, Step, answer, plan,
+    route, write_reply,
 };
 use crate::api::{Answer, ReplyHead};
 use crate::ids::{ClientId, ConnId, SessionId, ShardId};
@@ -84,17 +84,24 @@ impl World {
         self
     }
 
-    /// What a shard says; a disconnect has happened when this returns.
+    /// What a shard says; what should end has ended when this returns.
     fn answers(&mut self, shard: usize, question: &Question) -> Answer {
-        if *question == Question::Info {
-            let sessions = self.tables[shard].len();
-            return Answer::counted(u32::try_from(sessions).unwrap());
+        match question {
+            Question::Info => {
+                let sessions = self.tables[shard].len();
+                Answer::counted(u32::try_from(sessions).unwrap())
+            }
+            Question::Disconnect(params) => self.closes(shard, params.selector()),
+            Question::Count { .. }
+            | Question::UserConnections { .. }
+            | Question::Connections { .. }
+            | Question::OwnSessions(_) => answer(question, &self.tables[shard]),
         }
-        let Question::Disconnect(params) = question else {
-            return answer(question, &self.tables[shard]);
-        };
+    }
+
+    fn closes(&mut self, shard: usize, selector: &Selector) -> Answer {
         let mut slots = Vec::new();
-        select(params, &self.tables[shard], &mut slots);
+        selector.select(&self.tables[shard], &mut slots);
         for slot in &slots {
             self.tables[shard].close(*slot);
         }
