@@ -136,6 +136,7 @@ impl Shard {
                     shard.end_session(slot, &reason, now);
                 })
             }
+            Question::Refresh(params) => self.refresh_selected(params, now),
             Question::Info => Answer::info(self.table.len(), self.counters),
             Question::Count { .. }
             | Question::UserConnections { .. }
@@ -145,7 +146,7 @@ impl Shard {
     }
 
     /// Does the same to every session of this shard that is meant.
-    fn for_selected(
+    pub(super) fn for_selected(
         &mut self,
         selector: &Selector,
         mut act: impl FnMut(&mut Self, SessionSlot),

@@ -4,8 +4,8 @@
 use super::Shard;
 use super::ask::Asked;
 use super::conns::State;
+use super::expiry::ttl_s;
 use super::gather::Asker;
-use super::sessions::ttl_s;
 use crate::api::{DisconnectParams, Merged, OwnSessions, Question, Selector};
 use crate::connection::commands::{self, Answer, SessionsCall};
 use crate::connection::connect::{self, Refused};
@@ -103,11 +103,7 @@ impl Shard {
             Err(Refused::Error(error)) => return self.reply_to(conn, id, &Reply::from(&error)),
             Err(Refused::Disconnect(disconnect)) => return self.end_client(conn, disconnect, now),
         };
-        let expires = self.end_of(ttl, now);
-        if let Some(State::Live(live)) = self.conns.state_mut(conn) {
-            live.expires = expires;
-        }
-        self.arm_live(conn);
+        self.set_expiry(conn, ttl, now);
         self.reply_to(conn, id, &Reply::Refresh { ttl });
     }
 

@@ -16,6 +16,7 @@ mod hostile;
 mod life;
 mod own_sessions;
 mod page;
+mod refresh;
 mod replies;
 mod socket;
 mod stream;

@@ -3,15 +3,17 @@
 mod doors;
 mod grammar;
 mod own_sessions;
+mod refresh;
 mod replies;
 
 use super::{
-    Merged, NodeFacts, Options, Outcome, Plan, Question, Scratch, Selector, Step, answer, plan,
-    route, write_reply,
+    Lifetime, Merged, NodeFacts, Options, Outcome, Plan, Question, Scratch, Selector, Step, answer,
+    plan, route, write_reply,
 };
 use crate::api::{Answer, ReplyHead};
 use crate::ids::{ClientId, ConnId, SessionId, ShardId};
 use crate::session::{IdKeys, Opening, Protocol, Table, Transport, UserHasher};
+use crate::time::Now;
 use crate::wire::http1::parse_head;
 
 fn options() -> Options {
@@ -70,6 +72,9 @@ const PLAIN: Opening<'static> = Opening {
     conn: ConnId { index: 0, generation: 0 },
 };
 
+/// When everything here happens.
+const NOW: Now = Now { mono_ms: 0, unix_ms: 1_700_000_000_123 };
+
 impl World {
     fn new() -> Self {
         let table = |shard| Table::new(ShardId::new(shard), IdKeys::new([7; 32]), hasher());
@@ -92,6 +97,10 @@ impl World {
                 Answer::counted(u32::try_from(sessions).unwrap())
             }
             Question::Disconnect(params) => self.closes(shard, params.selector()),
+            Question::Refresh(params) if params.expiry.lifetime(NOW) == Lifetime::Over => {
+                self.closes(shard, &params.selector)
+            }
+            Question::Refresh(_) => Answer::counted(0),
             Question::Count { .. }
             | Question::UserConnections { .. }
             | Question::Connections { .. }
