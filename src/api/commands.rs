@@ -19,6 +19,7 @@ pub(super) enum Kind {
     UserConnections,
     Connections,
     Disconnect,
+    Refresh,
     Info,
     /// It is about channels, and there are none: error 108.
     NeedsChannels,
@@ -44,7 +45,7 @@ static COMMANDS: [Command; 40] = [
     is("presence_stats", Some(5), NeedsChannels),
     is("info", Some(9), Kind::Info),
     is("rpc", Some(10), Unavailable),
-    is("refresh", Some(12), Unavailable),
+    is("refresh", Some(12), Kind::Refresh),
     is("channels", Some(8), NeedsChannels),
     is("map_publish", Some(33), NeedsChannels),
     is("map_remove", Some(34), NeedsChannels),

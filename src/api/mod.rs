@@ -38,8 +38,10 @@ mod own_sessions;
 mod params;
 mod plan;
 mod question;
+mod refresh;
 mod reply;
 mod route;
+mod selector;
 mod user_connections;
 
 #[cfg(test)]
@@ -47,11 +49,13 @@ mod tests;
 
 pub use body::{BODY_DEPTH_MAX, Scratch};
 pub use commands::Command;
-pub use disconnect::{DisconnectParams, REASON_BYTES_MAX, select};
+pub use disconnect::{DisconnectParams, REASON_BYTES_MAX};
 pub use error::{ApiError, ErrorKind};
 pub use info::NodeFacts;
 pub use own_sessions::{OwnSessions, OwnSessionsShown};
 pub use plan::{COMMANDS_MAX, Plan, Step, plan};
 pub use question::{Answer, LISTINGS_BYTES_MAX, Merged, Outcome, Question, Subject, answer};
+pub use refresh::{Expiry, Lifetime, RefreshParams, TTL_S_MAX};
 pub use reply::{ReplyHead, write_reply};
 pub use route::{Options, Refusal, Route, admit, route};
+pub use selector::Selector;

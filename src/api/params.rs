@@ -122,6 +122,20 @@ pub(super) fn number(
     Ok(())
 }
 
+/// Reads a signed number of 64 bits.
+pub(super) fn integer(
+    into: &mut Option<i64>,
+    name: &'static str,
+    value: Value<'_, '_>,
+) -> Result<(), Mistyped> {
+    const EXPECTED: &str = "a whole number of 64 bits";
+    if !value.is_null() {
+        let integer = value.as_i64();
+        *into = Some(integer.ok_or_else(|| Place::Key(name).mistyped(EXPECTED, value))?);
+    }
+    Ok(())
+}
+
 /// Reads a boolean.
 pub(super) fn boolean(
     into: &mut Option<bool>,

@@ -8,7 +8,7 @@ use super::error::{ApiError, ErrorKind};
 use super::params::{Fault, Place, members};
 use super::question::Question;
 use super::route::{Options, Refusal, Route};
-use super::{batch, connections, disconnect, legacy, user_connections};
+use super::{batch, connections, disconnect, legacy, refresh, user_connections};
 use crate::session::UserHasher;
 use crate::wire::http1::Head;
 use simd_json::tape::Value;
@@ -138,6 +138,7 @@ pub(super) fn step(
         Kind::UserConnections => user_connections::read(params, hasher)?,
         Kind::Connections => connections::read(params, hasher)?,
         Kind::Disconnect => disconnect::read(params, hasher)?,
+        Kind::Refresh => refresh::read(params, hasher)?,
         Kind::Info => Question::Info,
         Kind::NeedsChannels | Kind::Unavailable => return Ok(Step::Done(absent(command))),
     };

@@ -5,6 +5,7 @@ use compact_str::CompactString;
 use super::disconnect::DisconnectParams;
 use super::error::ApiError;
 use super::own_sessions::{self, OwnSessions};
+use super::refresh::RefreshParams;
 use super::{connections, user_connections};
 use crate::ids::{ClientId, SessionId, UserHash};
 use crate::observe::Counters;
@@ -37,8 +38,10 @@ pub enum Question {
     },
     /// The user's sessions as the user may see them.
     OwnSessions(Box<OwnSessions>),
-    /// End the sessions selected. The shard carries it out itself with [`select`](super::select).
+    /// End the sessions selected. The shard carries it out itself.
     Disconnect(Box<DisconnectParams>),
+    /// Change when the sessions selected end. The shard carries it out itself.
+    Refresh(Box<RefreshParams>),
     /// How many sessions there are.
     Info,
 }
@@ -67,7 +70,8 @@ impl Question {
             | Self::UserConnections { hash, .. }
             | Self::Connections { hash, .. } => Subject::User(*hash),
             Self::OwnSessions(own) => Subject::User(own.hash),
-            Self::Disconnect(params) => params.subject(),
+            Self::Disconnect(params) => params.selector().subject(),
+            Self::Refresh(params) => params.selector.subject(),
             Self::Info => Subject::Every,
         }
     }
@@ -80,6 +84,7 @@ impl Question {
             Self::Connections { .. } => "connections",
             Self::OwnSessions(_) => "sessions.list",
             Self::Disconnect(_) => "disconnect",
+            Self::Refresh(_) => "refresh",
             Self::Info => "info",
         }
     }
@@ -118,8 +123,8 @@ impl Answer {
 /// One shard's answer from its own table.
 ///
 /// # Panics
-/// For a disconnect, which changes the table, and for [`Question::Info`], which asks for more than
-/// the table knows: both are the shard's to answer.
+/// For a disconnect and a refresh, which change sessions, and for [`Question::Info`], which asks for
+/// more than the table knows: all are the shard's to answer.
 #[must_use]
 pub fn answer(question: &Question, table: &Table) -> Answer {
     match question {
@@ -140,7 +145,9 @@ pub fn answer(question: &Question, table: &Table) -> Answer {
         Question::OwnSessions(own) => list(table.by_user(&own.user, own.hash), |session, out| {
             own_sessions::write(own, session, out);
         }),
-        Question::Disconnect(_) | Question::Info => unreachable!("a shard answers this itself"),
+        Question::Disconnect(_) | Question::Refresh(_) | Question::Info => {
+            unreachable!("a shard answers this itself")
+        }
     }
 }
 

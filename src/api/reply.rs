@@ -73,27 +73,42 @@ pub fn write_reply(
 
 type Settled<'a> = Result<(&'a Question, &'a Merged), Cow<'a, ApiError>>;
 
-/// What a step comes to. A listing may be partial and says so; a disconnect is whole or an error,
-/// because its caller acts on "nobody is left".
+/// What a step comes to.
 fn settle<'a>((step, outcome): (&'a Step, &'a Outcome)) -> Settled<'a> {
     match (step, outcome) {
-        (Step::Ask(Question::Disconnect(_)), Outcome::Answered(merged)) if merged.missing != 0 => {
-            Err(Cow::Owned(ApiError::new(
-                ErrorKind::Internal,
-                "not every part of the server answered in time, sessions that should end may \
-                 still be there, send it again",
-            )))
-        }
-        (Step::Ask(_), Outcome::Answered(merged)) if merged.is_too_large() => {
-            Err(Cow::Owned(ApiError::not_available(
-                "the sessions of this reply take more than 32 MiB, ask for fewer users at once",
-            )))
-        }
-        (Step::Ask(question), Outcome::Answered(merged)) => Ok((question, merged)),
+        (Step::Ask(question), Outcome::Answered(merged)) => match shortfall(question, merged) {
+            Some(error) => Err(Cow::Owned(error)),
+            None => Ok((question, merged)),
+        },
         (Step::Ask(_), Outcome::Failed(error)) | (Step::Done(error), _) => {
             Err(Cow::Borrowed(error))
         }
     }
+}
+
+/// Why an answer that came is no success. A listing may be partial and says so; what changes
+/// sessions is whole or an error, because its caller acts on "nobody is left".
+fn shortfall(question: &Question, merged: &Merged) -> Option<ApiError> {
+    let undone = match question {
+        Question::Disconnect(_) => Some("sessions that should end may still be there"),
+        Question::Refresh(_) => Some("sessions may still end when they would have"),
+        Question::Count { .. }
+        | Question::UserConnections { .. }
+        | Question::Connections { .. }
+        | Question::OwnSessions(_)
+        | Question::Info => None,
+    };
+    if let Some(undone) = undone.filter(|_| merged.missing != 0) {
+        return Some(ApiError::new(
+            ErrorKind::Internal,
+            format_args!("not every part of the server answered in time, {undone}, send it again"),
+        ));
+    }
+    merged.is_too_large().then(|| {
+        ApiError::not_available(
+            "the sessions of this reply take more than 32 MiB, ask for fewer users at once",
+        )
+    })
 }
 
 /// `{"id"?,"error"|"result"}`
@@ -141,8 +156,9 @@ fn write_result(question: &Question, merged: &Merged, facts: &NodeFacts<'_>, out
         }
         Question::Info => info::write(facts, merged, out),
         // A count is asked by a connect, own sessions by their client, neither by a body.
-        Question::Disconnect(_) | Question::Count { .. } | Question::OwnSessions(_) => {
-            out.extend_from_slice(b"{}");
-        }
+        Question::Disconnect(_)
+        | Question::Refresh(_)
+        | Question::Count { .. }
+        | Question::OwnSessions(_) => out.extend_from_slice(b"{}"),
     }
 }

@@ -101,8 +101,8 @@ options! {
         /// Web origins whose pages may connect, as patterns in which `*` also spans dots and
         /// slashes. Empty: no web page. A sole `*`: all pages.
         allowed_origins: Vec<String> = Vec::new(), ["allowed_origins"], [];
-        /// Lets clients connect without a token and lets no session expire. Tokens are still
-        /// verified. Only for development.
+        /// Lets clients connect without a token and lets no session end with its token. Tokens are
+        /// still verified. Only for development.
         insecure: bool = false, ["client_insecure"], ["client_insecure"];
         /// Lets clients that present no token connect as the anonymous user.
         allow_anonymous_connect_without_token: bool = false,

@@ -23,7 +23,7 @@ pub enum CloseReason {
     Frames(FrameError),
     /// The client did not answer a ping.
     NoPong,
-    /// The session's token reached its end.
+    /// The session reached its end: its token's, or the one a backend gave it.
     Expired,
     /// More than `client.queue_max_size` bytes waited for the client.
     Slow,

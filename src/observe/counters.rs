@@ -35,7 +35,7 @@ counters! {
     sessions_closed_by_peer,
     /// Sessions closed by the server API.
     sessions_closed_by_api,
-    /// Sessions closed because their token ended.
+    /// Sessions closed because their token ended or a backend said that they had.
     sessions_expired,
     /// Sessions cut because too many bytes waited for them.
     sessions_slow,

@@ -7,11 +7,13 @@ use super::Shard;
 use super::conns::State;
 use super::gather::{Asker, Gathered};
 use super::http::Step;
-use crate::api::{self, Answer, Merged, NodeFacts, Outcome, Plan, Question, Refusal, Subject};
+use crate::api::{
+    self, Answer, Merged, NodeFacts, Outcome, Plan, Question, Refusal, Selector, Subject,
+};
 use crate::connection::Exchange;
 use crate::connection::close::CloseReason;
 use crate::connection::exchange::Owed;
-use crate::ids::{ConnId, ShardId};
+use crate::ids::{ConnId, SessionSlot, ShardId};
 use crate::messages::{Message, Peer};
 use crate::time::Now;
 use crate::wire::http1::{self, Head, Response};
@@ -122,29 +124,42 @@ impl Shard {
         shards & every
     }
 
-    /// This shard's own answer. A disconnect has happened when this returns.
+    /// This shard's own answer. What is asked to change has changed when this returns.
     pub(super) fn answer(&mut self, question: &Question, now: Now) -> Answer {
-        let disconnect = match question {
-            Question::Disconnect(disconnect) => disconnect,
-            Question::Info => return Answer::info(self.table.len(), self.counters),
+        match question {
+            Question::Disconnect(params) => {
+                let reason = CloseReason::Api {
+                    code: params.code,
+                    reason: params.reason.to_string().into(),
+                };
+                self.for_selected(params.selector(), |shard, slot| {
+                    shard.end_session(slot, &reason, now);
+                })
+            }
+            Question::Refresh(params) => self.refresh_selected(params, now),
+            Question::Info => Answer::info(self.table.len(), self.counters),
             Question::Count { .. }
             | Question::UserConnections { .. }
             | Question::Connections { .. }
-            | Question::OwnSessions(_) => return api::answer(question, &self.table),
-        };
-        let mut selected = std::mem::take(&mut self.selected);
-        api::select(disconnect, &self.table, &mut selected);
-        let reason = CloseReason::Api {
-            code: disconnect.code,
-            reason: disconnect.reason.to_string().into(),
-        };
-        for slot in &selected {
-            self.end_session(*slot, &reason, now);
+            | Question::OwnSessions(_) => api::answer(question, &self.table),
         }
-        let closed = u32::try_from(selected.len()).unwrap_or(u32::MAX);
+    }
+
+    /// Does the same to every session of this shard that is meant.
+    pub(super) fn for_selected(
+        &mut self,
+        selector: &Selector,
+        mut act: impl FnMut(&mut Self, SessionSlot),
+    ) -> Answer {
+        let mut selected = std::mem::take(&mut self.selected);
+        selector.select(&self.table, &mut selected);
+        for slot in &selected {
+            act(self, *slot);
+        }
+        let matched = u32::try_from(selected.len()).unwrap_or(u32::MAX);
         selected.clear();
         self.selected = selected;
-        Answer::counted(closed)
+        Answer::counted(matched)
     }
 
     /// The last answer is in, or will not come.

@@ -4,9 +4,9 @@
 use super::Shard;
 use super::ask::Asked;
 use super::conns::State;
+use super::expiry::ttl_s;
 use super::gather::Asker;
-use super::sessions::ttl_s;
-use crate::api::{DisconnectParams, Merged, OwnSessions, Question};
+use crate::api::{DisconnectParams, Merged, OwnSessions, Question, Selector};
 use crate::connection::commands::{self, Answer, SessionsCall};
 use crate::connection::connect::{self, Refused};
 use crate::connection::opening::Stage;
@@ -103,11 +103,7 @@ impl Shard {
             Err(Refused::Error(error)) => return self.reply_to(conn, id, &Reply::from(&error)),
             Err(Refused::Disconnect(disconnect)) => return self.end_client(conn, disconnect, now),
         };
-        let expires = self.end_of(ttl, now);
-        if let Some(State::Live(live)) = self.conns.state_mut(conn) {
-            live.expires = expires;
-        }
-        self.arm_live(conn);
+        self.set_expiry(conn, ttl, now);
         self.reply_to(conn, id, &Reply::Refresh { ttl });
     }
 
@@ -124,7 +120,10 @@ impl Shard {
             return self.reply_to(conn, id, &Reply::from(&codes::ERROR_TOO_MANY_REQUESTS));
         }
         let hash = self.hasher.hash(user);
-        let Disconnect { code, reason } = &codes::FORCE_DISCONNECT;
+        let close = |selector| {
+            let Disconnect { code, reason } = &codes::FORCE_DISCONNECT;
+            Question::Disconnect(Box::new(DisconnectParams::new(selector, *code, reason)))
+        };
         let question = match call {
             SessionsCall::List => Question::OwnSessions(Box::new(OwnSessions {
                 user: user.into(),
@@ -132,12 +131,8 @@ impl Shard {
                 current,
                 shown: self.options.own_sessions,
             })),
-            SessionsCall::Close(client) => Question::Disconnect(Box::new(DisconnectParams::one(
-                user, hash, client, *code, reason,
-            ))),
-            SessionsCall::CloseOthers => Question::Disconnect(Box::new(DisconnectParams::all_but(
-                user, hash, current, *code, reason,
-            ))),
+            SessionsCall::Close(client) => close(Selector::one(user, hash, client)),
+            SessionsCall::CloseOthers => close(Selector::all_but(user, hash, current)),
         };
         match self.ask(&question, Asker::Call { conn, id, call }, now) {
             Asked::Answered(merged) => self.on_called(conn, id, call, &merged),

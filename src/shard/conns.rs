@@ -48,7 +48,7 @@ pub(super) struct Live {
     pub(super) slot: SessionSlot,
     /// When the next ping is due, or the answer to the last one; [`NEVER`] when pings are off.
     pub(super) next: Tick,
-    /// When it must be closed because its token ended; [`NEVER`] when it does not.
+    /// When it must be closed because its time is over; [`NEVER`] when it does not end.
     pub(super) expires: Tick,
     /// How it is spoken to.
     pub(super) wire: Wire,

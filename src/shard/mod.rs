@@ -20,6 +20,7 @@ mod streams;
 // Clients: in, asking, out.
 mod calls;
 mod emulation;
+mod expiry;
 mod sessions;
 mod sweep;
 

@@ -9,6 +9,7 @@ use rand::{Rng, RngExt};
 use super::answers::{After, Plain};
 use super::ask::Asked;
 use super::conns::{Live, Marks, NEVER, State};
+use super::expiry::ttl_s;
 use super::gather::Asker;
 use super::timers::Tick;
 use super::{LINGER_MS, Shard};
@@ -302,14 +303,6 @@ impl Shard {
         }
     }
 
-    /// When a session that has so many seconds left is cut.
-    pub(super) fn end_of(&self, ttl_s: Option<u32>, now: Now) -> Tick {
-        ttl_s.map_or(NEVER, |ttl_s| {
-            let after_ms = u64::from(ttl_s) * 1000 + self.options.expired_close_delay_ms;
-            Tick::at_or_after(now.mono_ms + after_ms)
-        })
-    }
-
     /// The first ping comes after a random part of the interval, so that sessions that came
     /// together are not pinged together (client protocol, [interval/2, interval)).
     fn first_ping(&mut self, now: Now) -> Tick {
@@ -326,11 +319,6 @@ impl Shard {
 const REFUSED_LINGER_MS: u64 = 5_000;
 
 const _: () = assert!(REFUSED_LINGER_MS > LINGER_MS, "a client has to read before it leaves");
-
-/// Seconds from now to then; a session that has ended has none.
-pub(super) fn ttl_s(expire_at: i64, now: Now) -> u32 {
-    u32::try_from((expire_at - now.unix_s()).max(0)).unwrap_or(u32::MAX)
-}
 
 /// What a plain HTTP refusal says, when the operator wants those.
 fn http_refusal<'a>(

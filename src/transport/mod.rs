@@ -10,7 +10,7 @@ mod sse;
 mod websocket;
 
 use crate::protocol::codes::Disconnect;
-use crate::protocol::{self, ConnectPush, Dialect, Encoding, Push, Reply};
+use crate::protocol::{self, ConnectPush, Dialect, Encoding, Push, RefreshPush, Reply};
 use crate::wire::websocket::Deflater;
 
 pub use body::Body;
@@ -178,6 +178,14 @@ impl Wire {
                 self.message(out, |out| protocol::write_ping(out, dialect));
             }
         }
+    }
+
+    /// A backend changed when the session ends.
+    pub fn refresh(self, out: &mut Out<'_>, push: RefreshPush) {
+        self.message(out, |out| match self.encoding() {
+            Some(encoding) => protocol::write_push(out, encoding, &Push::Refresh(push)),
+            None => protocol::write_refresh_push(out, self.dialect(), push),
+        });
     }
 
     /// The last words: the disconnect as this transport conveys it, and the regular end.

@@ -43,6 +43,39 @@ fn every_transport_has_its_ping() {
 }
 
 #[test]
+fn every_transport_tells_when_its_session_ends() {
+    let said = br#"{"refresh":{"expires":true,"ttl":60}}"#;
+    let pushed = br#"{"push":{"refresh":{"expires":true,"ttl":60}}}"#;
+    let bi = |head: &[u8], tail: &[u8]| [head, pushed, tail].concat();
+    let uni = |head: &[u8], tail: &[u8]| [head, said, tail].concat();
+    let old = br#"{"type":8,"data":{"expires":true,"ttl":60}}"#;
+    let protobuf = b"\x08\x22\x06\x62\x04\x08\x01\x10\x3c";
+    for (wire, bytes) in [
+        (Wire::WebSocket(JSON, frames()), bi(b"\x81\x2e", b"")),
+        (Wire::WebSocket(PROTOBUF, frames()), [b"\x82\x09", &protobuf[..]].concat()),
+        (Wire::HttpStream(JSON, BODY), bi(b"2f\r\n", b"\n\r\n")),
+        (Wire::HttpStream(PROTOBUF, BODY), [b"9\r\n", &protobuf[..], b"\r\n"].concat()),
+        (Wire::Sse(BODY), bi(b"36\r\ndata: ", b"\n\n\r\n")),
+        (Wire::UniWebSocket(Dialect::V2, frames()), uni(b"\x81\x25", b"")),
+        (Wire::UniWebSocket(Dialect::V1, frames()), [b"\x81\x2b", &old[..]].concat()),
+        (Wire::UniHttpStream(Dialect::V2, BODY), uni(b"26\r\n", b"\n\r\n")),
+        (Wire::UniHttpStream(Dialect::V1, Body::Http10), [&old[..], b"\n"].concat()),
+        (Wire::UniSse(Dialect::V2, Body::Http10), uni(b"data: ", b"\n\n")),
+        (Wire::UniGrpc, b"\0\0\0\0\x06\x62\x04\x08\x01\x10\x3c".to_vec()),
+    ] {
+        check(wire, |out| wire.refresh(out, RefreshPush { ttl: Some(60) }), &bytes);
+    }
+    for (wire, bytes) in [
+        (Wire::WebSocket(JSON, frames()), &b"\x81\x17{\"push\":{\"refresh\":{}}}"[..]),
+        (Wire::WebSocket(PROTOBUF, frames()), b"\x82\x05\x04\x22\x02\x62\0"),
+        (Wire::UniHttpStream(Dialect::V2, Body::Http10), b"{\"refresh\":{}}\n"),
+        (Wire::UniGrpc, b"\0\0\0\0\x02\x62\0"),
+    ] {
+        check(wire, |out| wire.refresh(out, RefreshPush { ttl: None }), bytes);
+    }
+}
+
+#[test]
 fn every_transport_has_its_last_words() {
     let said = br#"{"disconnect":{"code":3501,"reason":"bad request"}}"#;
     let close = b"\x88\x0d\x0d\xadbad request";

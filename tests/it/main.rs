@@ -17,6 +17,7 @@ mod hostile;
 mod life;
 mod own_sessions;
 mod page;
+mod refresh;
 mod replies;
 mod socket;
 mod stream;

@@ -113,6 +113,25 @@ fn a_client_without_a_new_token_is_closed_and_comes_back_with_one() {
     });
 }
 
+/// No SDK acts on what a backend says of its end; each has to live with hearing it.
+#[test]
+fn every_client_lives_on_while_a_backend_moves_its_end() {
+    on_every_client(&json!({}), |server, device| {
+        let token = device.token(json!({}));
+        let client = device.session("one", server, &token);
+        for end in [json!({"expire_at": unix_s() + 60}), json!({}), json!({"expired": true})] {
+            // It has read what came before this answer.
+            assert!(device.rpc("one", "nothing", json!({})).is_err());
+            assert_eq!(server.listed(&device.user()), [client.as_str()]);
+            let mut params = end;
+            params["user"] = device.user().into();
+            assert_eq!(server.call("refresh", params), json!({"result": {}}));
+        }
+        // Some come back with the token they have, others ask for another.
+        assert_eq!(device.next("one", "connecting")["code"], 3005);
+    });
+}
+
 #[test]
 fn a_client_that_leaves_is_not_listed_any_more() {
     on_every_client(&json!({}), |server, device| {

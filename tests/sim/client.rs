@@ -16,9 +16,21 @@ pub(crate) struct Asked {
 /// Requests of an API client.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Request {
-    List { user: String },
-    DisconnectUser { user: String },
-    DisconnectClient { user: String, client: String },
+    List {
+        user: String,
+    },
+    DisconnectUser {
+        user: String,
+    },
+    DisconnectClient {
+        user: String,
+        client: String,
+    },
+    /// Seconds they have left; 0 or less is nothing, `None` no end.
+    Refresh {
+        user: String,
+        lives_s: Option<i64>,
+    },
 }
 
 /// A whole HTTP response.

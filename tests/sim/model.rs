@@ -71,8 +71,12 @@ impl Model {
                 return Some(self.check_listing(user, asked.at, &reply.body, &body["result"]));
             }
             // It said that it failed: then anything may be true.
-            Request::DisconnectUser { .. } | Request::DisconnectClient { .. } if failed => {}
-            Request::DisconnectUser { user } => {
+            Request::DisconnectUser { .. }
+            | Request::DisconnectClient { .. }
+            | Request::Refresh { .. }
+                if failed => {}
+            Request::Refresh { lives_s: None | Some(1..), .. } => {}
+            Request::DisconnectUser { user } | Request::Refresh { user, .. } => {
                 self.check_ended(asked.at, |_, session| session.user == *user);
             }
             Request::DisconnectClient { user, client } => {

@@ -96,12 +96,15 @@ fn again(world: &mut World) {
 fn ask(world: &mut World) {
     let Some(key) = pick(world, |client| client.user.is_none() && !client.finishes) else { return };
     let user = user(world);
-    let what = match below(world, 8) {
+    let what = match below(world, 10) {
         0 => Request::DisconnectUser { user },
         1 => match world.model.open().find(|(_, session)| session.user == user) {
             None => Request::List { user },
             Some((client, _)) => Request::DisconnectClient { user, client: client.clone() },
         },
+        2 => {
+            Request::Refresh { user, lives_s: [None, Some(0), Some(2), Some(60)][below(world, 4)] }
+        }
         _ => Request::List { user },
     };
     world.write_request(key, what);

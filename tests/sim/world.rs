@@ -170,6 +170,10 @@ impl World {
             Request::DisconnectClient { user, client } => {
                 ("disconnect", json!({"user": user, "client": client}))
             }
+            Request::Refresh { user, lives_s } => {
+                let expire_at = lives_s.map(|lives_s| self.now.unix_s() + lives_s);
+                ("refresh", json!({"user": user, "expire_at": expire_at}))
+            }
         };
         self.note(&format!("{key:?} asks {what:?}"));
         let client = self.clients.get_mut(&key).expect("it is there");

@@ -52,6 +52,17 @@ fn a_body_that_breaks_the_grammar_is_refused_with_a_reason() {
             r#"{"user":"42","whitelist":[null]}"#,
             "an element of \"whitelist\": expected a string, got null",
         ),
+        ("/api/refresh", r#"{"user":"42","expired":1}"#, "key \"expired\": expected true or false"),
+        (
+            "/api/refresh",
+            r#"{"user":"42","expire_at":1.5}"#,
+            "key \"expire_at\": expected a whole number of 64 bits, got a number with a fraction",
+        ),
+        (
+            "/api/refresh",
+            r#"{"user":"42","expire_at":9223372036854775808}"#,
+            "key \"expire_at\": expected a whole number of 64 bits, got a number",
+        ),
         ("/api/batch", "[]", "the body: expected an object, got an array"),
         ("/api/batch", r#"{"commands":[1]}"#, "command 1: expected an object, got a number"),
         ("/api/batch", r#"{"parallel":1}"#, "key \"parallel\": expected true or false"),
@@ -173,6 +184,7 @@ fn command() -> impl Strategy<Value = serde_json::Value> {
     let method = prop_oneof![
         Just(serde_json::json!("user_connections")),
         Just(serde_json::json!("Disconnect")),
+        Just(serde_json::json!("refresh")),
         Just(serde_json::json!(9)),
         Just(serde_json::json!("publish")),
         json(),
@@ -227,8 +239,8 @@ proptest! {
 
     #[test]
     fn any_bytes_are_answered(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
-        for path in ["/api", "/api/batch", "/api/disconnect", "/api/connections", "/api/info"] {
-            drop(planned(path, &bytes));
+        for path in ["", "/batch", "/disconnect", "/refresh", "/connections", "/info"] {
+            drop(planned(&format!("/api{path}"), &bytes));
         }
     }
 

@@ -3,15 +3,17 @@
 mod doors;
 mod grammar;
 mod own_sessions;
+mod refresh;
 mod replies;
 
 use super::{
-    Merged, NodeFacts, Options, Outcome, Plan, Question, Scratch, Step, answer, plan, route,
-    select, write_reply,
+    Lifetime, Merged, NodeFacts, Options, Outcome, Plan, Question, Scratch, Selector, Step, answer,
+    plan, route, write_reply,
 };
 use crate::api::{Answer, ReplyHead};
 use crate::ids::{ClientId, ConnId, SessionId, ShardId};
 use crate::session::{IdKeys, Opening, Protocol, Table, Transport, UserHasher};
+use crate::time::Now;
 use crate::wire::http1::parse_head;
 
 fn options() -> Options {
@@ -70,6 +72,9 @@ const PLAIN: Opening<'static> = Opening {
     conn: ConnId { index: 0, generation: 0 },
 };
 
+/// When everything here happens.
+const NOW: Now = Now { mono_ms: 0, unix_ms: 1_700_000_000_123 };
+
 impl World {
     fn new() -> Self {
         let table = |shard| Table::new(ShardId::new(shard), IdKeys::new([7; 32]), hasher());
@@ -84,17 +89,28 @@ impl World {
         self
     }
 
-    /// What a shard says; a disconnect has happened when this returns.
+    /// What a shard says; what should end has ended when this returns.
     fn answers(&mut self, shard: usize, question: &Question) -> Answer {
-        if *question == Question::Info {
-            let sessions = self.tables[shard].len();
-            return Answer::counted(u32::try_from(sessions).unwrap());
+        match question {
+            Question::Info => {
+                let sessions = self.tables[shard].len();
+                Answer::counted(u32::try_from(sessions).unwrap())
+            }
+            Question::Disconnect(params) => self.closes(shard, params.selector()),
+            Question::Refresh(params) if params.expiry.lifetime(NOW) == Lifetime::Over => {
+                self.closes(shard, &params.selector)
+            }
+            Question::Refresh(_) => Answer::counted(0),
+            Question::Count { .. }
+            | Question::UserConnections { .. }
+            | Question::Connections { .. }
+            | Question::OwnSessions(_) => answer(question, &self.tables[shard]),
         }
-        let Question::Disconnect(params) = question else {
-            return answer(question, &self.tables[shard]);
-        };
+    }
+
+    fn closes(&mut self, shard: usize, selector: &Selector) -> Answer {
         let mut slots = Vec::new();
-        select(params, &self.tables[shard], &mut slots);
+        selector.select(&self.tables[shard], &mut slots);
         for slot in &slots {
             self.tables[shard].close(*slot);
         }

@@ -1,0 +1,60 @@
+//! When sessions end by themselves: said by their token, then by another token of their client
+//! (`calls`), or by a backend.
+
+use super::Shard;
+use super::conns::{NEVER, State};
+use super::timers::Tick;
+use crate::api::{Answer, Lifetime, RefreshParams};
+use crate::connection::close::CloseReason;
+use crate::ids::ConnId;
+use crate::protocol::RefreshPush;
+use crate::time::Now;
+
+impl Shard {
+    /// When a session that has so many seconds left is cut.
+    pub(super) fn end_of(&self, ttl_s: Option<u32>, now: Now) -> Tick {
+        ttl_s.map_or(NEVER, |ttl_s| {
+            let after_ms = u64::from(ttl_s) * 1000 + self.options.expired_close_delay_ms;
+            Tick::at_or_after(now.mono_ms + after_ms)
+        })
+    }
+
+    /// The session has so many seconds left from now on.
+    pub(super) fn set_expiry(&mut self, conn: ConnId, ttl_s: Option<u32>, now: Now) {
+        let expires = self.end_of(ttl_s, now);
+        if let Some(State::Live(live)) = self.conns.state_mut(conn) {
+            live.expires = expires;
+        }
+        self.arm_live(conn);
+    }
+
+    /// A backend says when sessions of this shard end. Those that have ended are closed when this
+    /// returns, the others are told.
+    pub(super) fn refresh_selected(&mut self, params: &RefreshParams, now: Now) -> Answer {
+        let ttl_s = match params.expiry.lifetime(now) {
+            Lifetime::Over => {
+                return self.for_selected(&params.selector, |shard, slot| {
+                    shard.end_session(slot, &CloseReason::Expired, now);
+                });
+            }
+            Lifetime::Seconds(ttl_s) => Some(ttl_s),
+            Lifetime::Endless => None,
+        };
+        self.for_selected(&params.selector, |shard, slot| {
+            let conn = shard.table.view(slot).conn();
+            shard.set_expiry(conn, ttl_s, now);
+            shard.push_refresh(conn, RefreshPush { ttl: ttl_s });
+        })
+    }
+
+    fn push_refresh(&mut self, conn: ConnId, push: RefreshPush) {
+        let Some(State::Live(live)) = self.conns.state_mut(conn) else { return };
+        let wire = live.wire;
+        self.send(conn, |out| wire.refresh(out, push));
+    }
+}
+
+/// Seconds from now to then; a session that has ended has none.
+pub(super) fn ttl_s(expire_at: i64, now: Now) -> u32 {
+    u32::try_from((expire_at - now.unix_s()).max(0)).unwrap_or(u32::MAX)
+}
