@@ -11,6 +11,7 @@ use super::params::{Fault, Place, array, elements, known, members, number, text}
 use super::question::Question;
 use super::selector::{Selector, Selectors, not_an_id};
 use crate::ids::ClientId;
+use crate::protocol::codes;
 use crate::session::UserHasher;
 
 /// Bytes a reason may have: a WebSocket close frame carries 125 bytes, two of them are the code
@@ -24,8 +25,14 @@ const CODES: RangeInclusive<u32> = 3000..=4999;
 /// Code when the caller gives none.
 const CODE_DEFAULT: u32 = 3503;
 
-/// Reason when the caller gives neither code nor reason.
-const REASON_DEFAULT: &str = "force disconnect";
+/// Reason when the caller gives none and the code is not one of the server's own.
+const REASON_DEFAULT: &str = "disconnect";
+
+/// The text that belongs to a code.
+fn reason_of(code: u32) -> &'static str {
+    let known = codes::DISCONNECTS.iter().find(|(known, _)| known.code == code);
+    known.map_or(REASON_DEFAULT, |(known, _)| &known.reason)
+}
 
 /// Which sessions to end, and what to tell them.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -103,12 +110,20 @@ impl<'i> Told<'i> {
     /// Code and reason, when they can be told. Code 0 is an absent one.
     fn checked(self) -> Result<(u32, &'i str), ApiError> {
         let code = self.code.filter(|code| *code != 0);
-        let reason = self.reason.unwrap_or(if code.is_none() { REASON_DEFAULT } else { "" });
+        let given = self.reason.filter(|reason| !reason.is_empty());
         let code = code.unwrap_or(CODE_DEFAULT);
+        // Never none: clients look at the code only when there is a reason beside it.
+        let reason = given.unwrap_or_else(|| reason_of(code));
         if !CODES.contains(&code) {
             return Err(ApiError::bad_request(format_args!(
                 "key \"disconnect.code\": expected a code from 3000 to 4999, got {code}"
             )));
+        }
+        if serde_json::from_str::<serde::de::IgnoredAny>(reason).is_ok() {
+            return Err(ApiError::bad_request(
+                "key \"disconnect.reason\": expected a text that is not JSON, which old clients \
+                 take for advice whether to reconnect",
+            ));
         }
         if reason.len() > REASON_BYTES_MAX {
             let bytes = reason.len();

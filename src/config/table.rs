@@ -120,10 +120,11 @@ options! {
         /// Time between two pings. 0: no pings.
         ping_interval: Duration = Duration::from_secs(25),
             ["ping_interval", "websocket_ping_interval"], [];
-        /// How long a bidirectional client may take to answer a ping before it is closed with
+        /// How long a client that can answer a ping may take to before it is closed with
         /// 3012; shorter than `client.ping_interval`. 0: no answer is asked for.
         pong_timeout: Duration = Duration::from_secs(8), ["pong_timeout"], [];
-        /// How long a connection may take until its first whole request.
+        /// How long a connection may take until its first whole request, and from there until its
+        /// client has connected (3502).
         stale_close_delay: Duration = Duration::from_secs(10), ["client_stale_close_delay"], [];
         /// Grace after a session's token has expired.
         expired_close_delay: Duration = Duration::from_secs(25),

@@ -22,6 +22,7 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 pub(super) fn faults(config: &Config) -> Vec<Fault> {
     let mut faults = Vec::new();
     durations(config, &mut faults);
+    compressions(config, &mut faults);
     sizes(config, &mut faults);
     transforms(config, &mut faults);
     faults.extend(paths::faults(config));
@@ -114,6 +115,18 @@ fn durations(config: &Config, faults: &mut Vec<Fault>) {
         let [pong, ping] = [client.pong_timeout, client.ping_interval].map(duration::show);
         let what = format!("is {pong}: must be shorter than client.ping_interval ({ping})");
         faults.push(("client.pong_timeout", what));
+    }
+}
+
+/// All WebSockets of a shard share one compressor.
+fn compressions(config: &Config, faults: &mut Vec<Fault>) {
+    let (both, uni) = (&config.websocket, &config.uni_websocket);
+    let differ = both.compression_level != uni.compression_level
+        || both.compression_min_size != uni.compression_min_size;
+    let are_on = !both.disabled && both.compression && uni.enabled && uni.compression;
+    if are_on && differ {
+        let what = "differs from websocket's in level or min_size: both must be the same";
+        faults.push(("uni_websocket.compression", what.to_owned()));
     }
 }
 

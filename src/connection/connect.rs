@@ -1,8 +1,6 @@
 //! ③ Credentials to verdict: who a connect request is, or why it is refused (client protocol
 //! v6, order of decisions).
 
-use std::borrow::Cow;
-
 use crate::auth::{Claims, TokenError, TokenFault, Verifier};
 use crate::connection::Options;
 use crate::connection::commands::Permission;
@@ -117,8 +115,9 @@ fn by_token(
     token: &str,
     now: Now,
 ) -> Result<Credentials, Refused> {
-    let Claims { user, expire_at, uid, issued_at, meta, own_sessions, .. } =
-        verifier.verify(token, now).map_err(|error| refusal(&error))?;
+    let claims = verifier.verify(token, now).map_err(|error| refusal(&error))?;
+    let own_sessions = permission(&claims);
+    let Claims { user, expire_at, uid, issued_at, meta, .. } = claims;
     if user.is_empty() && !options.anonymous.by_token() {
         return Err(Refused::Disconnect(codes::PERMISSION_DENIED));
     }
@@ -128,12 +127,21 @@ fn by_token(
         token_uid: uid,
         token_issued_at: issued_at,
         meta,
-        own_sessions: if own_sessions { Permission::Granted } else { Permission::Denied },
+        own_sessions,
     })
 }
 
-/// Decides whether a session of `user` goes on with another token; when it ends then, Unix
-/// seconds.
+/// What a session goes on with. What is listed of it (token id, `meta`) stays what it connected
+/// with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Refreshed {
+    /// When the session ends, Unix seconds.
+    pub expire_at: Option<i64>,
+    /// What the new token allows.
+    pub own_sessions: Permission,
+}
+
+/// Decides whether a session of `user` goes on with another token.
 ///
 /// # Errors
 /// An error leaves the session as it was; a disconnect ends it.
@@ -143,7 +151,7 @@ pub fn refresh(
     user: &str,
     token: &str,
     now: Now,
-) -> Result<Option<i64>, Refused> {
+) -> Result<Refreshed, Refused> {
     let claims = verifier.verify(token, now).map_err(|error| match error.fault() {
         // Unlike at a connect: the client has a session, and comes back with a better token.
         TokenFault::Expired => Refused::Disconnect(codes::CONNECTION_EXPIRED),
@@ -155,8 +163,12 @@ pub fn refresh(
     let expire_at = claims.expire_at.filter(|_| !options.insecure);
     match expire_at {
         Some(expire_at) if expire_at <= now.unix_s() => Err(Refused::Error(codes::ERROR_EXPIRED)),
-        _ => Ok(expire_at),
+        _ => Ok(Refreshed { expire_at, own_sessions: permission(&claims) }),
     }
+}
+
+const fn permission(claims: &Claims) -> Permission {
+    if claims.own_sessions { Permission::Granted } else { Permission::Denied }
 }
 
 fn refusal(error: &TokenError) -> Refused {
@@ -169,6 +181,6 @@ fn refusal(error: &TokenError) -> Refused {
 
 /// The body a plain HTTP refusal carries: the operator's text, or the text of the code.
 #[must_use]
-pub fn refusal_body<'a>(configured: &'a str, refused: &'a Refused) -> Cow<'a, str> {
-    if configured.is_empty() { Cow::Borrowed(refused.text()) } else { Cow::Borrowed(configured) }
+pub fn refusal_body<'a>(configured: &'a str, refused: &'a Refused) -> &'a str {
+    if configured.is_empty() { refused.text() } else { configured }
 }

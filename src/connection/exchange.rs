@@ -123,12 +123,6 @@ impl Owed {
 }
 
 impl Exchange {
-    /// Whether nothing is half read and nothing is owed.
-    #[must_use]
-    pub fn is_idle(&self) -> bool {
-        !self.is_half_read() && self.owed.is_empty()
-    }
-
     /// Whether a request has begun to come and is not whole.
     #[must_use]
     pub fn is_half_read(&self) -> bool {

@@ -444,7 +444,10 @@ impl<P: Parking> Drive<P> {
 
     pub(super) fn guarded_shard<T>(&mut self, event: impl FnOnce(&mut Shard) -> T) -> Option<T> {
         catch_unwind(AssertUnwindSafe(|| event(&mut self.shard)))
-            .inspect_err(|_| tracing::error!("a shard's event panicked: it was dropped"))
+            .inspect_err(|_| {
+                tracing::error!("a shard's event panicked: it was dropped");
+                self.shard.on_event_panicked();
+            })
             .ok()
     }
 }

@@ -67,7 +67,7 @@ counters! {
     messages_refused,
     /// Pings sent.
     pings_sent,
-    /// Panics caught while handling one connection.
+    /// Panics caught while handling one connection or one event of a shard.
     panics,
 }
 

@@ -171,7 +171,9 @@ impl Shard {
         // Whoever asked may have gone in the meantime: then nobody waits any more.
         match asker {
             Asker::Connect { conn } => self.on_counted(conn, merged.matched(), now),
-            Asker::Call { conn, id, call } => self.on_called(conn, id, call, &merged),
+            Asker::Call { conn, client, id, call } => {
+                self.on_called((conn, client), id, call, &merged);
+            }
             Asker::Api { conn, seq, step } => {
                 let Some(State::Busy(exchange)) = self.conns.state_mut(conn) else { return };
                 if let Some(owed) = exchange.owed_mut(seq) {

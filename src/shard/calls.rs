@@ -1,16 +1,17 @@
 //! What clients of bidirectional transports ask: commands in order, each decided by
 //! `connection/commands`, and the calls that other shards must help to answer.
 
-use super::Shard;
 use super::ask::Asked;
 use super::conns::State;
 use super::expiry::ttl_s;
 use super::gather::Asker;
+use super::{EFFECT_BYTES_MAX, Shard};
 use crate::api::{DisconnectParams, Merged, OwnSessions, Question, Selector};
+use crate::connection::close::CloseReason;
 use crate::connection::commands::{self, Answer, SessionsCall};
-use crate::connection::connect::{self, Refused};
+use crate::connection::connect::{self, Refreshed, Refused};
 use crate::connection::opening::Stage;
-use crate::ids::ConnId;
+use crate::ids::{ClientId, ConnId};
 use crate::protocol::codes::{self, Disconnect};
 use crate::protocol::{self, Command, Commands, ConnectRequest, Encoding, Reply, Request};
 use crate::time::Now;
@@ -32,11 +33,26 @@ impl Shard {
         while self.is_heard(conn) {
             match commands.next() {
                 None => return,
-                Some(Ok(command)) => self.run_command(conn, command, now),
+                Some(Ok(command)) => {
+                    self.run_command(conn, command, now);
+                    self.limit_replies(conn, now);
+                }
                 Some(Err(_malformed)) => self.end_client(conn, codes::BAD_REQUEST, now),
             }
         }
         self.keep_commands(conn, &commands);
+    }
+
+    /// A few bytes can ask for a large listing, and again: who asks for more at once than may wait
+    /// for it is cut as if it did not read.
+    fn limit_replies(&mut self, conn: ConnId, now: Now) {
+        let bytes_max = EFFECT_BYTES_MAX + self.options.queue_bytes_max;
+        if self.effects.bytes_len() > bytes_max
+            && let Some(State::Live(live)) = self.conns.state_mut(conn)
+        {
+            let slot = live.slot;
+            self.end_session(slot, &CloseReason::Slow, now);
+        }
     }
 
     /// What came behind a connect that has to wait, waits with it.
@@ -99,7 +115,10 @@ impl Shard {
         let user = self.table.view(live.slot).user();
         let verdict = connect::refresh(&self.options, &self.verifier, user, token, now);
         let ttl = match verdict {
-            Ok(expire_at) => expire_at.map(|at| ttl_s(at, now)),
+            Ok(Refreshed { expire_at, own_sessions }) => {
+                live.marks.set_own_sessions(own_sessions);
+                expire_at.map(|at| ttl_s(at, now))
+            }
             Err(Refused::Error(error)) => return self.reply_to(conn, id, &Reply::from(&error)),
             Err(Refused::Disconnect(disconnect)) => return self.end_client(conn, disconnect, now),
         };
@@ -134,15 +153,25 @@ impl Shard {
             SessionsCall::Close(client) => close(Selector::one(user, hash, client)),
             SessionsCall::CloseOthers => close(Selector::all_but(user, hash, current)),
         };
-        match self.ask(&question, Asker::Call { conn, id, call }, now) {
-            Asked::Answered(merged) => self.on_called(conn, id, call, &merged),
+        match self.ask(&question, Asker::Call { conn, client: current, id, call }, now) {
+            Asked::Answered(merged) => self.on_called((conn, current), id, call, &merged),
             Asked::Waiting => {}
         }
     }
 
-    /// The answer to a call is in; the client may have gone in the meantime.
-    pub(super) fn on_called(&mut self, conn: ConnId, id: u32, call: SessionsCall, merged: &Merged) {
+    /// The answer to a call is in. The session may have ended in the meantime, and its connection
+    /// may carry another: the answer is not for that one.
+    pub(super) fn on_called(
+        &mut self,
+        (conn, client): (ConnId, ClientId),
+        id: u32,
+        call: SessionsCall,
+        merged: &Merged,
+    ) {
         let Some(State::Live(live)) = self.conns.state_mut(conn) else { return };
+        if self.table.view(live.slot).client() != client {
+            return;
+        }
         live.marks.end_call();
         let mut listing = Vec::new();
         let data = match call {

@@ -92,6 +92,10 @@ impl Marks {
         self.0 &= !AWAITS_PONG;
     }
 
+    pub(super) const fn set_own_sessions(&mut self, own_sessions: Permission) {
+        self.0 = self.0 & !OWN_SESSIONS | Self::new(own_sessions).0;
+    }
+
     pub(super) const fn own_sessions(self) -> Permission {
         if self.0 & OWN_SESSIONS != 0 { Permission::Granted } else { Permission::Denied }
     }

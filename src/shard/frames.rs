@@ -22,6 +22,14 @@ use crate::wire::websocket::{
     self, Decoder, DeflateAnswer, Event, FrameError, Handshake, HandshakeError, Limits,
 };
 
+/// A WebSocket in the middle of a frame or a message.
+#[derive(Debug)]
+pub(super) struct CutFrames {
+    decoder: Decoder,
+    /// When its last whole message came, or its first bytes, on the monotonic clock.
+    since_ms: u64,
+}
+
 /// Subprotocols by the name clients ask for them (client protocol, "WebSocket").
 const SUBPROTOCOLS: [&str; 2] = ["centrifuge-json", "centrifuge-protobuf"];
 
@@ -139,14 +147,20 @@ impl Shard {
             return;
         };
         let limits = self.frame_limits(wire);
-        let decoder = self.cut_frames.remove(&conn);
-        let mut decoder = decoder.unwrap_or_else(|| Decoder::new(frames.deflate()));
+        let cut = self.cut_frames.remove(&conn);
+        let fresh = || CutFrames { decoder: Decoder::new(frames.deflate()), since_ms: now.mono_ms };
+        let mut cut = cut.unwrap_or_else(fresh);
         // Events lie in it while the shard handles them.
         let mut scratch = std::mem::take(&mut self.frame_scratch);
-        while self.is_heard(conn) {
-            match decoder.next(&mut input, &limits, &mut scratch) {
+        while self.is_read(conn) {
+            match cut.decoder.next(&mut input, &limits, &mut scratch) {
                 Ok(None) => break,
-                Ok(Some(event)) => self.on_frame(conn, wire, event, now),
+                Ok(Some(event)) => {
+                    if matches!(event, Event::Message { .. }) {
+                        cut.since_ms = now.mono_ms;
+                    }
+                    self.on_frame(conn, (wire, frames), event, now);
+                }
                 Err(error) => self.refuse_frames(conn, error, now),
             }
         }
@@ -161,9 +175,16 @@ impl Shard {
             Some(State::Live(_)) => {}
             Some(State::Idle | State::Busy(_) | State::Closing(_)) | None => return,
         }
-        if decoder.is_amid() {
-            self.cut_frames.insert(conn, decoder);
+        if cut.decoder.is_amid() {
+            self.cut_frames.insert(conn, cut);
         }
+    }
+
+    /// Whether a client has been in the middle of one message for longer than a ping interval: one
+    /// that answers pings by frames could hold half a message for ever.
+    pub(super) fn holds_half_a_message(&self, conn: ConnId, now: Now) -> bool {
+        let cut = self.cut_frames.get(&conn);
+        cut.is_some_and(|cut| cut.since_ms + self.options.ping_interval_ms <= now.mono_ms)
     }
 
     fn wire_of(&mut self, conn: ConnId) -> Option<Wire> {
@@ -174,7 +195,16 @@ impl Shard {
         }
     }
 
-    /// Whether what a client sends is looked at now.
+    /// Whether frames of a client are read now: of one that was told an error, to see it leave.
+    fn is_read(&mut self, conn: ConnId) -> bool {
+        match self.conns.state_mut(conn) {
+            Some(State::Opening(opening)) => !matches!(opening.stage, Stage::Deciding(_)),
+            Some(State::Live(_)) => true,
+            Some(State::Idle | State::Busy(_) | State::Closing(_)) | None => false,
+        }
+    }
+
+    /// Whether what a client asks is looked at now.
     pub(super) fn is_heard(&mut self, conn: ConnId) -> bool {
         match self.conns.state_mut(conn) {
             Some(State::Live(_)) => true,
@@ -198,11 +228,18 @@ impl Shard {
         endpoint.expect("the client came through it").limits
     }
 
-    fn on_frame(&mut self, conn: ConnId, wire: Wire, event: Event<'_>, now: Now) {
+    fn on_frame(
+        &mut self,
+        conn: ConnId,
+        (wire, frames): (Wire, Frames),
+        event: Event<'_>,
+        now: Now,
+    ) {
         match event {
             Event::Message { payload, .. } => match wire.encoding() {
                 Some(encoding) => self.run_commands(conn, encoding, payload, now),
-                None => self.read_uni_message(conn, payload, now),
+                None if self.is_heard(conn) => self.read_uni_message(conn, frames, payload, now),
+                None => {}
             },
             Event::Ping(payload) => {
                 self.effects.send(conn, |out| websocket::write_pong(out, payload));
@@ -223,7 +260,7 @@ impl Shard {
 
     /// The first message of a unidirectional client is its connect request; it has nothing more
     /// to say.
-    fn read_uni_message(&mut self, conn: ConnId, payload: &[u8], now: Now) {
+    fn read_uni_message(&mut self, conn: ConnId, frames: Frames, payload: &[u8], now: Now) {
         if let Some(State::Live(_)) = self.conns.state_mut(conn) {
             return;
         }
@@ -231,8 +268,8 @@ impl Shard {
             Ok(request) => self.begin_silent(conn, (0, request), now),
             Err(_malformed) => {
                 self.counters.connects_refused += 1;
-                let wire =
-                    Wire::UniWebSocket(Dialect::V2, Frames::default().without_disconnect_push());
+                // The close frame alone.
+                let wire = Wire::UniWebSocket(Dialect::V2, frames.without_disconnect_push());
                 self.say_last(conn, wire, &codes::BAD_REQUEST, now);
             }
         }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::api::{Answer, Merged};
 use crate::connection::commands::SessionsCall;
-use crate::ids::{ConnId, ShardId};
+use crate::ids::{ClientId, ConnId, ShardId};
 use crate::messages::GatherId;
 
 /// Questions of one shard that may be in flight at once; further ones are answered `partial`
@@ -32,6 +32,8 @@ pub(super) enum Asker {
     Call {
         /// The connection.
         conn: ConnId,
+        /// The session: by the time of the answer the connection may carry another.
+        client: ClientId,
         /// Id of the command.
         id: u32,
         /// What it asked for.

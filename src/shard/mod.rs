@@ -55,11 +55,12 @@ use crate::shard::admission::Admission;
 use crate::shard::conns::{Closing, Conns, State};
 use crate::shard::directory::Directory;
 use crate::shard::effects::Effects;
+use crate::shard::frames::CutFrames;
 use crate::shard::gather::Gathers;
 use crate::shard::timers::{Tick, Wheel};
 use crate::time::Now;
 use crate::transport::Out;
-use crate::wire::websocket::{self, Decoder, Deflater};
+use crate::wire::websocket::{self, Deflater};
 
 pub use crate::shard::timers::TICK_MS;
 
@@ -118,7 +119,7 @@ pub struct Shard {
     draining: Option<drain::Draining>,
     /// Decoders of WebSockets that are in the middle of a frame or a message: few at any time, and
     /// each holds no more than the longest message.
-    cut_frames: HashMap<ConnId, Decoder, ahash::RandomState>,
+    cut_frames: HashMap<ConnId, CutFrames, ahash::RandomState>,
     /// When some endpoint compresses.
     deflater: Option<Deflater>,
 
@@ -339,6 +340,11 @@ impl Shard {
         self.forget(conn, now);
     }
 
+    /// Handling an event of no connection panicked: it was dropped.
+    pub const fn on_event_panicked(&mut self) {
+        self.counters.panics += 1;
+    }
+
     /// A message arrived from another thread.
     pub fn on_message(&mut self, from: Peer, message: Message, now: Now) {
         match (from, message) {
@@ -426,3 +432,6 @@ const LINGER_MS: u64 = 2_000;
 /// How long a peer may hold up the goodbye: with last bytes that it does not read, or with half a
 /// request.
 const DRAIN_MS: u64 = 2_000;
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,6 @@
 //! ③④ From a connect request to a session: the order of table, directory and bytes is decided
 //! here.
 
-use std::borrow::Cow;
 use std::rc::Rc;
 
 use rand::{Rng, RngExt};
@@ -166,7 +165,7 @@ impl Shard {
         {
             let cors = borrowed(&caller.cors);
             let after = After { version: body.version(), keep_alive: body.is_reusable() };
-            self.send_plain(conn, Plain::text(status, &text).with(&cors), after, now);
+            self.send_plain(conn, Plain::text(status, text).with(&cors), after, now);
             return self.settle(conn, wire, now);
         }
         let disconnect = refused.into_uni_disconnect(&options);
@@ -324,12 +323,12 @@ const _: () = assert!(REFUSED_LINGER_MS > LINGER_MS, "a client has to read befor
 fn http_refusal<'a>(
     endpoint: &'a StreamEndpoint,
     refused: &'a Refused,
-) -> Option<(Status, Cow<'a, str>)> {
+) -> Option<(Status, &'a str)> {
     let table = endpoint.http_refusals.as_ref()?;
     let code = refused.code();
     Some(match table.iter().find(|line| line.code == code) {
         Some(line) => (Status(line.status), connect::refusal_body(&line.body, refused)),
-        None => (Status(500), Cow::Borrowed("Internal Server Error")),
+        None => (Status(500), "Internal Server Error"),
     })
 }
 

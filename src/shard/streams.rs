@@ -146,6 +146,8 @@ const MISSING: &str = "no connect command: send one in the query parameter cf_co
 pub(super) fn caller(options: &Options, exchange: &Exchange, head: &Head<'_>) -> Caller {
     let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
     let header_user = options.user_id_header.as_deref().and_then(|name| head.header(name));
+    // An empty one is what a proxy makes of a guest.
+    let header_user = header_user.filter(|user| !user.is_empty());
     Caller {
         remote_addr: options.trusted_proxies.remote_addr(exchange.peer, head),
         user_agent: head.header("user-agent").unwrap_or_default().into(),

@@ -44,7 +44,7 @@ impl Shard {
                     let due = live.next.min(live.expires);
                     debug_assert_ne!(due, NEVER, "it had a timer");
                     self.wheel.arm(conn.index, due);
-                } else if live.marks.awaits_pong() {
+                } else if live.marks.awaits_pong() || self.holds_half_a_message(conn, now) {
                     self.end_session(slot, &CloseReason::NoPong, now);
                 } else {
                     self.ping(conn, now);
@@ -95,6 +95,10 @@ impl Shard {
     /// is left as it is and set anew when it fires.
     pub(super) fn on_pong(&mut self, conn: ConnId) {
         let Some(State::Live(live)) = self.conns.state_mut(conn) else { return };
+        if !live.marks.awaits_pong() {
+            // Pong frames may come unasked (RFC 6455 §5.5.3), and must not put the next ping off.
+            return;
+        }
         live.marks.pong_came();
         let rest_ms = self.options.ping_interval_ms.saturating_sub(self.options.pong_timeout_ms);
         live.next = live.next.later(rest_ms);

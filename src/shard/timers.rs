@@ -87,7 +87,8 @@ impl Wheel {
         if self.links.len() <= index as usize {
             self.links.resize(index as usize + 1, UNLINKED);
         }
-        let due = due.0.max(self.cursor);
+        // One below what marks a place without a timer.
+        let due = due.0.max(self.cursor).min(NONE - 1);
         let head = &mut self.heads[(due % BUCKETS) as usize];
         let next = std::mem::replace(head, index);
         self.links[index as usize] = Link { due, prev: NONE, next };
@@ -195,6 +196,19 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_timer_that_never_comes_leaves_the_wheel_like_any_other() {
+        let mut wheel = Wheel::new(Tick(5));
+        for index in [3, 1, 3] {
+            wheel.arm(index, Tick(NONE));
+        }
+        assert_eq!(wheel.armed(), 2);
+        wheel.disarm(1);
+        wheel.disarm(3);
+        assert_eq!(wheel.armed(), 0);
+        assert!(wheel.take_due(Tick(5 + BUCKETS), 10, &mut Vec::new()));
     }
 
     #[test]

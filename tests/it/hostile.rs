@@ -183,3 +183,18 @@ fn ten_thousand_commands_in_one_message_are_answered_in_order() {
         assert_eq!(socket.reply()["id"], id);
     }
 }
+
+#[test]
+fn a_client_that_asks_for_large_lists_again_and_again_is_cut() {
+    let server = Server::start(&json!({"shards": {"count": 1}}));
+    let _others: Vec<_> = (0..200).map(|_| server.session("42")).collect();
+    let (mut socket, _) = Socket::session(&server, "42", json!({"sessions": "self"}));
+    let before = server.rss();
+    let call = r#"{"id":2,"rpc":{"method":"sessions.list"}}"#;
+    socket.text(&vec![call; 1500].join("\n"));
+    socket.hear_end();
+    assert_eq!(server.listed("42").len(), 200);
+    assert_eq!(counter(&server, "sessions_slow"), 1);
+    let grown = server.rss().saturating_sub(before);
+    assert!(grown < 16 << 20, "{grown}");
+}

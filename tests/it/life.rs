@@ -200,7 +200,9 @@ fn anonymous_and_trusted_clients_connect_as_the_configuration_says() {
     assert_eq!(connect(json!({"client": {"insecure": true}}), &[]), Some([1, 0]));
     let by_header = json!({"client": {"user_id_http_header": "X-User"}});
     assert_eq!(connect(by_header.clone(), header), Some([0, 1]));
-    assert_eq!(connect(by_header, &[]), None);
+    assert_eq!(connect(by_header.clone(), &[]), None);
+    // What a proxy makes of a guest lets nobody in.
+    assert_eq!(connect(by_header, &[("X-User", "")]), None);
     assert_eq!(connect(json!({}), header), None);
 }
 
@@ -213,4 +215,52 @@ fn a_server_that_stops_says_so_to_every_client() {
     assert_eq!(socket.hear_end(), closed(3001, "shutdown"));
     assert_eq!(silent.hear_end(), closed(3001, "shutdown"));
     assert_eq!(server.wait(), Some(0));
+}
+
+#[test]
+fn pongs_nobody_asked_for_do_not_put_the_next_ping_off() {
+    let server = Server::start(&quick_pings());
+    let mut socket = Socket::open(&server, "websocket?cf_ws_frame_ping_pong=true", &[]);
+    socket.say(&json!({"id": 1, "connect": {"token": token("42", json!({}))}}));
+    socket.reply();
+    socket.raw(&frame(0x8a, b"").repeat(1000));
+    for _ in 0..3 {
+        assert_eq!(socket.hear(), Heard::Ping);
+    }
+}
+
+#[test]
+fn half_a_message_is_not_kept_for_ever_by_answering_pings() {
+    let server = Server::start(&quick_pings());
+    let mut socket = Socket::open(&server, "websocket?cf_ws_frame_ping_pong=true", &[]);
+    socket.say(&json!({"id": 1, "connect": {"token": token("42", json!({}))}}));
+    socket.reply();
+    socket.raw(&frame(0x01, b"{\"id\":2,"));
+    assert_eq!(socket.hear_end(), closed(3012, "no pong"));
+}
+
+#[test]
+fn a_client_that_was_told_an_error_leaves_as_any_other() {
+    let server = Server::start(&json!({}));
+    let mut socket = Socket::open(&server, "websocket", &[]);
+    let old = token("42", json!({"exp": unix_s() - 5}));
+    socket.say(&json!({"id": 1, "connect": {"token": old}}));
+    assert_eq!(socket.reply()["error"]["code"], 109);
+    socket.say(&json!({"id": 2, "connect": {"token": token("42", json!({}))}}));
+    socket.ws.close(None).expect("it is sent");
+    assert_eq!(socket.hear(), Heard::Closed(1005, String::new()));
+    assert!(server.listed("42").is_empty());
+}
+
+#[test]
+fn a_refresh_brings_what_its_token_allows() {
+    let server = Server::start(&json!({}));
+    let (mut socket, _) = Socket::session(&server, "42", json!({"sessions": "self"}));
+    let list = json!({"id": 3, "rpc": {"method": "sessions.list"}});
+    for (claims, allowed) in [(json!({}), false), (json!({"sessions": "self"}), true)] {
+        socket.say(&json!({"id": 2, "refresh": {"token": token("42", claims)}}));
+        assert_eq!(socket.reply()["refresh"]["expires"], true);
+        socket.say(&list);
+        assert_eq!(socket.reply()["error"].is_null(), allowed);
+    }
 }

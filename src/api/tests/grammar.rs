@@ -151,8 +151,8 @@ fn what_a_client_is_told_has_the_documented_defaults() {
         (r#"{"code":0}"#, 3503, "force disconnect"),
         (r#"{"reason":"bye"}"#, 3503, "bye"),
         (r#"{"code":4001,"reason":"bye","reconnect":true}"#, 4001, "bye"),
-        (r#"{"code":3000}"#, 3000, ""),
-        (r#"{"code":4999,"reason":""}"#, 4999, ""),
+        (r#"{"code":3000}"#, 3000, "connection closed"),
+        (r#"{"code":4999,"reason":""}"#, 4999, "disconnect"),
     ] {
         let params = format!(r#"{{"user":"42","disconnect":{disconnect}}}"#);
         assert_eq!(told(&params), (code, reason.to_owned()), "{disconnect}");

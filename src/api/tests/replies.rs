@@ -301,6 +301,10 @@ fn a_disconnect_that_cannot_be_meant_is_refused_and_ends_nobody() {
             "107 bad request: key \\\"disconnect.code\\\": expected a code from 3000 to 4999, got",
         ),
         (
+            r#"{"user":"42","disconnect":{"reason":"true"}}"#,
+            "107 bad request: key \\\"disconnect.reason\\\": expected a text that is not JSON",
+        ),
+        (
             &format!(r#"{{"user":"42","disconnect":{{"reason":"{long}"}}}}"#),
             "107 bad request: key \\\"disconnect.reason\\\": expected at most 123 bytes, got 124",
         ),
