@@ -101,11 +101,11 @@ fn program(name: &str) -> Result<PathBuf, String> {
 }
 
 /// The clients this machine can run. What it lacks is said past the capture of the test runner,
-/// once; with `ROLLCALL_SDK=required`, which `.ci/run` sets after it has installed everything, it
+/// once; with `SDK_CLIENTS=required`, which `.ci/run` sets after it has installed everything, it
 /// is a failure.
 fn runnable() -> Vec<&'static Client> {
     static SAID: Once = Once::new();
-    let required = env::var("ROLLCALL_SDK").is_ok_and(|asked| asked == "required");
+    let required = env::var("SDK_CLIENTS").is_ok_and(|asked| asked == "required");
     for runs in [Here, Node, Python, Browser] {
         if let Err(missing) = runs.command() {
             assert!(!required, "{runs:?} clients cannot run: no {missing}");
