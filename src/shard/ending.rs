@@ -126,6 +126,7 @@ impl Shard {
             self.effects.abort(conn);
         }
         if self.conns.is_empty() {
+            debug_assert!(self.cut_frames.is_empty(), "decoders of nobody");
             self.wheel.shrink();
             self.cut_frames.shrink_to_fit();
         }
