@@ -4,19 +4,55 @@
 //! `ROLLCALL_SIM_SEED=7 cargo test --test sim` runs that seed alone; without it seeds are chosen
 //! at random and printed when something fails.
 
+// Clients and what passes between them and the shards.
 mod client;
+mod frames;
+mod said;
+mod speech;
+mod told;
+
+// What must be true.
 mod model;
+mod truths;
+
+// The node, played in one thread.
+mod engine;
 mod options;
-mod storm;
 mod world;
 
-use world::{Faults, World};
+// What happens in it.
+mod sentences;
+mod storm;
+mod talk;
+
+use client::{Kind, Phase};
+use model::Whom;
+use options::Choices;
+use speech::{Means, Token};
+use world::{Faults, Tally, World};
 
 const CALM: Faults = Faults { loses_one_in: 0 };
 
+/// What storms must have led to, or they prove little: what was answered, told or done, by code.
+const SEEN: &[(&str, &[u32])] = &[
+    ("api answered", &[0]),
+    ("connect", &[0, 109, 110]),
+    ("list", &[0, 111]),
+    ("close", &[0]),
+    ("refresh", &[0]),
+    ("refused call", &[103, 104, 107, 108, 110]),
+    ("pings", &[0]),
+    ("ends moved", &[0]),
+    ("left before the verdict", &[0]),
+    ("more to say after a verdict", &[0]),
+    ("commands lost", &[0]),
+    ("sessions closed", &[1002, 3000, 3001, 3005, 3008, 3012, 3500, 3501, 3503, 3508, 4001]),
+    ("turned away", &[3001, 3005, 3500, 3501, 3502, 3504]),
+];
+
 #[test]
 fn storms_from_many_seeds_leave_every_truth_whole() {
-    const WORLDS: u64 = 60;
+    const WORLDS: u64 = 150;
     #[expect(clippy::disallowed_methods, reason = "how a failing seed is run again")]
     let asked = std::env::var("ROLLCALL_SIM_SEED").ok();
     if let Some(seed) = asked {
@@ -24,14 +60,23 @@ fn storms_from_many_seeds_leave_every_truth_whole() {
         return;
     }
     let first = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0);
-    let replies: u64 = (0..WORLDS).map(|number| storm::run(first.wrapping_add(number))).sum();
-    assert!(replies > 20 * WORLDS, "hardly anything was asked: {replies}");
+    let mut tally = Tally::new();
+    for number in 0..WORLDS {
+        for (what, times) in storm::run(first.wrapping_add(number)) {
+            *tally.entry(what).or_default() += times;
+        }
+    }
+    for (what, codes) in SEEN {
+        for code in *codes {
+            assert!(tally.contains_key(&(what, *code)), "no {what} {code} from {first}: {tally:?}");
+        }
+    }
 }
 
 #[test]
 fn a_session_is_listed_by_every_shard_from_its_first_line_to_its_end() {
-    let mut world = World::new(1, 3, 0, CALM);
-    let client = world.connects(1, "42");
+    let mut world = World::new(1, 3, Choices::default(), CALM);
+    let client = world.connects(1, Kind::UniHttpStream, "42");
     for shard in 0..3 {
         assert_eq!(world.lists(shard, "42").sessions, [client.as_str()]);
     }
@@ -44,13 +89,14 @@ fn a_session_is_listed_by_every_shard_from_its_first_line_to_its_end() {
 
 #[test]
 fn a_stalled_shard_makes_a_reply_partial_in_time_and_its_late_answer_is_ignored() {
-    let mut world = World::new(2, 3, 0, CALM);
-    let here = world.connects(0, "42");
-    let there = world.connects(1, "42");
+    let mut world = World::new(2, 3, Choices::default(), CALM);
+    let here = world.connects(0, Kind::UniHttpStream, "42");
+    let there = world.connects(1, Kind::UniHttpStream, "42");
     world.stalls(1);
     let listing = world.lists(0, "42");
     assert_eq!((listing.sessions, listing.partial), (vec![here.clone()], true));
     world.runs_again(1);
+    world.settle();
     let listing = world.lists(0, "42");
     let mut both = [here, there];
     both.sort_unstable();
@@ -60,8 +106,8 @@ fn a_stalled_shard_makes_a_reply_partial_in_time_and_its_late_answer_is_ignored(
 
 #[test]
 fn a_question_that_finds_no_room_is_partial_at_once_and_a_disconnect_says_it_failed() {
-    let mut world = World::new(3, 2, 0, Faults { loses_one_in: 1 });
-    world.connects(1, "42");
+    let mut world = World::new(3, 2, Choices::default(), Faults { loses_one_in: 1 });
+    world.connects(1, Kind::UniHttpStream, "42");
     let before = world.time_ms();
     let listing = world.lists(0, "42");
     assert_eq!((listing.sessions.len(), listing.partial), (0, true));
@@ -72,20 +118,142 @@ fn a_question_that_finds_no_room_is_partial_at_once_and_a_disconnect_says_it_fai
 
 #[test]
 fn a_connect_over_the_limit_of_its_user_is_refused_wherever_the_others_are() {
-    let mut world = World::new(4, 3, 2, CALM);
-    world.connects(0, "42");
-    let second = world.connects(1, "42");
-    assert_eq!(world.is_refused(2, "42"), Some(3504));
+    let choices = Choices { user_sessions_max: 2, ..Choices::default() };
+    let mut world = World::new(4, 3, choices, CALM);
+    world.connects(0, Kind::UniHttpStream, "42");
+    let second = world.connects(1, Kind::UniHttpStream, "42");
+    assert_eq!(world.is_refused(2, Kind::UniHttpStream, "42"), Some(3504));
     world.leaves(&second);
-    world.connects(2, "42");
+    world.connects(2, Kind::UniHttpStream, "42");
     world.everyone_leaves();
 }
 
 #[test]
 fn a_goodbye_reaches_every_session_and_leaves_nothing() {
-    let mut world = World::new(5, 3, 0, CALM);
+    let mut world = World::new(5, 3, Choices::default(), CALM);
     for shard in [0, 1, 1, 2] {
-        world.connects(shard, "42");
+        world.connects(shard, Kind::UniHttpStream, "42");
     }
     world.drains();
+}
+
+/// Every kind of client that has commands.
+const TALKING: [Kind; 4] = [Kind::WebSocket, Kind::FramePinged, Kind::HttpStream, Kind::Sse];
+
+#[test]
+fn users_see_and_close_their_own_sessions_over_every_transport_and_nobody_elses() {
+    for kind in TALKING {
+        let mut world = World::new(6, 3, Choices::default(), CALM);
+        let caller = world.connects(0, kind, "42");
+        let other = world.connects(1, Kind::UniWebSocket, "42");
+        let third = world.connects(2, kind, "42");
+        let stranger = world.connects(1, kind, "43");
+        assert_eq!(world.lists_own(&caller).sessions.len(), 3);
+        world.closes(&caller, &Whom::One(stranger.clone()));
+        world.closes(&caller, &Whom::One(other));
+        assert_eq!(world.lists_own(&caller).sessions.len(), 2);
+        world.closes(&third, &Whom::AllBut(third.clone()));
+        assert_eq!(world.lists_own(&third).sessions, [third]);
+        assert_eq!(world.lists_own(&stranger).sessions, [stranger]);
+        world.everyone_leaves();
+    }
+}
+
+#[test]
+fn who_answers_its_pings_stays_and_who_does_not_is_cut() {
+    for kind in [Kind::WebSocket, Kind::FramePinged, Kind::HttpStream, Kind::UniWebSocket] {
+        let mut world = World::new(7, 2, Choices::default(), CALM);
+        let answers = world.connects(0, kind, "42");
+        let silent = world.connects(1, kind, "42");
+        let key = world.key_of(&silent);
+        world.client(key).answers = false;
+        for _ in 0..700 {
+            world.pass(100);
+            world.settle();
+        }
+        assert_eq!(world.lists(1, "42").sessions, [answers], "{kind:?}");
+        world.everyone_leaves();
+    }
+}
+
+#[test]
+fn a_pong_that_nobody_asked_for_puts_off_no_ping() {
+    let mut world = World::new(8, 1, Choices::default(), CALM);
+    let client = world.connects(0, Kind::FramePinged, "42");
+    let key = world.key_of(&client);
+    for _ in 0..60 {
+        world.write_frame(key, frames::PONG, b"", vec![Means::Pong]);
+        world.settle();
+        world.pass(1_000);
+    }
+    assert!(world.tally[&("pings", 0)] >= 2, "{:?}", world.tally);
+    world.everyone_leaves();
+}
+
+#[test]
+fn an_answer_that_comes_late_is_not_told_to_the_next_session_of_the_connection() {
+    for kind in [Kind::HttpStream, Kind::Sse] {
+        let mut world = World::new(9, 2, Choices::default(), CALM);
+        let first = world.connects(0, kind, "42");
+        world.connects(1, kind, "42");
+        let key = world.key_of(&first);
+        world.stalls(1);
+        let call = world.call_of(key, None);
+        world.client(key).saying.push(call);
+        world.settle();
+        // It does not wait for the answer and says what ends it.
+        world.client(key).saying.push(speech::sinful(7, 0));
+        world.settle();
+        let client = world.client(key);
+        client.begins_anew();
+        "43".clone_into(&mut client.user);
+        world.asks_to_connect(key);
+        world.runs_again(1);
+        world.settle();
+        assert_eq!(world.lists(1, "43").sessions.len(), 1);
+        world.everyone_leaves();
+    }
+}
+
+#[test]
+fn who_leaves_while_its_sessions_are_counted_leaves_nothing() {
+    let choices = Choices { user_sessions_max: 2, ..Choices::default() };
+    for kind in TALKING.into_iter().chain([Kind::UniWebSocket, Kind::UniHttpStream]) {
+        for how in [World::reset, World::breaks, |world: &mut World, key| {
+            world.client(key).finishes = true;
+        }] {
+            let mut world = World::new(10, 2, choices, CALM);
+            world.connects(1, Kind::UniHttpStream, "42");
+            world.stalls(1);
+            let key = world.comes(0, kind, "42");
+            assert!(matches!(world.client(key).phase, Phase::Connecting { .. }), "{kind:?}");
+            how(&mut world, key);
+            world.runs_again(1);
+            world.settle();
+            assert_eq!(world.lists(0, "42").sessions.len(), 1, "{kind:?}");
+            world.everyone_leaves();
+        }
+    }
+}
+
+#[test]
+fn what_is_said_behind_a_connect_waits_for_its_verdict() {
+    let choices = Choices { user_sessions_max: 2, ..Choices::default() };
+    for kind in TALKING {
+        let mut world = World::new(11, 2, choices, CALM);
+        world.connects(1, Kind::UniHttpStream, "42");
+        world.stalls(1);
+        let key = world.open(0, kind, "42");
+        world.client(key).manages = true;
+        let (connect, list) = (world.connect_of(key, Token::Forever), world.call_of(key, None));
+        world.client(key).saying.extend([connect, list]);
+        world.write_first(key);
+        world.settle();
+        assert!(world.last_listing.is_none(), "{kind:?} is not in yet");
+        world.runs_again(1);
+        world.settle();
+        let listing = world.last_listing.take().expect("it is in");
+        assert_eq!((listing.sessions.len(), listing.partial), (2, false));
+        world.everyone_leaves();
+    }
 }

@@ -1,6 +1,6 @@
-//! What must be true: every session there ever was, and what a reply may say about them.
+//! What must be true: every session there ever was, and what an answer may say about them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -9,18 +9,35 @@ use crate::client::{Asked, Reply, Request};
 /// Stands in every `meta`; no client may ever see it.
 pub(crate) const META_MARK: &str = "for the backend only";
 
+/// What sessions are told when their time is over.
+pub(crate) const EXPIRED: u32 = 3005;
+
+/// A client, by its shard and the number of its connection.
+pub(crate) type ClientKey = (usize, u32);
+
 /// A session, from the step that acknowledged it to the step that ended it.
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) user: String,
-    pub(crate) shard: usize,
-    /// Number of its connection.
-    pub(crate) generation: u32,
-    opened: u64,
+    /// Its shard and the number of its connection.
+    pub(crate) key: ClientKey,
+    pub(crate) transport: &'static str,
+    pub(crate) opened_ms: u64,
+    /// When it was last pinged.
+    pub(crate) pinged_ms: Option<u64>,
+    /// Whether that ping still wants its answer.
+    pub(crate) awaits_pong: bool,
+    /// When its token ends, Unix seconds.
+    pub(crate) expire_at: Option<u64>,
+    /// The code its shard reported when it ended.
+    pub(crate) closed: Option<u32>,
+    /// When its end was last moved.
+    pub(crate) moved: u64,
+    pub(crate) opened: u64,
     ended: Option<u64>,
 }
 
-/// A listing as a backend reads it.
+/// A listing as a backend or a client reads it.
 #[derive(Debug)]
 pub(crate) struct Listing {
     /// Client ids, sorted.
@@ -28,10 +45,52 @@ pub(crate) struct Listing {
     pub(crate) partial: bool,
 }
 
-/// All sessions by client id.
+/// Somebody wants sessions to end.
+#[derive(Debug)]
+pub(crate) struct Order {
+    user: String,
+    whom: Whom,
+    /// What the sessions are told.
+    code: u32,
+    /// It counts from this second on; what a session is told until then is when it ends.
+    from_s: Option<u64>,
+    given: u64,
+    /// It was acknowledged: nothing ends for it any more.
+    is_done: bool,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Whom {
+    All,
+    One(String),
+    AllBut(String),
+}
+
+/// All sessions by client id, and all orders.
 #[derive(Debug, Default)]
 pub(crate) struct Model {
     sessions: BTreeMap<String, Session>,
+    /// Sessions whose client had gone before it could hear that it was in.
+    ghosts: BTreeSet<String>,
+    orders: Vec<Order>,
+}
+
+impl Session {
+    pub(crate) fn new(user: &str, key: ClientKey, transport: &'static str) -> Self {
+        Self {
+            user: user.to_owned(),
+            key,
+            transport,
+            opened_ms: 0,
+            pinged_ms: None,
+            awaits_pong: false,
+            expire_at: None,
+            closed: None,
+            moved: 0,
+            opened: 0,
+            ended: None,
+        }
+    }
 }
 
 impl Model {
@@ -40,29 +99,106 @@ impl Model {
         self.sessions.iter().filter(|(_, session)| session.ended.is_none())
     }
 
-    /// A connect line was sent.
-    pub(crate) fn opens(&mut self, client: String, user: &str, at: (usize, u32), step: u64) {
-        let (shard, generation) = at;
-        let of_conn = self.open().any(|(_, s)| s.shard == shard && s.generation == generation);
-        assert!(!of_conn, "a connection is one session at most");
-        let session =
-            Session { user: user.to_owned(), shard, generation, opened: step, ended: None };
+    /// Every session there ever was.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &String> {
+        self.sessions.keys()
+    }
+
+    /// The open session of a connection, with its id.
+    pub(crate) fn of(&self, key: ClientKey) -> Option<(&String, &Session)> {
+        self.open().find(|(_, session)| session.key == key)
+    }
+
+    pub(crate) fn of_mut(&mut self, key: ClientKey) -> Option<&mut Session> {
+        self.sessions.values_mut().find(|s| s.ended.is_none() && s.key == key)
+    }
+
+    pub(crate) fn by_id(&self, id: &str) -> Option<&Session> {
+        self.sessions.get(id)
+    }
+
+    pub(crate) fn by_id_mut(&mut self, id: &str) -> Option<&mut Session> {
+        self.sessions.get_mut(id)
+    }
+
+    /// A connect was acknowledged.
+    pub(crate) fn opens(&mut self, client: String, session: Session) {
+        assert!(self.of(session.key).is_none(), "a connection is one session at most");
         let twice = self.sessions.insert(client, session);
         assert!(twice.is_none(), "a client id was given out twice");
     }
 
+    /// A connect was acknowledged to somebody who had gone.
+    pub(crate) fn is_ghost(&mut self, client: String) {
+        self.ghosts.insert(client);
+    }
+
     /// A connection's stream or the connection itself ended.
-    pub(crate) fn ends(&mut self, shard: usize, generation: u32, step: u64) {
-        let of_conn = |session: &&mut Session| {
-            session.ended.is_none() && session.shard == shard && session.generation == generation
-        };
-        if let Some(session) = self.sessions.values_mut().find(of_conn) {
+    pub(crate) fn ends(&mut self, key: ClientKey, step: u64) {
+        if let Some(session) = self.of_mut(key) {
             session.ended = Some(step);
         }
     }
 
-    /// Holds a reply against what is true. Returns the listing, when it is one.
-    pub(crate) fn check(&self, asked: &Asked, reply: &Reply) -> Option<Listing> {
+    /// How many sessions a user may have been seen with since then.
+    pub(crate) fn seen_since(&self, user: &str, step: u64) -> usize {
+        let alive = |session: &&Session| session.ended.is_none_or(|ended| ended >= step);
+        self.sessions.values().filter(|s| s.user == user).filter(alive).count() + self.ghosts.len()
+    }
+
+    // ---- orders ----------------------------------------------------------------------------
+
+    pub(crate) fn order(&mut self, user: &str, whom: Whom, code: u32, given: u64) -> usize {
+        let (user, from_s) = (user.to_owned(), Some(0));
+        self.orders.push(Order { user, whom, code, from_s, given, is_done: false });
+        self.orders.len() - 1
+    }
+
+    /// A backend moves the end of a user's sessions to this second, or takes it away.
+    pub(crate) fn moves(&mut self, user: &str, from_s: Option<u64>, given: u64) -> usize {
+        let (user, whom, code) = (user.to_owned(), Whom::All, EXPIRED);
+        self.orders.push(Order { user, whom, code, from_s, given, is_done: false });
+        self.orders.len() - 1
+    }
+
+    /// Whether somebody who may has ordered this session to end with this code by now.
+    pub(crate) fn is_ordered(&self, id: &str, user: &str, code: u32, now_s: u64) -> bool {
+        self.orders.iter().any(|order| {
+            let is_meant = order.user == user && order.whom.is(id) && order.code == code;
+            is_meant && !order.is_done && order.from_s.is_some_and(|from_s| from_s <= now_s)
+        })
+    }
+
+    /// Whether a backend may be moving this user's ends to then.
+    pub(crate) fn is_moving(&self, user: &str, to_s: Option<u64>) -> bool {
+        self.orders.iter().any(|order| {
+            !order.is_done && order.code == EXPIRED && order.user == user && order.from_s == to_s
+        })
+    }
+
+    /// An order was acknowledged: everybody meant has gone.
+    pub(crate) fn is_obeyed(&mut self, order: usize) {
+        self.orders[order].is_done = true;
+        let Order { user, whom, given, .. } = &self.orders[order];
+        let meant =
+            |(id, s): &(&String, &Session)| s.opened <= *given && s.user == *user && whom.is(id);
+        let alive = self.open().find(meant);
+        assert!(alive.is_none(), "lives on after its disconnect was acknowledged: {alive:?}");
+    }
+
+    /// A move was acknowledged: everybody meant knows of it, or has gone.
+    fn is_moved(&mut self, order: usize) {
+        self.orders[order].is_done = true;
+        let Order { user, given, .. } = &self.orders[order];
+        let meant = |(_, s): &(&String, &Session)| s.opened <= *given && s.user == *user;
+        let behind = self.open().filter(meant).find(|(_, session)| session.moved < *given);
+        assert!(behind.is_none(), "its end was not moved: {behind:?}");
+    }
+
+    // ---- what is said of sessions ----------------------------------------------------------
+
+    /// Holds a reply to a backend against what is true. Returns the listing, when it is one.
+    pub(crate) fn check(&mut self, asked: &Asked, reply: &Reply) -> Option<Listing> {
         let body: Value = serde_json::from_str(&reply.body).expect("a reply is JSON");
         let failed = body.get("error").is_some();
         match &asked.what {
@@ -70,30 +206,71 @@ impl Model {
                 assert!(!failed, "a listing has no way to fail: {}", reply.body);
                 return Some(self.check_listing(user, asked.at, &reply.body, &body["result"]));
             }
-            // It said that it failed: then anything may be true.
+            // When it says that it failed, anything may be true.
             Request::DisconnectUser { .. }
             | Request::DisconnectClient { .. }
             | Request::Refresh { .. }
                 if failed => {}
-            Request::Refresh { lives_s: None | Some(1..), .. } => {}
-            Request::DisconnectUser { user } | Request::Refresh { user, .. } => {
-                self.check_ended(asked.at, |_, session| session.user == *user);
+            Request::Refresh { lives_s: None | Some(1..), .. } => {
+                self.is_moved(asked.order.expect("it gave an order"));
             }
-            Request::DisconnectClient { user, client } => {
-                self.check_ended(asked.at, |id, session| session.user == *user && id == client);
+            Request::DisconnectUser { .. }
+            | Request::DisconnectClient { .. }
+            | Request::Refresh { .. } => {
+                self.is_obeyed(asked.order.expect("it gave an order"));
             }
         }
         None
     }
 
     fn check_listing(&self, user: &str, asked_at: u64, text: &str, result: &Value) -> Listing {
-        let partial = result.get("partial").is_some_and(|partial| *partial == true);
-        let listed = result["connections"].as_object().expect("a listing lists");
-        for (id, info) in listed {
-            let session = self.sessions.get(id).expect("only acknowledged sessions are listed");
-            assert_eq!(session.user, user, "{id} is somebody else's");
-            assert_eq!(info["meta"]["of"], user, "{id} has somebody else's meta");
+        let connections = result["connections"].as_object().expect("a listing lists");
+        for (id, info) in connections {
             assert_eq!(text.matches(id.as_str()).count(), 1, "{id} is listed twice");
+            assert_eq!(info["meta"]["of"], user, "{id} has somebody else's meta");
+        }
+        let sessions = connections.iter().map(|(id, info)| (id.as_str(), info));
+        self.check_listed(user, asked_at, &sessions.collect(), result)
+    }
+
+    /// Holds a client's listing of its own sessions against what is true.
+    pub(crate) fn check_own_listing(
+        &self,
+        (caller, user): (&str, &str),
+        asked_at: u64,
+        result: &Value,
+    ) -> Listing {
+        const SHOWN: [&str; 6] =
+            ["client", "current", "app_name", "transport", "protocol", "connected_at_ms"];
+        let list = result["sessions"].as_array().expect("a listing lists");
+        let mut sessions = BTreeMap::new();
+        for info in list {
+            let id = info["client"].as_str().expect("every session has its id");
+            let keys = info.as_object().expect("a session is an object").keys();
+            let secret = keys.into_iter().find(|key| !SHOWN.contains(&key.as_str()));
+            assert_eq!(secret, None, "users see this of {id}");
+            assert_eq!(info.get("current").is_some(), id == caller, "current is who asks: {id}");
+            assert!(sessions.insert(id, info).is_none(), "{id} is listed twice");
+        }
+        assert!(sessions.contains_key(caller), "who asks is among the own sessions");
+        self.check_listed(user, asked_at, &sessions, result)
+    }
+
+    fn check_listed(
+        &self,
+        user: &str,
+        asked_at: u64,
+        listed: &BTreeMap<&str, &Value>,
+        result: &Value,
+    ) -> Listing {
+        let partial = result.get("partial").is_some_and(|partial| *partial == true);
+        for (id, info) in listed {
+            let Some(session) = self.sessions.get(*id) else {
+                assert!(self.ghosts.contains(*id), "only acknowledged sessions are listed");
+                continue;
+            };
+            assert_eq!(session.user, user, "{id} is somebody else's");
+            assert_eq!(info["transport"], session.transport, "{id}");
             assert!(
                 session.ended.is_none_or(|ended| ended > asked_at),
                 "{id} had ended when it was asked for"
@@ -101,16 +278,21 @@ impl Model {
         }
         for (id, session) in self.open().filter(|(_, s)| s.user == user && s.opened <= asked_at) {
             assert!(
-                partial || listed.contains_key(id),
-                "{id} on shard {} is missing and the reply does not say partial",
-                session.shard
+                partial || listed.contains_key(id.as_str()),
+                "{id} on shard {} is missing and the listing does not say partial",
+                session.key.0
             );
         }
-        Listing { sessions: listed.keys().cloned().collect(), partial }
+        Listing { sessions: listed.keys().map(|id| (*id).to_owned()).collect(), partial }
     }
+}
 
-    fn check_ended(&self, asked_at: u64, meant: impl Fn(&str, &Session) -> bool) {
-        let alive = self.open().find(|(id, s)| s.opened <= asked_at && meant(id, s));
-        assert!(alive.is_none(), "lives on after its disconnect was acknowledged: {alive:?}");
+impl Whom {
+    fn is(&self, id: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::One(one) => one == id,
+            Self::AllBut(but) => but != id,
+        }
     }
 }

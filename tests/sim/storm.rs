@@ -2,100 +2,211 @@
 
 use rand::{Rng, RngExt, SeedableRng};
 
-use crate::client::Request;
-use crate::world::{ClientKey, Faults, World};
+use crate::client::{Client, Kind, Phase, Request};
+use crate::model::ClientKey;
+use crate::options::Choices;
+use crate::speech::Token;
+use crate::talk;
+use crate::world::{Faults, Tally, World};
 
 const STEPS: usize = 1_500;
 const CLIENTS_MAX: usize = 60;
-const USERS: usize = 6;
 
-/// Runs one storm and lets it end: by everyone leaving, or by a goodbye. Returns how many replies
-/// were held against the model.
-pub(crate) fn run(seed: u64) -> u64 {
+/// Users, the anonymous one among them.
+const USERS: [&str; 7] = ["", "user-1", "user-2", "user-3", "user-4", "user-5", "user-6"];
+
+const KINDS: [Kind; 6] = [
+    Kind::WebSocket,
+    Kind::FramePinged,
+    Kind::HttpStream,
+    Kind::Sse,
+    Kind::UniWebSocket,
+    Kind::UniHttpStream,
+];
+
+/// Runs one storm and lets it end: by everyone leaving, or by a goodbye. Returns what happened.
+pub(crate) fn run(seed: u64) -> Tally {
     let mut rng = rand::rngs::ChaCha12Rng::seed_from_u64(seed);
     let shards = rng.random_range(1..=5);
-    let user_sessions_max = if rng.random() { 0 } else { rng.random_range(1..20) };
+    let user_sessions_max = if rng.random() { 0 } else { rng.random_range(1..8) };
     let faults = Faults { loses_one_in: if rng.random() { 0 } else { rng.random_range(4..40) } };
-    let mut world = World::new(seed, shards, user_sessions_max, faults);
-    for _ in 0..STEPS {
+    let (ping_interval_ms, pong_timeout_ms) =
+        [(0, 0), (25_000, 8_000), (10_000, 3_000), (4_000, 1_500), (3_000, 0)]
+            [rng.random_range(0..5)];
+    let stale_close_ms = [2_000, 10_000][rng.random_range(0..2)];
+    let choices = Choices { user_sessions_max, ping_interval_ms, pong_timeout_ms, stale_close_ms };
+    let goodbye = if rng.random_range(0..4) == 0 { rng.random_range(0..STEPS) } else { STEPS };
+    let mut world = World::new(seed, shards, choices, faults);
+    for number in 0..STEPS {
+        if number >= goodbye {
+            say_goodbye(&mut world);
+        }
         step(&mut world);
     }
-    if world.rng.random() {
-        world.drains()
+    if goodbye < STEPS || world.rng.random() {
+        world.drains();
     } else {
-        world.everyone_leaves()
+        world.everyone_leaves();
     }
-    world.replies
+    std::mem::take(&mut world.tally)
+}
+
+fn say_goodbye(world: &mut World) {
+    for shard in 0..world.nodes.len() {
+        if !world.nodes[shard].stalled && !world.nodes[shard].drains {
+            world.say_goodbye(shard);
+        }
+    }
 }
 
 fn step(world: &mut World) {
     match world.rng.random_range(0..100) {
         0..8 => arrive(world),
-        8..20 => ask(world),
-        20..60 => {
-            let bytes_max = if world.rng.random() { usize::MAX } else { below(world, 200) + 1 };
-            if let Some(key) = pick(world, |_| true) {
-                world.feed(key, bytes_max);
+        8..16 => ask(world),
+        16..26 => talk::say_something(world),
+        26..42 => {
+            if let Some(key) = pick(world, |client| !client.saying.is_empty()) {
+                world.utter(key);
             }
         }
-        60..85 => {
-            let nodes = &world.nodes;
-            let ready: Vec<_> = world
-                .network
-                .iter()
-                .filter(|((_, to), queue)| !queue.is_empty() && !nodes[*to].stalled)
-                .map(|(pair, _)| *pair)
-                .collect();
-            if !ready.is_empty() {
-                let pair = ready[below(world, ready.len())];
-                world.deliver(pair);
-            }
-        }
-        85..91 => {
-            let ms = [7, 100, 400, 3_000][below(world, 4)];
+        42..68 => feed(world, None),
+        68..81 => deliver(world, None),
+        81..87 => {
+            let ms = [7, 50, 100, 100, 400, 3_000][below(world, 6)];
             world.pass(ms);
         }
-        91..93 => {
+        87..89 => {
             let shard = below(world, world.nodes.len());
-            world.nodes[shard].stalled ^= true;
-        }
-        93..96 => {
-            if let Some(key) = pick(world, |_| true) {
-                world.clients.get_mut(&key).expect("picked").finishes = true;
+            if world.nodes[shard].stalled {
+                world.runs_again(shard);
+            } else {
+                world.stalls(shard);
             }
         }
-        96..98 => leave(world, World::reset),
-        98..99 => leave(world, World::clog),
+        89..91 => {
+            if let Some(key) = pick(world, |_| true) {
+                world.client(key).finishes = true;
+            }
+        }
+        91..92 => leave(world, World::reset),
+        92..93 => leave(world, World::breaks),
+        93..94 => leave(world, World::clog),
+        94..97 => batch(world),
         _ => again(world),
     }
 }
 
+/// A client of a shard has something for it: some of it arrives.
+fn feed(world: &mut World, shard: Option<usize>) {
+    let bytes_max = if world.rng.random() { usize::MAX } else { below(world, 200) + 1 };
+    let has_something = |client: &Client| {
+        !client.unsent.is_empty() || client.again || client.finishes || client.broken
+    };
+    let on = |key: ClientKey| shard.is_none_or(|shard| shard == key.0);
+    let key = pick_keyed(world, |key, client| on(key) && has_something(client));
+    if let Some(key) = key {
+        world.feed(key, bytes_max);
+    }
+}
+
+/// A message arrives.
+fn deliver(world: &mut World, shard: Option<usize>) {
+    let nodes = &world.nodes;
+    let ready: Vec<_> = world
+        .network
+        .iter()
+        .filter(|((_, to), queue)| !queue.is_empty() && !nodes[*to].stalled)
+        .map(|(pair, _)| *pair)
+        .filter(|(_, to)| shard.is_none_or(|shard| shard == *to))
+        .collect();
+    if !ready.is_empty() {
+        let pair = ready[below(world, ready.len())];
+        world.deliver(pair);
+    }
+}
+
+/// A shard handles several events before what it asks for is done, as the engine does.
+fn batch(world: &mut World) {
+    let shard = below(world, world.nodes.len());
+    if world.nodes[shard].stalled {
+        return;
+    }
+    world.holding = true;
+    for _ in 0..2 + below(world, 6) {
+        if world.rng.random() {
+            feed(world, Some(shard));
+        } else {
+            deliver(world, Some(shard));
+        }
+    }
+    world.release(shard);
+}
+
 fn arrive(world: &mut World) {
     let shard = below(world, world.nodes.len());
-    if world.clients.len() >= CLIENTS_MAX || world.nodes[shard].stalled {
+    let node = &world.nodes[shard];
+    if world.clients.len() >= CLIENTS_MAX || node.stalled || !node.accepting {
         return;
     }
     if below(world, 4) == 0 {
-        world.open(shard, None);
+        world.open(shard, Kind::Api, "");
         return;
     }
-    let user = user(world);
-    let key = world.open(shard, Some(&user));
-    let lives_s = if below(world, 4) == 0 { 2 + below(world, 30) as u64 } else { 3_600 };
-    world.write_connect(key, lives_s);
+    let kind = KINDS[below(world, KINDS.len())];
+    let user = USERS[below(world, USERS.len())];
+    let key = world.open(shard, kind, user);
+    let (manages, answers, stubborn) =
+        (world.rng.random(), below(world, 4) > 0, below(world, 8) == 0);
+    let client = world.client(key);
+    (client.manages, client.answers, client.stubborn) = (manages, answers, stubborn);
+    let says_nothing = below(world, 12) == 0;
+    if says_nothing && !kind.is_socket() {
+        return;
+    }
+    if !says_nothing {
+        say_connect(world, key);
+    }
+    world.write_first(key);
+}
+
+/// The connect, and sometimes what it will say behind it.
+fn say_connect(world: &mut World, key: ClientKey) {
+    let token = match below(world, 40) {
+        0 => Token::Expired,
+        1 => Token::Ended,
+        2 => Token::Forged,
+        3..5 => Token::Forever,
+        5..12 => Token::Lives(2 + below(world, 30) as u64),
+        _ => Token::Lives(3_600),
+    };
+    let connect = world.connect_of(key, token);
+    world.client(key).saying.push(connect);
+    if world.client(key).kind.has_commands() {
+        for _ in 0..below(world, 6).saturating_sub(2) {
+            talk::say_command(world, key);
+        }
+    }
 }
 
 /// A stream client whose session has ended tries again on the same connection.
 fn again(world: &mut World) {
-    if let Some(key) = pick(world, |client| client.told.is_some() && !client.finishes) {
-        world.clients.get_mut(&key).expect("picked").told = None;
-        world.write_connect(key, 3_600);
+    let is_free = |client: &Client| {
+        let is_leaving = client.finishes || client.left || client.finished_ms.is_some();
+        let is_over = client.phase == Phase::Over && !client.is_spoiled;
+        is_over && !client.kind.is_socket() && !is_leaving
+    };
+    if let Some(key) = pick(world, |client| client.kind.is_client() && is_free(client)) {
+        world.client(key).begins_anew();
+        say_connect(world, key);
+        world.write_first(key);
     }
 }
 
 fn ask(world: &mut World) {
-    let Some(key) = pick(world, |client| client.user.is_none() && !client.finishes) else { return };
-    let user = user(world);
+    let Some(key) = pick(world, |client| client.kind == Kind::Api && !client.finishes) else {
+        return;
+    };
+    let user = USERS[below(world, USERS.len())].to_owned();
     let what = match below(world, 10) {
         0 => Request::DisconnectUser { user },
         1 => match world.model.open().find(|(_, session)| session.user == user) {
@@ -112,23 +223,28 @@ fn ask(world: &mut World) {
 
 /// Something sudden happens to a client of a shard that runs.
 fn leave(world: &mut World, how: fn(&mut World, ClientKey)) {
-    if let Some(key) = pick(world, |_| true)
+    let is_connecting = |client: &Client| matches!(client.phase, Phase::Connecting { .. });
+    let mut key = pick(world, |_| true);
+    if below(world, 4) == 0 {
+        key = pick(world, is_connecting).or(key);
+    }
+    if let Some(key) = key
         && !world.nodes[key.0].stalled
     {
         how(world, key);
     }
 }
 
-fn pick(world: &mut World, which: impl Fn(&crate::client::Client) -> bool) -> Option<ClientKey> {
-    let keys: Vec<ClientKey> =
-        world.clients.iter().filter(|(_, client)| which(client)).map(|(key, _)| *key).collect();
+pub(crate) fn pick(world: &mut World, which: impl Fn(&Client) -> bool) -> Option<ClientKey> {
+    pick_keyed(world, |_, client| which(client))
+}
+
+fn pick_keyed(world: &mut World, which: impl Fn(ClientKey, &Client) -> bool) -> Option<ClientKey> {
+    let clients = world.clients.iter().filter(|(key, client)| which(**key, client));
+    let keys: Vec<ClientKey> = clients.map(|(key, _)| *key).collect();
     (!keys.is_empty()).then(|| keys[below(world, keys.len())])
 }
 
-fn user(world: &mut World) -> String {
-    format!("user-{}", below(world, USERS))
-}
-
-fn below(world: &mut World, end: usize) -> usize {
+pub(crate) fn below(world: &mut World, end: usize) -> usize {
     usize::try_from(world.rng.next_u64() % end as u64).expect("below a usize")
 }
