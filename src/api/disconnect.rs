@@ -11,13 +11,8 @@ use super::params::{Fault, Place, array, elements, known, members, number, text}
 use super::question::Question;
 use super::selector::{Selector, Selectors, not_an_id};
 use crate::ids::ClientId;
-use crate::protocol::codes;
+use crate::protocol::codes::{self, REASON_BYTES_MAX};
 use crate::session::UserHasher;
-
-/// Bytes a reason may have: a WebSocket close frame carries 125 bytes, two of them are the code
-/// (RFC 6455 §5.5). A longer one is error 107.
-pub const REASON_BYTES_MAX: usize = 123;
-
 /// Codes that can be told: every transport can carry them and every SDK sorts by them, 3000 to 3499
 /// and 4000 to 4499 let the client come back, the others do not (client protocol; RFC 6455 §7.4.2).
 const CODES: RangeInclusive<u32> = 3000..=4999;

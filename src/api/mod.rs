@@ -49,7 +49,7 @@ mod tests;
 
 pub use body::{BODY_DEPTH_MAX, Scratch};
 pub use commands::Command;
-pub use disconnect::{DisconnectParams, REASON_BYTES_MAX};
+pub use disconnect::DisconnectParams;
 pub use error::{ApiError, ErrorKind};
 pub use info::NodeFacts;
 pub use own_sessions::{OwnSessions, OwnSessionsShown};

@@ -92,9 +92,15 @@ pub fn authenticate(
     } else {
         return Err(Refused::Disconnect(codes::BAD_REQUEST));
     };
-    match credentials.expire_at {
+    check_end(credentials.expire_at, now)?;
+    Ok(credentials)
+}
+
+/// A session whose end has passed neither begins nor goes on.
+fn check_end(expire_at: Option<i64>, now: Now) -> Result<(), Refused> {
+    match expire_at {
         Some(expire_at) if expire_at <= now.unix_s() => Err(Refused::Error(codes::ERROR_EXPIRED)),
-        _ => Ok(credentials),
+        Some(_) | None => Ok(()),
     }
 }
 
@@ -161,10 +167,8 @@ pub fn refresh(
         return Err(Refused::Disconnect(codes::INVALID_TOKEN));
     }
     let expire_at = claims.expire_at.filter(|_| !options.insecure);
-    match expire_at {
-        Some(expire_at) if expire_at <= now.unix_s() => Err(Refused::Error(codes::ERROR_EXPIRED)),
-        _ => Ok(Refreshed { expire_at, own_sessions: permission(&claims) }),
-    }
+    check_end(expire_at, now)?;
+    Ok(Refreshed { expire_at, own_sessions: permission(&claims) })
 }
 
 const fn permission(claims: &Claims) -> Permission {

@@ -17,8 +17,6 @@ use crate::transport::Wire;
 pub struct Opening {
     /// How it is spoken to.
     pub wire: Wire,
-    /// Where it comes from.
-    pub caller: Caller,
     /// How far it has come.
     pub stage: Stage,
 }
@@ -26,8 +24,8 @@ pub struct Opening {
 /// How far a client has come.
 #[derive(Debug)]
 pub enum Stage {
-    /// It has not asked to connect.
-    Silent,
+    /// It has not asked to connect. Where it comes from, for when it does.
+    Silent(Caller),
     /// Its connect waits for the count of the user's other sessions.
     Deciding(Box<Deciding>),
     /// It was told an error and nothing more is read of it.
@@ -46,7 +44,7 @@ pub struct Deciding {
 }
 
 /// What a connection's request told about its client.
-#[derive(Clone, Default, Debug)]
+#[derive(Default, Debug)]
 pub struct Caller {
     /// The address it comes from, when it is known.
     pub remote_addr: Option<IpAddr>,

@@ -95,8 +95,11 @@ impl Shard {
         now: Now,
     ) {
         let Some(State::Opening(opening)) = self.conns.state_mut(conn) else { return };
-        let (wire, caller) = (opening.wire, std::mem::take(&mut opening.caller));
-        self.begin(conn, wire, caller, (id, request), now);
+        let wire = opening.wire;
+        if let Stage::Silent(caller) = &mut opening.stage {
+            let caller = std::mem::take(caller);
+            self.begin(conn, wire, caller, (id, request), now);
+        }
     }
 
     /// One pong per ping; another is out of step.

@@ -9,7 +9,6 @@ use crate::messages::{Message, Peer, SessionChange, SessionEvent};
 use crate::protocol::codes::{self, Disconnect};
 use crate::time::Now;
 use crate::transport::Wire;
-use crate::wire::websocket;
 
 impl Shard {
     /// Ends a session: unlisted first, then told, so that whoever hears of it cannot find it any
@@ -38,12 +37,7 @@ impl Shard {
         match reason {
             CloseReason::PeerGone => {}
             CloseReason::Slow => self.abort(conn),
-            CloseReason::Frames(error) => {
-                self.effects.send(conn, |out| {
-                    websocket::write_close(out, error.close_code(), error.close_reason());
-                });
-                self.finish(conn, now);
-            }
+            CloseReason::Frames(error) => self.close_frames(conn, *error, now),
             CloseReason::Api { .. }
             | CloseReason::Client(_)
             | CloseReason::NoPong
@@ -81,7 +75,7 @@ impl Shard {
             Stage::Deciding(_) => self.arm_at(conn, now.mono_ms + self.options.stale_close_ms),
             // It was told an error and should have left by itself.
             Stage::Refused if !wire.is_emulated() => self.finish(conn, now),
-            Stage::Silent | Stage::Refused => {
+            Stage::Silent(_) | Stage::Refused => {
                 self.counters.connects_stale += 1;
                 self.say_last(conn, wire, &codes::STALE, now);
             }

@@ -87,8 +87,8 @@ pub(super) fn upgrade(
     shard.effects.send(conn, |out| {
         websocket::write_handshake_response(out, &handshake, protocol, deflate);
     });
-    let caller = caller(&options, exchange, head);
-    shard.become_opening(conn, Opening { wire, caller, stage: Stage::Silent });
+    let stage = Stage::Silent(caller(&options, exchange, head));
+    shard.become_opening(conn, Opening { wire, stage });
     shard.arm_at(conn, now.mono_ms + options.stale_close_ms);
     if let Some(request) = asked {
         shard.begin_silent(conn, (0, request), now);
@@ -208,7 +208,7 @@ impl Shard {
     pub(super) fn is_heard(&mut self, conn: ConnId) -> bool {
         match self.conns.state_mut(conn) {
             Some(State::Live(_)) => true,
-            Some(State::Opening(opening)) => matches!(opening.stage, Stage::Silent),
+            Some(State::Opening(opening)) => matches!(opening.stage, Stage::Silent(_)),
             Some(State::Idle | State::Busy(_) | State::Closing(_)) | None => false,
         }
     }
@@ -282,6 +282,11 @@ impl Shard {
             return;
         }
         self.counters.connects_refused += 1;
+        self.close_frames(conn, error, now);
+    }
+
+    /// The last words to a client whose frames cannot be read any further.
+    pub(super) fn close_frames(&mut self, conn: ConnId, error: FrameError, now: Now) {
         self.effects.send(conn, |out| {
             websocket::write_close(out, error.close_code(), error.close_reason());
         });

@@ -44,7 +44,7 @@ impl Shard {
         };
         let credentials = match verdict {
             Ok(credentials) => credentials,
-            Err(refused) => return self.refuse_connect(conn, wire, caller, (id, refused), now),
+            Err(refused) => return self.refuse_connect(conn, wire, &caller, (id, refused), now),
         };
         let (app_name, app_version) = (request.name, request.version);
         let connecting = Connecting { credentials, app_name, app_version, wire, caller, id };
@@ -64,13 +64,10 @@ impl Shard {
                 self.decide_counted(conn, connecting, merged.matched(), now);
             }
             Asked::Waiting => {
-                let (wire, caller) = (connecting.wire, connecting.caller.clone());
+                let wire = connecting.wire;
                 let (commands, frames) = (Vec::new(), Vec::new());
                 let deciding = Box::new(Deciding { connecting, commands, frames });
-                let opening = Opening { wire, caller, stage: Stage::Deciding(deciding) };
-                if let Some(state) = self.conns.state_mut(conn) {
-                    *state = State::Opening(Box::new(opening));
-                }
+                self.become_opening(conn, Opening { wire, stage: Stage::Deciding(deciding) });
                 self.arm_at(conn, now.mono_ms + self.options.stale_close_ms);
             }
         }
@@ -78,13 +75,14 @@ impl Shard {
 
     /// The count has come for a connect that waited for it.
     pub(super) fn on_counted(&mut self, conn: ConnId, sessions: u32, now: Now) {
-        let Some(state) = self.conns.state_mut(conn) else { return };
-        let State::Opening(opening) = state else { return };
+        let Some(State::Opening(opening)) = self.conns.state_mut(conn) else { return };
         let wire = opening.wire;
-        let stage = std::mem::replace(&mut opening.stage, Stage::Silent);
-        let Stage::Deciding(deciding) = stage else {
-            opening.stage = stage;
-            return;
+        let deciding = match std::mem::replace(&mut opening.stage, Stage::Refused) {
+            Stage::Deciding(deciding) => deciding,
+            stage @ (Stage::Silent(_) | Stage::Refused) => {
+                opening.stage = stage;
+                return;
+            }
         };
         let Deciding { connecting, commands, mut frames } = *deciding;
         self.decide_counted(conn, connecting, sessions, now);
@@ -108,7 +106,7 @@ impl Shard {
         }
         let refused = Refused::Disconnect(codes::CONNECTION_LIMIT);
         let Connecting { wire, caller, id, .. } = connecting;
-        self.refuse_connect(conn, wire, caller, (id, refused), now);
+        self.refuse_connect(conn, wire, &caller, (id, refused), now);
     }
 
     /// Tells a client why it may not come in, in the way of its transport.
@@ -116,13 +114,13 @@ impl Shard {
         &mut self,
         conn: ConnId,
         wire: Wire,
-        caller: Caller,
+        caller: &Caller,
         (id, refused): (u32, Refused),
         now: Now,
     ) {
         self.counters.connects_refused += 1;
         if wire.encoding().is_none() {
-            return self.refuse_uni(conn, wire, &caller, refused, now);
+            return self.refuse_uni(conn, wire, caller, refused, now);
         }
         let error = match refused {
             Refused::Disconnect(disconnect) => {
@@ -132,10 +130,7 @@ impl Shard {
         };
         // The client reads the error and closes; a close frame now would hide it.
         self.send(conn, |out| wire.reply(out, id, &Reply::from(&error)));
-        let stage = Stage::Refused;
-        if let Some(state) = self.conns.state_mut(conn) {
-            *state = State::Opening(Box::new(Opening { wire, caller, stage }));
-        }
+        self.become_opening(conn, Opening { wire, stage: Stage::Refused });
         let wait_ms =
             if wire.is_emulated() { self.options.stale_close_ms } else { REFUSED_LINGER_MS };
         self.arm_at(conn, now.mono_ms + wait_ms);

@@ -94,7 +94,7 @@ impl Shard {
     ) -> Option<Step> {
         let caller = caller(&self.options, exchange, head);
         self.begin_stream(conn, wire, &caller.cors, now);
-        self.become_opening(conn, Opening { wire, caller, stage: Stage::Silent });
+        self.become_opening(conn, Opening { wire, stage: Stage::Silent(caller) });
         self.arm_at(conn, now.mono_ms + self.options.stale_close_ms);
         self.run_commands(conn, encoding, commands, now);
         Some(Step::Left)
