@@ -58,18 +58,8 @@ pub(crate) struct QueryOrder {
 /// Connects in a closed loop.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct ConnectOrder {
-    pub(crate) address: SocketAddr,
-    pub(crate) transport: Transport,
-    pub(crate) secret: String,
-    /// The tokens are those of sessions `first..end`, used in turn.
-    pub(crate) first: u32,
-    pub(crate) end: u32,
-    pub(crate) per_user: u32,
-    pub(crate) seed: u64,
-    /// Connects in flight at once.
-    pub(crate) concurrency: u32,
-    /// The first local address to connect from; `None` leaves it to the kernel.
-    pub(crate) source: Option<Ipv4Addr>,
+    /// How they connect. The tokens are those of its sessions, used in turn.
+    pub(crate) open: OpenOrder,
     pub(crate) lead_s: u64,
     pub(crate) duration_s: u64,
     /// Sessions kept open; one more closes the oldest.

@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::fleet::{Worker, share, unasked};
 use crate::latency::{Latencies, Percentiles};
 use crate::limits;
-use crate::orders::{ConnectOrder, Connects, Order, Reply, add_counts};
+use crate::orders::{ConnectOrder, Connects, OpenOrder, Order, Reply, add_counts};
 use crate::procfs::Cpu;
 use crate::report::{Report, duration, grouped, progress, ratio};
 use crate::target::Target;
@@ -108,16 +108,10 @@ fn order(args: &ConnectArgs, target: &Target, index: u32, count: u32) -> Connect
     // At least one token for each worker.
     let (first, end) = share(0, args.tokens.max(count), index, count);
     let (keep_first, keep_end) = share(0, args.keep, index, count);
+    let opening = super::opening(&args.common, target, args.transport);
+    let source = opening.source.map(|first| apart(first, index));
     ConnectOrder {
-        address: target.door(args.transport),
-        transport: args.transport,
-        secret: target.secret.clone(),
-        first,
-        end,
-        per_user: args.common.per_user,
-        seed: args.common.seed,
-        concurrency: args.common.concurrency,
-        source: target.loopback_source().map(|first| apart(first, index)),
+        open: OpenOrder { first, end, source, ..opening },
         lead_s: args.lead,
         duration_s: args.duration,
         keep: keep_end - keep_first,

@@ -23,6 +23,21 @@ use crate::transport::Transport;
 /// Users whose listing is checked besides the load.
 const USERS_CHECKED: u32 = 200;
 
+/// How sessions are opened on this server; which ones is for the caller to say.
+fn opening(args: &CommonArgs, target: &Target, transport: Transport) -> OpenOrder {
+    OpenOrder {
+        address: target.door(transport),
+        transport,
+        secret: target.secret.clone(),
+        first: 0,
+        end: 0,
+        per_user: args.per_user,
+        seed: args.seed,
+        concurrency: args.concurrency,
+        source: target.loopback_source(),
+    }
+}
+
 /// A server and the workers that will hold sessions on it.
 struct Rig {
     target: Target,
@@ -38,18 +53,7 @@ impl Rig {
             limits::check_server(sessions, descriptors)?;
         }
         let target = Target::up(args, transport)?;
-        let template = OpenOrder {
-            address: target.door(transport),
-            transport,
-            secret: target.secret.clone(),
-            first: 0,
-            end: 0,
-            per_user: args.per_user,
-            seed: args.seed,
-            concurrency: args.concurrency,
-            source: target.loopback_source(),
-        };
-        let holders = Holders::start(workers, template)?;
+        let holders = Holders::start(workers, opening(args, &target, transport))?;
         let population = Population { sessions, per_user: args.per_user, transport };
         Ok(Self { target, holders, population })
     }

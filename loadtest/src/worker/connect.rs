@@ -23,11 +23,12 @@ pub(super) struct Prepared {
 
 impl Prepared {
     pub(super) fn new(order: ConnectOrder) -> Result<Self, Failure> {
-        let mint = Mint::new(&order.secret, order.per_user, order.seed, crate::clock::unix_s());
-        let tokens = (order.first..order.end).map(|session| mint.token(session));
+        let open = &order.open;
+        let mint = Mint::new(&open.secret, open.per_user, open.seed, crate::clock::unix_s());
+        let tokens = (open.first..open.end).map(|session| mint.token(session));
         let tokens = tokens.collect::<Result<_, _>>()?;
         // What ends by a reset leaves no port in TIME-WAIT: there are too few for this pace.
-        let door = Door::new(order.address, order.transport, Goodbye::Reset);
+        let door = Door::new(open.address, open.transport, Goodbye::Reset);
         Ok(Self { order, door, tokens })
     }
 
@@ -35,7 +36,7 @@ impl Prepared {
     pub(super) async fn run(self, control: &mut Control) -> Result<Connects, Failure> {
         let timer = Timer::new()?;
         let load = Rc::new(Load::new(self, now_ns()));
-        let lanes: Vec<_> = (0..load.prepared.order.concurrency)
+        let lanes: Vec<_> = (0..load.prepared.order.open.concurrency)
             .map(|_| monoio::spawn(lane(Rc::clone(&load))))
             .collect();
         timer.until(load.counts_ns).await?;
@@ -125,7 +126,7 @@ async fn lane(load: Rc<Load>) {
             return;
         }
         let index = load.begin();
-        let from = load.prepared.order.source.map(|first| source(first, index));
+        let from = load.prepared.order.open.source.map(|first| source(first, index));
         let opened = load.prepared.door.open(from, load.token(index)).await;
         load.done(opened, start, now_ns());
     }
@@ -134,10 +135,11 @@ async fn lane(load: Rc<Load>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::orders::OpenOrder;
     use crate::transport::Transport;
 
     fn load() -> Load {
-        let order = ConnectOrder {
+        let open = OpenOrder {
             address: "127.0.0.1:1".parse().unwrap(),
             secret: "s".into(),
             transport: Transport::Websocket,
@@ -147,10 +149,8 @@ mod tests {
             seed: 1,
             concurrency: 2,
             source: None,
-            lead_s: 1,
-            duration_s: 2,
-            keep: 0,
         };
+        let order = ConnectOrder { open, lead_s: 1, duration_s: 2, keep: 0 };
         Load::new(Prepared::new(order).unwrap(), 0)
     }
 
