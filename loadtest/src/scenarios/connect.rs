@@ -13,7 +13,7 @@ use crate::latency::{Latencies, Percentiles};
 use crate::limits;
 use crate::orders::{ConnectOrder, Connects, OpenOrder, Order, Reply, add_counts};
 use crate::procfs::Cpu;
-use crate::report::{Report, duration, grouped, progress, ratio};
+use crate::report::{Plot, Report, duration, grouped, progress, ratio};
 use crate::target::Target;
 use crate::transport::{Carrier, Transport};
 
@@ -191,6 +191,8 @@ fn tell_times(report: &mut Report, common: &CommonArgs, workers: u32, found: &Fo
     }
     report.result("connect_time", json!(found.times));
     report.result("connect_time_buckets_ns", json!(found.connects.times));
+    let times = ("connect", &found.connects.times);
+    report.plot(Plot::percentiles("Time of a connect by percentile", &[times]));
 }
 
 fn tell_harness(report: &mut Report, args: &ConnectArgs, found: &Found) {

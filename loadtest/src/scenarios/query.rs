@@ -12,7 +12,7 @@ use crate::fleet::{Worker, unasked};
 use crate::latency::{Latencies, Percentiles};
 use crate::orders::{Measured, Order, QueryOrder, Reply};
 use crate::procfs::Cpu;
-use crate::report::{Report, duration, grouped, progress, ratio};
+use crate::report::{Plot, Report, duration, grouped, progress, ratio};
 use crate::transport::Transport;
 
 /// Share of one core above which the querying worker is the bottleneck.
@@ -133,6 +133,8 @@ fn tell_latency(report: &mut Report, measured: &Measured) -> Result<(), Failure>
     }
     report.result("latency", json!(found));
     report.result("latency_buckets_ns", json!(measured.latency));
+    let found = ("user_connections", &measured.latency);
+    report.plot(Plot::percentiles("Latency by percentile", &[found]));
     Ok(())
 }
 

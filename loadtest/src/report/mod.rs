@@ -1,6 +1,8 @@
 //! What a run found: a table for a person, JSON for a machine, warnings where a figure may
 //! mislead.
 
+mod plot;
+
 use std::io::Write;
 use std::path::Path;
 
@@ -8,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::failure::{Context, Failure};
 use crate::procfs::Machine;
+pub(crate) use plot::{Line, Plot, Unit};
 
 /// Says on standard error what is going on.
 pub(crate) fn progress(text: &str) {
@@ -22,6 +25,7 @@ pub(crate) struct Report {
     settings: Value,
     rows: Vec<Row>,
     results: Map<String, Value>,
+    plots: Vec<Plot>,
     warnings: Vec<String>,
     failures: Vec<String>,
 }
@@ -39,6 +43,7 @@ impl Report {
             settings,
             rows: Vec::new(),
             results: Map::new(),
+            plots: Vec::new(),
             warnings: Vec::new(),
             failures: Vec::new(),
         }
@@ -57,6 +62,11 @@ impl Report {
     /// A value of the JSON form.
     pub(crate) fn result(&mut self, name: &str, value: impl Into<Value>) {
         self.results.insert(name.to_owned(), value.into());
+    }
+
+    /// A drawing of the HTML form; its numbers are in the JSON too.
+    pub(crate) fn plot(&mut self, plot: Plot) {
+        self.plots.push(plot);
     }
 
     /// A reason to doubt a figure.
@@ -124,6 +134,7 @@ impl Report {
             "machine": self.machine,
             "settings": self.settings,
             "results": self.results,
+            "plots": self.plots,
             "warnings": self.warnings,
             "failures": self.failures,
         })
