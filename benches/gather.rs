@@ -260,6 +260,7 @@ impl Measured {
             }],
             uni_grpc: None,
             admission: AdmissionOptions::default(),
+            synthetic_sessions: 0,
         };
         let (tell, events) = mpsc::channel();
         let on_event = Box::new(move |event: &SessionEvent| {

@@ -53,6 +53,8 @@ pub struct ServerOptions {
     pub uni_grpc: Option<GrpcListen>,
     /// Node-wide ceilings.
     pub admission: AdmissionOptions,
+    /// Sessions without a client to fill the shards with: for load tests.
+    pub synthetic_sessions: u64,
 }
 
 /// Where gRPC is served, and how much of it is read.
@@ -248,6 +250,7 @@ fn setups(plan: &Plan<'_>, options: &Options, shards: usize) -> Result<Vec<Setup
                 query_timeout_ms: plan.options.query_timeout_ms,
                 watched: plan.watched,
                 started,
+                synthetic_sessions: plan.options.synthetic_sessions,
             })
         })
         .collect()

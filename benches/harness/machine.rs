@@ -32,6 +32,7 @@ pub(crate) fn shard(
         query_timeout_ms: 1_000,
         watched: false,
         started: NOW,
+        synthetic_sessions: 0,
     };
     Shard::new(setup, NOW)
 }

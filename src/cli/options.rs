@@ -165,6 +165,7 @@ pub(super) fn server(
             sessions_max: config.client.connection_limit,
             connects_per_second_max: config.client.connection_rate_limit,
         },
+        synthetic_sessions: config.test.synthetic_sessions,
     }
 }
 

@@ -30,6 +30,7 @@ options! {
         uni_grpc: UniGrpc,
         shutdown: Shutdown,
         shards: Shards,
+        test: Test,
     } {
         /// File that holds the process id while the server runs. Empty: none.
         pid_file: String = String::new(), ["pid_file"], [];
@@ -319,5 +320,13 @@ options! {
         /// How long a shard waits for the others' part of an answer; after it the answer says
         /// that it is partial.
         query_timeout: Duration = Duration::from_secs(1), [], [];
+    }
+
+    /// For load tests; not for a server that serves anybody.
+    Test at (test) {
+        /// Sessions without a client that the server is filled with before it listens, spread over
+        /// users `s000000001`, `s000000002`, … by Zipf's law, 1,000 at most for one. They are
+        /// listed and can be closed; nothing can be sent to them. At most 100000000.
+        synthetic_sessions: u64 = 0, [], [];
     }
 }

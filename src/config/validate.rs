@@ -16,6 +16,9 @@ pub(super) type Fault = (&'static str, String);
 /// Largest body or message an option may allow: every connection may hold one such at a time.
 const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// Most sessions a server is filled with: in one shard, too, far fewer than its table holds.
+const SYNTHETIC_SESSIONS_MAX: u64 = 100_000_000;
+
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Everything that cannot be meant.
@@ -75,6 +78,11 @@ pub fn dangers(config: &Config) -> Vec<String> {
         (
             config.http_api.key.expose().is_empty() && !config.http_api.insecure && api_in_use,
             "http_api.key is not set: every call of the server API is refused",
+        ),
+        (
+            config.test.synthetic_sessions > 0,
+            "test.synthetic_sessions fills this server with sessions that nobody holds: for load \
+             tests only",
         ),
     ];
     said.into_iter().filter(|(is_so, _)| *is_so).map(|(_, text)| text.to_owned()).collect()
@@ -178,6 +186,11 @@ fn sizes(config: &Config, faults: &mut Vec<Fault>) {
             "shards.ring_entries",
             shards.ring_entries.is_power_of_two() && (16..=32_768).contains(&shards.ring_entries),
             "must be a power of two from 16 to 32768".to_owned(),
+        ),
+        (
+            "test.synthetic_sessions",
+            config.test.synthetic_sessions <= SYNTHETIC_SESSIONS_MAX,
+            format!("must be at most {SYNTHETIC_SESSIONS_MAX}"),
         ),
     ];
     faults.extend(checked.into_iter().filter(|(_, ok, _)| !ok).map(|(path, _, what)| (path, what)));

@@ -28,6 +28,9 @@ mod sweep;
 mod ask;
 mod gather;
 
+// Load tests.
+mod synthetic;
+
 // The end.
 mod drain;
 mod ending;
@@ -91,6 +94,8 @@ pub struct Setup {
     pub watched: bool,
     /// When the node started.
     pub started: Now,
+    /// Sessions without a client that the node is filled with, over all shards: for load tests.
+    pub synthetic_sessions: u64,
 }
 
 /// One shard: its connections, its sessions, its part of every question.
@@ -142,7 +147,7 @@ pub enum Gone {
 }
 
 impl Shard {
-    /// A shard with no connections.
+    /// A shard with no connections, and no sessions but its part of the synthetic ones.
     ///
     /// # Panics
     /// If its id is not below the number of shards.
@@ -151,7 +156,7 @@ impl Shard {
         let Setup { id, shards, options, directory, admission, hasher, keys, .. } = setup;
         assert!(id.index() < shards, "a shard is one of the shards");
         let api_key = ApiKey::new(options.api.as_ref().map_or("", |api| &api.key));
-        Self {
+        let mut shard = Self {
             id,
             shards,
             verifier: Verifier::new(&options.token),
@@ -180,7 +185,9 @@ impl Shard {
             selected: Vec::new(),
             fired: Vec::new(),
             options: Rc::new(options),
-        }
+        };
+        shard.open_synthetic(setup.synthetic_sessions, now);
+        shard
     }
 
     /// Which shard this is.

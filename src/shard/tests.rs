@@ -40,6 +40,7 @@ fn shard(id: usize, directory: &Arc<Directory>) -> Shard {
         query_timeout_ms: 1_000,
         watched: false,
         started: NOW,
+        synthetic_sessions: 0,
     };
     Shard::new(setup, NOW)
 }

@@ -22,5 +22,6 @@ mod replies;
 mod socket;
 mod stream;
 mod streams;
+mod synthetic;
 mod truth;
 mod websocket;

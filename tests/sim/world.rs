@@ -111,6 +111,7 @@ impl World {
                     query_timeout_ms: QUERY_TIMEOUT_MS,
                     watched: true,
                     started: now,
+                    synthetic_sessions: 0,
                 },
                 now,
             ),

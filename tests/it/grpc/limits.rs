@@ -108,6 +108,7 @@ fn node_with_fast_pings(queue_bytes_max: usize) -> (SocketAddr, SocketAddr) {
         listen: vec![ListenOn { address, scope: Scope::All }],
         uni_grpc: Some(GrpcListen { address, message_bytes_max: 4096 }),
         admission: AdmissionOptions::default(),
+        synthetic_sessions: 0,
     };
     let api = api::Options {
         prefix: "/api".to_owned(),
