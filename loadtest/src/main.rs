@@ -7,7 +7,7 @@
 //! [`transport`] (the ways to connect), [`stream`], [`protocol`], [`http`], [`websocket`],
 //! [`http2`], [`population`], [`listing`] (what goes over the wire, written here and not taken
 //! from the library, so that the two check each other), [`procfs`] and [`latency`] (what is
-//! measured), [`report`] (how it is told).
+//! measured), [`sampler`] (how it went over time), [`report`] (how it is told).
 
 mod cli;
 mod clock;
@@ -23,6 +23,7 @@ mod population;
 mod procfs;
 mod protocol;
 mod report;
+mod sampler;
 mod scenarios;
 mod stream;
 mod target;

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::failure::{Context, Failure};
 use crate::procfs::Machine;
-pub(crate) use plot::{Line, Plot, Unit};
+pub(crate) use plot::{Line, Mark, Plot, Unit};
 
 /// Says on standard error what is going on.
 pub(crate) fn progress(text: &str) {

@@ -11,6 +11,8 @@ pub(crate) struct Plot {
     pub(crate) x: Axis,
     pub(crate) y: Axis,
     pub(crate) lines: Vec<Line>,
+    /// Where something begins: lines across.
+    pub(crate) marks: Vec<Mark>,
 }
 
 /// A quantity and how it is spread along an axis.
@@ -50,6 +52,13 @@ pub(crate) struct Line {
     pub(crate) points: Vec<(f64, f64)>,
 }
 
+/// A place on the horizontal axis where something begins.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub(crate) struct Mark {
+    pub(crate) x: f64,
+    pub(crate) name: String,
+}
+
 impl Line {
     pub(crate) fn new(name: impl Into<String>, points: Vec<(f64, f64)>) -> Self {
         Self { name: name.into(), points }
@@ -61,14 +70,14 @@ impl Plot {
     pub(crate) fn over_time(title: &str, unit: Unit, lines: Vec<Line>) -> Self {
         let x = Axis { unit: Unit::Seconds, scale: Scale::Linear };
         let y = Axis { unit, scale: Scale::Linear };
-        Self { title: title.to_owned(), x, y, lines }
+        Self { title: title.to_owned(), x, y, lines, marks: Vec::new() }
     }
 
     /// How a quantity grows with the number of sessions.
     pub(crate) fn growth(title: &str, unit: Unit, lines: Vec<Line>) -> Self {
         let x = Axis { unit: Unit::Sessions, scale: Scale::Log };
         let y = Axis { unit, scale: Scale::Linear };
-        Self { title: title.to_owned(), x, y, lines }
+        Self { title: title.to_owned(), x, y, lines, marks: Vec::new() }
     }
 
     /// Times by percentile, one line per distribution.
@@ -79,7 +88,7 @@ impl Plot {
             .iter()
             .map(|(name, buckets)| Line::new(*name, by_percentile(buckets)))
             .collect();
-        Self { title: title.to_owned(), x, y, lines }
+        Self { title: title.to_owned(), x, y, lines, marks: Vec::new() }
     }
 }
 

@@ -14,6 +14,7 @@ use crate::limits;
 use crate::orders::{ConnectOrder, Connects, OpenOrder, Order, Reply, add_counts};
 use crate::procfs::Cpu;
 use crate::report::{Plot, Report, duration, grouped, progress, ratio};
+use crate::sampler::Sampler;
 use crate::target::Target;
 use crate::transport::{Carrier, Transport};
 
@@ -48,11 +49,14 @@ pub(crate) fn run(args: &ConnectArgs) -> Result<Report, Failure> {
     }
     let mut target = Target::up(common, args.transport)?;
     let mut report = Report::new("connect", settings(args, workers, &target.told));
-    let found = measure(args, workers, &target)?;
+    let sampler = Sampler::start(target.pid);
+    let found = measure(args, workers, &target, &sampler)?;
+    let sampled = sampler.finish();
     target.check_alive()?;
     tell_rate(&mut report, args.transport, &found);
     tell_times(&mut report, common, workers, &found);
     tell_harness(&mut report, args, &found);
+    sampled.tell(&mut report);
     for (why, count) in &found.connects.errors {
         report.fail(format!("{} connects: {why}", grouped(*count)));
     }
@@ -71,7 +75,12 @@ fn settings(args: &ConnectArgs, workers: u32, server: &Value) -> Value {
     })
 }
 
-fn measure(args: &ConnectArgs, count: u32, target: &Target) -> Result<Found, Failure> {
+fn measure(
+    args: &ConnectArgs,
+    count: u32,
+    target: &Target,
+    sampler: &Sampler,
+) -> Result<Found, Failure> {
     let mut workers = (0..count).map(|_| Worker::start()).collect::<Result<Vec<_>, _>>()?;
     progress(&format!("{} tokens are signed", grouped(args.tokens.into())));
     for (index, worker) in (0..count).zip(&mut workers) {
@@ -86,10 +95,12 @@ fn measure(args: &ConnectArgs, count: u32, target: &Target) -> Result<Found, Fai
     };
     is_expected(&each(&mut workers, 0)?, &Reply::Prepared)?;
     progress(&format!("connects for {} s", args.lead + args.duration));
+    sampler.mark("connects");
     for worker in &mut workers {
         worker.send(&Order::Connect)?;
     }
     is_expected(&each(&mut workers, args.lead)?, &Reply::Measuring)?;
+    sampler.mark("measured from here");
     let server_cpu = || target.pid.map(Cpu::of).transpose();
     let cpus = |workers: &[Worker]| {
         workers.iter().map(|worker| Cpu::of(worker.pid())).collect::<Result<Vec<_>, _>>()

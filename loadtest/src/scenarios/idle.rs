@@ -65,10 +65,12 @@ pub(crate) fn run(args: &IdleArgs) -> Result<Report, Failure> {
 
     rest(args.settle, "the server settles before the first session");
     let empty = point(0, pid)?;
+    rig.sampler.mark("first session");
     rig.holders.open(0, warmup)?;
     rest(args.settle, "memory settles");
     let small = point(warmup, pid)?;
     let ping_s = u64::from(rig.holders.open(warmup, sessions)?);
+    rig.sampler.mark("all sessions");
     rest(args.settle, "memory settles");
     let full = point(sessions, pid)?;
     let held = hold(args, &mut rig, pid, ping_s)?;
@@ -97,6 +99,7 @@ fn hold(args: &IdleArgs, rig: &mut Rig, pid: u32, ping_s: u64) -> Result<Held, F
     rest(ping_s, "until every session has had its first ping");
     let seconds = args.hold.unwrap_or(if ping_s == 0 { 30 } else { 2 * ping_s });
     progress(&format!("CPU is measured for {seconds} s"));
+    rig.sampler.mark("CPU measured from here");
     let cpu = |pids: &[u32]| pids.iter().map(|pid| Cpu::of(*pid)).collect::<Result<Vec<_>, _>>();
     let pids = rig.holders.pids();
     let before = rig.holders.tally()?;

@@ -17,6 +17,7 @@ use crate::orders::{OpenOrder, Tally};
 use crate::population::{Population, user_id};
 use crate::procfs::Cpu;
 use crate::report::{Report, progress, ratio};
+use crate::sampler::Sampler;
 use crate::target::Target;
 use crate::transport::Transport;
 
@@ -43,6 +44,7 @@ struct Rig {
     target: Target,
     holders: Holders,
     population: Population,
+    sampler: Sampler,
 }
 
 impl Rig {
@@ -55,7 +57,8 @@ impl Rig {
         let target = Target::up(args, transport)?;
         let holders = Holders::start(workers, opening(args, &target, transport))?;
         let population = Population { sessions, per_user: args.per_user, transport };
-        Ok(Self { target, holders, population })
+        let sampler = Sampler::start(target.pid);
+        Ok(Self { target, holders, population, sampler })
     }
 
     /// Asks for some users while only the first `held` sessions are there; what was wrong, by
@@ -94,8 +97,9 @@ impl Rig {
         Ok(tally)
     }
 
-    /// Ends sessions and server; the server must end well.
+    /// Ends sessions and server, which must end well; draws how it went over time.
     fn down(self, report: &mut Report) {
+        self.sampler.finish().tell(report);
         drop(self.holders);
         if let Err(failure) = self.target.down() {
             report.fail(failure.to_string());

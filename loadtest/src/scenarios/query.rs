@@ -37,7 +37,9 @@ pub(crate) fn run(args: &QueryArgs) -> Result<Report, Failure> {
         "seed": args.common.seed, "server": rig.target.told,
     });
     let mut report = Report::new("query", settings);
+    rig.sampler.mark("first session");
     rig.holders.open(0, args.sessions)?;
+    rig.sampler.mark("queries");
     progress(&format!("{} queries per second for {} s", args.rate, args.lead + args.duration));
     let (measured, used) = measure(args, &rig)?;
     let tally = rig.judge(&mut report)?;
@@ -66,6 +68,7 @@ fn measure(args: &QueryArgs, rig: &Rig) -> Result<(Measured, Used), Failure> {
     let Reply::Measuring = worker.receive(Duration::from_secs(args.lead))? else {
         return Err(unasked());
     };
+    rig.sampler.mark("measured from here");
     let (start, server, querier) = (crate::clock::now_ns(), server_cpu()?, Cpu::of(worker.pid())?);
     let Reply::Measured(measured) = worker.receive(Duration::from_secs(args.duration))? else {
         return Err(unasked());
