@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use crate::clock::now_ns;
 use crate::failure::{Context, Failure};
 use crate::orders::{OpenOrder, Order, Reply, Tally};
 use crate::report::progress;
@@ -75,22 +76,30 @@ pub(crate) struct Holders {
     workers: Vec<Worker>,
     /// What every order has in common.
     template: OpenOrder,
+    /// How many sessions were held when: instants of the monotonic clock.
+    grown: Vec<(u64, u32)>,
 }
 
 impl Holders {
     pub(crate) fn start(count: u32, template: OpenOrder) -> Result<Self, Failure> {
         let workers = (0..count).map(|_| Worker::start()).collect::<Result<_, _>>()?;
-        Ok(Self { workers, template })
+        Ok(Self { workers, template, grown: Vec::new() })
     }
 
     pub(crate) fn pids(&self) -> Vec<u32> {
         self.workers.iter().map(Worker::pid).collect()
     }
 
+    /// How many sessions had been opened when, in nanoseconds of the monotonic clock.
+    pub(crate) fn grown(&self) -> &[(u64, u32)] {
+        &self.grown
+    }
+
     /// Opens sessions `first..end`, shared among all workers; the ping interval in seconds.
     pub(crate) fn open(&mut self, first: u32, end: u32) -> Result<u32, Failure> {
         let mut ping_s = 0;
         let mut at = first;
+        self.grown.push((now_ns(), at));
         while at < end {
             let step_end = end.min(at.saturating_add(SESSIONS_PER_STEP));
             let count = u32::try_from(self.workers.len()).expect("counted as u32");
@@ -106,6 +115,7 @@ impl Holders {
                 ping_s = ping_s.max(seen);
             }
             at = step_end;
+            self.grown.push((now_ns(), at));
             progress(&format!("{at} sessions are held"));
         }
         Ok(ping_s)

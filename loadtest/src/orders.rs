@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::latency::Buckets;
 use crate::population::Population;
+use crate::rate::PerSecond;
 use crate::transport::Transport;
 
 /// From the coordinator to a worker. Each is answered before the next is sent.
@@ -146,6 +147,8 @@ pub(crate) struct Connects {
     pub(crate) elapsed_ns: u64,
     /// From the begin of each connect to its session accepted.
     pub(crate) times: Buckets,
+    /// Sessions accepted, the lead included.
+    pub(crate) per_second: PerSecond,
 }
 
 /// The outcome of a query load, the lead left out.
@@ -166,6 +169,8 @@ pub(crate) struct Measured {
     pub(crate) elapsed_ns: u64,
     /// From the instant each query was due to its answer.
     pub(crate) latency: Buckets,
+    /// Queries answered, the lead included.
+    pub(crate) per_second: PerSecond,
     /// From the instant each query was due to its sending where a connection was free: the
     /// harness's own tardiness.
     pub(crate) tardiness: Buckets,

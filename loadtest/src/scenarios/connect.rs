@@ -7,13 +7,14 @@ use serde_json::{Value, json};
 
 use super::doubt_shared_cores;
 use crate::cli::{CommonArgs, ConnectArgs};
+use crate::clock::NS_PER_S;
 use crate::failure::Failure;
 use crate::fleet::{Worker, share, unasked};
 use crate::latency::{Latencies, Percentiles};
 use crate::limits;
 use crate::orders::{ConnectOrder, Connects, OpenOrder, Order, Reply, add_counts};
 use crate::procfs::Cpu;
-use crate::report::{Plot, Report, duration, grouped, progress, ratio};
+use crate::report::{Plot, Report, Unit, duration, grouped, progress, ratio};
 use crate::sampler::Sampler;
 use crate::target::Target;
 use crate::transport::{Carrier, Transport};
@@ -31,6 +32,8 @@ struct Found {
     server: Option<Cpu>,
     workers: Vec<Cpu>,
     elapsed_ns: u64,
+    /// When the connects began, in nanoseconds of the monotonic clock.
+    begin_ns: u64,
 }
 
 /// Runs the scenario.
@@ -51,12 +54,17 @@ pub(crate) fn run(args: &ConnectArgs) -> Result<Report, Failure> {
     let mut report = Report::new("connect", settings(args, workers, &target.told));
     let sampler = Sampler::start(target.pid);
     let found = measure(args, workers, &target, &sampler)?;
-    let sampled = sampler.finish();
     target.check_alive()?;
     tell_rate(&mut report, args.transport, &found);
     tell_times(&mut report, common, workers, &found);
     tell_harness(&mut report, args, &found);
-    sampled.tell(&mut report);
+    let line = found.connects.per_second.line(
+        "accepted",
+        sampler.seconds(found.begin_ns),
+        args.lead + args.duration,
+    );
+    report.plot(sampler.over_time("Connects per second", Unit::PerSecond, vec![line]));
+    sampler.finish().tell(&mut report);
     for (why, count) in &found.connects.errors {
         report.fail(format!("{} connects: {why}", grouped(*count)));
     }
@@ -111,7 +119,8 @@ fn measure(
     let elapsed_ns = crate::clock::now_ns() - start;
     let used = cpus(&workers)?.iter().zip(&before).map(|(end, start)| end.since(*start)).collect();
     let (connects, times) = sum(replies)?;
-    Ok(Found { connects, times, server, workers: used, elapsed_ns })
+    let begin_ns = start - args.lead * NS_PER_S;
+    Ok(Found { connects, times, server, workers: used, elapsed_ns, begin_ns })
 }
 
 /// The part of the load that falls to worker `index` of `count`.
@@ -145,6 +154,7 @@ fn sum(replies: Vec<Reply>) -> Result<(Connects, Percentiles), Failure> {
         connects.elapsed_ns = connects.elapsed_ns.max(found.elapsed_ns);
         add_counts(&mut connects.errors, &found.errors);
         times.add(&found.times)?;
+        connects.per_second.add(&found.per_second);
     }
     connects.times = times.buckets();
     Ok((connects, times.percentiles()))
@@ -239,6 +249,7 @@ mod tests {
             server: Some(Cpu { used_ns: server_ns, kept_waiting_ns: 0 }),
             workers: Vec::new(),
             elapsed_ns: 1_000_000_000,
+            begin_ns: 0,
         }
     }
 
@@ -269,6 +280,7 @@ mod tests {
                 errors,
                 elapsed_ns,
                 times: vec![(ns, 2)],
+                ..Connects::default()
             })
         };
         let (connects, times) = sum(vec![one(5, 1_000), one(7, 3_000)]).unwrap();

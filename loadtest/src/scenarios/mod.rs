@@ -16,7 +16,7 @@ use crate::limits;
 use crate::orders::{OpenOrder, Tally};
 use crate::population::{Population, user_id};
 use crate::procfs::Cpu;
-use crate::report::{Report, progress, ratio};
+use crate::report::{Line, Report, Unit, progress, ratio};
 use crate::sampler::Sampler;
 use crate::target::Target;
 use crate::transport::Transport;
@@ -99,6 +99,9 @@ impl Rig {
 
     /// Ends sessions and server, which must end well; draws how it went over time.
     fn down(self, report: &mut Report) {
+        let at = |(ns, held): &(u64, u32)| (self.sampler.seconds(*ns), f64::from(*held));
+        let grown = Line::new("opened", self.holders.grown().iter().map(at).collect());
+        report.plot(self.sampler.over_time("Sessions opened", Unit::Sessions, vec![grown]));
         self.sampler.finish().tell(report);
         drop(self.holders);
         if let Err(failure) = self.target.down() {

@@ -240,6 +240,7 @@ impl Load {
         let Some(asked) = self.conns[index].asked.take() else {
             return self.error("an answer nobody asked for".to_owned());
         };
+        self.measured.per_second.count(now.saturating_sub(self.schedule.due_ns(0)));
         if self.counts(asked.n) {
             self.latency.record(now - self.schedule.due_ns(asked.n));
             self.measured.answered += 1;
