@@ -10,7 +10,8 @@ use crate::population::Population;
 use crate::rate::PerSecond;
 use crate::transport::Transport;
 
-/// From the coordinator to a worker. Each is answered before the next is sent.
+/// From the coordinator to a worker. Each is answered before the next is sent; an answer that takes
+/// its time is preceded by any number of `Progress`.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Order {
@@ -83,6 +84,10 @@ pub(crate) enum Reply {
     /// What the load of connects needs is made.
     Prepared,
     Connects(Connects),
+    /// So much of the load is done, its lead included; the answer is still to come.
+    Progress {
+        done: u64,
+    },
     /// The order could not be carried out.
     Failed(String),
 }

@@ -20,6 +20,11 @@ impl PerSecond {
         self.0[second] += 1;
     }
 
+    /// How many there were in all.
+    pub(crate) fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
     /// Adds what another worker counted.
     pub(crate) fn add(&mut self, other: &Self) {
         self.0.resize(self.0.len().max(other.0.len()), 0);
@@ -53,6 +58,7 @@ mod tests {
         more.count(1);
         more.add(&counts);
         assert_eq!(more.0, [3, 0, 1, 1]);
+        assert_eq!(more.total(), 5);
         counts.add(&more);
         assert_eq!(counts.0, [5, 0, 2, 2]);
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::clock::{NS_PER_S, now_ns};
 use crate::failure::Failure;
 use crate::procfs::{Cpu, Memory};
-use crate::report::{Line, Mark, Plot, Report, Unit, ratio};
+use crate::report::{Line, Mark, Plot, Report, Unit, ratio, server_now};
 
 /// Nanoseconds between two looks.
 const INTERVAL_NS: u64 = 500_000_000;
@@ -128,7 +128,11 @@ impl Samples {
             return;
         }
         match Sample::of(pid, start_ns) {
-            Ok(sample) => self.keep(sample),
+            Ok(sample) => {
+                self.keep(sample);
+                let cores = cores(&self.seen[self.seen.len().saturating_sub(2)..]);
+                server_now(sample.rss, cores.last().map_or(0.0, |(_, cores)| *cores));
+            }
             Err(failure) => self.blind = Some(failure),
         }
     }

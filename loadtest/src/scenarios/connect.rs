@@ -9,12 +9,12 @@ use super::doubt_shared_cores;
 use crate::cli::{CommonArgs, ConnectArgs};
 use crate::clock::NS_PER_S;
 use crate::failure::Failure;
-use crate::fleet::{Worker, share, unasked};
+use crate::fleet::{Worker, receive_all, share, unasked};
 use crate::latency::{Latencies, Percentiles};
 use crate::limits;
 use crate::orders::{ConnectOrder, Connects, OpenOrder, Order, Reply, add_counts};
 use crate::procfs::Cpu;
-use crate::report::{Plot, Report, Unit, duration, grouped, progress, ratio};
+use crate::report::{Passing, Plot, Report, Unit, duration, grouped, progress, ratio};
 use crate::sampler::Sampler;
 use crate::target::Target;
 use crate::transport::{Carrier, Transport};
@@ -94,27 +94,27 @@ fn measure(
     for (index, worker) in (0..count).zip(&mut workers) {
         worker.send(&Order::Prepare(order(args, target, index, count)))?;
     }
-    let each = |workers: &mut Vec<Worker>, work_s| {
-        let work = Duration::from_secs(work_s);
-        workers.iter_mut().map(|worker| worker.receive(work)).collect::<Result<Vec<_>, _>>()
-    };
     let is_expected = |replies: &[Reply], expected: &Reply| {
         if replies.iter().all(|reply| reply == expected) { Ok(()) } else { Err(unasked()) }
     };
-    is_expected(&each(&mut workers, 0)?, &Reply::Prepared)?;
+    is_expected(&receive_all(&mut workers, Duration::ZERO, |_| ())?, &Reply::Prepared)?;
     progress(&format!("connects for {} s", args.lead + args.duration));
     sampler.mark("connects");
     for worker in &mut workers {
         worker.send(&Order::Connect)?;
     }
-    is_expected(&each(&mut workers, args.lead)?, &Reply::Measuring)?;
+    let passing = Passing::new(Duration::from_secs(args.lead + args.duration), "connects");
+    let after = |workers: &mut [Worker], work_s| {
+        receive_all(workers, Duration::from_secs(work_s), |count| passing.done(count))
+    };
+    is_expected(&after(&mut workers, args.lead)?, &Reply::Measuring)?;
     sampler.mark("measured from here");
     let server_cpu = || target.pid.map(Cpu::of).transpose();
     let cpus = |workers: &[Worker]| {
         workers.iter().map(|worker| Cpu::of(worker.pid())).collect::<Result<Vec<_>, _>>()
     };
     let (start, server, before) = (crate::clock::now_ns(), server_cpu()?, cpus(&workers)?);
-    let replies = each(&mut workers, args.duration)?;
+    let replies = after(&mut workers, args.duration)?;
     let server = server_cpu()?.zip(server).map(|(end, start)| end.since(start));
     let elapsed_ns = crate::clock::now_ns() - start;
     let used = cpus(&workers)?.iter().zip(&before).map(|(end, start)| end.since(*start)).collect();

@@ -6,7 +6,6 @@ pub(crate) mod idle;
 pub(crate) mod query;
 
 use std::collections::BTreeMap;
-use std::thread::sleep;
 use std::time::Duration;
 
 use crate::cli::CommonArgs;
@@ -16,7 +15,7 @@ use crate::limits;
 use crate::orders::{OpenOrder, Tally};
 use crate::population::{Population, user_id};
 use crate::procfs::Cpu;
-use crate::report::{Line, Report, Unit, progress, ratio};
+use crate::report::{Line, Report, Unit, pause, progress, ratio};
 use crate::sampler::Sampler;
 use crate::target::Target;
 use crate::transport::Transport;
@@ -130,6 +129,6 @@ fn doubt_shared_cores(report: &mut Report, server: Cpu) {
 fn rest(seconds: u64, why: &str) {
     if seconds > 0 {
         progress(&format!("{seconds} s: {why}"));
-        sleep(Duration::from_secs(seconds));
+        pause(Duration::from_secs(seconds), why);
     }
 }

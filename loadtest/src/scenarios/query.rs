@@ -13,7 +13,7 @@ use crate::fleet::{Worker, unasked};
 use crate::latency::{Latencies, Percentiles};
 use crate::orders::{Measured, Order, QueryOrder, Reply};
 use crate::procfs::Cpu;
-use crate::report::{Plot, Report, Unit, duration, grouped, progress, ratio};
+use crate::report::{Passing, Plot, Report, Unit, duration, grouped, progress, ratio};
 use crate::transport::Transport;
 
 /// Share of one core above which the querying worker is the bottleneck.
@@ -73,13 +73,16 @@ fn measure(args: &QueryArgs, rig: &Rig) -> Result<(Measured, Used), Failure> {
         duration_s: args.duration,
         seed: args.common.seed,
     }))?;
+    let passing = Passing::new(Duration::from_secs(args.lead + args.duration), "queries");
+    let done = |count| passing.done(count);
     let server_cpu = || rig.target.pid.map(Cpu::of).transpose();
-    let Reply::Measuring = worker.receive(Duration::from_secs(args.lead))? else {
+    let Reply::Measuring = worker.receive_telling(Duration::from_secs(args.lead), done)? else {
         return Err(unasked());
     };
     rig.sampler.mark("measured from here");
     let (start, server, querier) = (crate::clock::now_ns(), server_cpu()?, Cpu::of(worker.pid())?);
-    let Reply::Measured(measured) = worker.receive(Duration::from_secs(args.duration))? else {
+    let work = Duration::from_secs(args.duration);
+    let Reply::Measured(measured) = worker.receive_telling(work, done)? else {
         return Err(unasked());
     };
     let server = server_cpu()?.zip(server).map(|(end, start)| end.since(start));

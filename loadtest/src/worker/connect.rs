@@ -39,11 +39,16 @@ impl Prepared {
         let lanes: Vec<_> = (0..load.prepared.order.open.concurrency)
             .map(|_| monoio::spawn(lane(Rc::clone(&load))))
             .collect();
-        timer.until(load.counts_ns).await?;
+        let done = || load.found.borrow().per_second.total();
+        control.telling(done, timer.until(load.counts_ns)).await?;
         control.send(&Reply::Measuring).await?;
-        for lane in lanes {
-            lane.await;
-        }
+        let rest = async {
+            for lane in lanes {
+                lane.await;
+            }
+            Ok(())
+        };
+        control.telling(done, rest).await?;
         Ok(load.outcome())
     }
 }
