@@ -5,11 +5,13 @@ use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
+use crate::clock::now_ns;
 use crate::failure::{Context, Failure};
 use crate::orders::{OpenOrder, Order, Reply, Tally};
-use crate::report::progress;
+use crate::report::Growing;
 
 /// How long a worker may be silent beyond what its order takes.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -48,6 +50,28 @@ impl Worker {
 
     /// The next reply, which `work` of the worker precedes.
     pub(crate) fn receive(&mut self, work: Duration) -> Result<Reply, Failure> {
+        self.receive_telling(work, |_| ())
+    }
+
+    /// The same, hearing how much is done whenever the worker says it.
+    pub(crate) fn receive_telling(
+        &mut self,
+        work: Duration,
+        mut done: impl FnMut(u64),
+    ) -> Result<Reply, Failure> {
+        loop {
+            let reply = self.receive_line(work)?;
+            if let Reply::Progress { done: count } = reply {
+                done(count);
+            } else if let Reply::Failed(why) = reply {
+                return Err(Failure::new(why));
+            } else {
+                return Ok(reply);
+            }
+        }
+    }
+
+    fn receive_line(&mut self, work: Duration) -> Result<Reply, Failure> {
         let within = Some(work + PATIENCE);
         self.control.get_ref().set_read_timeout(within).during("setting a deadline")?;
         let mut line = String::new();
@@ -56,8 +80,7 @@ impl Worker {
             Ok(_) => {}
             Err(error) => return Err(error).during("waiting for a worker"),
         }
-        let reply = serde_json::from_str(&line).during("reading a worker's reply")?;
-        if let Reply::Failed(why) = reply { Err(Failure::new(why)) } else { Ok(reply) }
+        serde_json::from_str(&line).during("reading a worker's reply")
     }
 }
 
@@ -70,27 +93,65 @@ impl Drop for Worker {
     }
 }
 
+/// The next reply of each worker, which `work` precedes; hears how much all have done together
+/// whenever one says it.
+pub(crate) fn receive_all(
+    workers: &mut [Worker],
+    work: Duration,
+    mut done: impl FnMut(u64),
+) -> Result<Vec<Reply>, Failure> {
+    let mut counts = vec![0; workers.len()];
+    std::thread::scope(|scope| {
+        let (told, hears) = channel();
+        let receivers: Vec<_> = (0..)
+            .zip(workers)
+            .map(|(index, worker): (usize, _)| {
+                let told = told.clone();
+                let tell = move |count| told.send((index, count)).expect("it is heard below");
+                scope.spawn(move || worker.receive_telling(work, tell))
+            })
+            .collect();
+        drop(told);
+        // Ends when all workers have replied, or failed.
+        for (index, count) in hears {
+            counts[index] = count;
+            done(counts.iter().sum());
+        }
+        let replies = receivers.into_iter().map(|thread| thread.join().expect("does not panic"));
+        replies.collect()
+    })
+}
+
 /// The workers that hold sessions.
 pub(crate) struct Holders {
     workers: Vec<Worker>,
     /// What every order has in common.
     template: OpenOrder,
+    /// How many sessions were held when: instants of the monotonic clock.
+    grown: Vec<(u64, u32)>,
 }
 
 impl Holders {
     pub(crate) fn start(count: u32, template: OpenOrder) -> Result<Self, Failure> {
         let workers = (0..count).map(|_| Worker::start()).collect::<Result<_, _>>()?;
-        Ok(Self { workers, template })
+        Ok(Self { workers, template, grown: Vec::new() })
     }
 
     pub(crate) fn pids(&self) -> Vec<u32> {
         self.workers.iter().map(Worker::pid).collect()
     }
 
+    /// How many sessions had been opened when, in nanoseconds of the monotonic clock.
+    pub(crate) fn grown(&self) -> &[(u64, u32)] {
+        &self.grown
+    }
+
     /// Opens sessions `first..end`, shared among all workers; the ping interval in seconds.
     pub(crate) fn open(&mut self, first: u32, end: u32) -> Result<u32, Failure> {
         let mut ping_s = 0;
+        let growing = Growing::new("sessions are held", first.into(), end.into());
         let mut at = first;
+        self.grown.push((now_ns(), at));
         while at < end {
             let step_end = end.min(at.saturating_add(SESSIONS_PER_STEP));
             let count = u32::try_from(self.workers.len()).expect("counted as u32");
@@ -106,7 +167,8 @@ impl Holders {
                 ping_s = ping_s.max(seen);
             }
             at = step_end;
-            progress(&format!("{at} sessions are held"));
+            self.grown.push((now_ns(), at));
+            growing.at(at.into());
         }
         Ok(ping_s)
     }

@@ -6,8 +6,8 @@
 //! (the server under test), [`fleet`] and [`worker`] (processes that make the load),
 //! [`transport`] (the ways to connect), [`stream`], [`protocol`], [`http`], [`websocket`],
 //! [`http2`], [`population`], [`listing`] (what goes over the wire, written here and not taken
-//! from the library, so that the two check each other), [`procfs`] and [`latency`] (what is
-//! measured), [`sampler`] (how it went over time), [`report`] (how it is told).
+//! from the library, so that the two check each other), [`procfs`], [`latency`] and [`rate`]
+//! (what is measured), [`sampler`] (how it went over time), [`report`] (how it is told).
 
 mod cli;
 mod clock;
@@ -22,6 +22,7 @@ mod orders;
 mod population;
 mod procfs;
 mod protocol;
+mod rate;
 mod report;
 mod sampler;
 mod scenarios;

@@ -7,9 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::latency::Buckets;
 use crate::population::Population;
+use crate::rate::PerSecond;
 use crate::transport::Transport;
 
-/// From the coordinator to a worker. Each is answered before the next is sent.
+/// From the coordinator to a worker. Each is answered before the next is sent; an answer that takes
+/// its time is preceded by any number of `Progress`.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Order {
@@ -82,6 +84,10 @@ pub(crate) enum Reply {
     /// What the load of connects needs is made.
     Prepared,
     Connects(Connects),
+    /// So much of the load is done, its lead included; the answer is still to come.
+    Progress {
+        done: u64,
+    },
     /// The order could not be carried out.
     Failed(String),
 }
@@ -146,6 +152,8 @@ pub(crate) struct Connects {
     pub(crate) elapsed_ns: u64,
     /// From the begin of each connect to its session accepted.
     pub(crate) times: Buckets,
+    /// Sessions accepted, the lead included.
+    pub(crate) per_second: PerSecond,
 }
 
 /// The outcome of a query load, the lead left out.
@@ -166,6 +174,8 @@ pub(crate) struct Measured {
     pub(crate) elapsed_ns: u64,
     /// From the instant each query was due to its answer.
     pub(crate) latency: Buckets,
+    /// Queries answered, the lead included.
+    pub(crate) per_second: PerSecond,
     /// From the instant each query was due to its sending where a connection was free: the
     /// harness's own tardiness.
     pub(crate) tardiness: Buckets,

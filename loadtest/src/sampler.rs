@@ -1,6 +1,7 @@
 //! Looks at the server's process at a steady pace while a scenario runs: its memory and CPU over
 //! time, with the instants at which something began.
 
+use std::cell::RefCell;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{JoinHandle, spawn};
 use std::time::Duration;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use crate::clock::{NS_PER_S, now_ns};
 use crate::failure::Failure;
 use crate::procfs::{Cpu, Memory};
-use crate::report::{Line, Mark, Plot, Report, Unit, ratio};
+use crate::report::{Line, Mark, Plot, Report, Unit, ratio, server_now};
 
 /// Nanoseconds between two looks.
 const INTERVAL_NS: u64 = 500_000_000;
@@ -19,20 +20,22 @@ const SAMPLES_MAX: usize = 2_000;
 /// A thread that looks at the server until it is told to finish, or dropped.
 pub(crate) struct Sampler {
     start_ns: u64,
-    marks: Sender<Mark>,
+    /// What has begun so far.
+    marks: RefCell<Vec<Mark>>,
+    /// Nothing is ever sent: the thread ends when this is gone.
+    alive: Sender<()>,
     thread: JoinHandle<Samples>,
 }
 
-/// What was seen of one run, on one axis of time.
+/// What was seen of one run.
 pub(crate) struct Sampled {
-    start_ns: u64,
     samples: Samples,
+    marks: Vec<Mark>,
 }
 
 struct Samples {
     interval_ns: u64,
     seen: Vec<Sample>,
-    marks: Vec<Mark>,
     /// Why the process could not be looked at any longer.
     blind: Option<Failure>,
 }
@@ -48,39 +51,38 @@ struct Sample {
 
 impl Sampler {
     /// Begins to look at this process; where it is not known, only marks are kept. The time axis
-    /// begins now.
+    /// of the run begins now.
     pub(crate) fn start(pid: Option<u32>) -> Self {
         let start_ns = now_ns();
-        let (marks, marked) = channel();
-        let thread = spawn(move || Samples::new(INTERVAL_NS).take(pid, start_ns, &marked));
-        Self { start_ns, marks, thread }
+        let (alive, until) = channel();
+        let thread = spawn(move || Samples::new(INTERVAL_NS).take(pid, start_ns, &until));
+        Self { start_ns, marks: RefCell::default(), alive, thread }
     }
 
     /// Remembers that something begins now: a line across the drawings.
     pub(crate) fn mark(&self, name: &str) {
-        let mark = Mark { x: seconds(self.start_ns, now_ns()), name: name.to_owned() };
-        // The thread listens for as long as this exists; if it panicked, `finish` says so.
-        drop(self.marks.send(mark));
+        let mark = Mark { x: self.seconds(now_ns()), name: name.to_owned() };
+        self.marks.borrow_mut().push(mark);
+    }
+
+    /// Where an instant of the monotonic clock is on the time axis.
+    pub(crate) fn seconds(&self, at_ns: u64) -> f64 {
+        ratio(at_ns.saturating_sub(self.start_ns), NS_PER_S)
+    }
+
+    /// A drawing on the time axis of this run, with the marks so far.
+    pub(crate) fn over_time(&self, title: &str, unit: Unit, lines: Vec<Line>) -> Plot {
+        Plot::over_time(title, unit, lines).marked(&self.marks.borrow())
     }
 
     pub(crate) fn finish(self) -> Sampled {
-        drop(self.marks);
+        drop(self.alive);
         let samples = self.thread.join().expect("the sampling thread does not panic");
-        Sampled { start_ns: self.start_ns, samples }
+        Sampled { samples, marks: self.marks.into_inner() }
     }
 }
 
 impl Sampled {
-    /// Where an instant of the monotonic clock is on the time axis.
-    pub(crate) fn seconds(&self, at_ns: u64) -> f64 {
-        seconds(self.start_ns, at_ns)
-    }
-
-    /// A drawing on the time axis of this run, with its marks.
-    pub(crate) fn over_time(&self, title: &str, unit: Unit, lines: Vec<Line>) -> Plot {
-        Plot { marks: self.samples.marks.clone(), ..Plot::over_time(title, unit, lines) }
-    }
-
     /// Adds what was seen of the server: its memory and CPU over time.
     pub(crate) fn tell(&self, report: &mut Report) {
         let Samples { seen, blind, .. } = &self.samples;
@@ -92,24 +94,25 @@ impl Sampled {
         }
         let rss = seen.iter().map(|sample| (ratio(sample.at_ns, NS_PER_S), ratio(sample.rss, 1)));
         let memory = Line::new("resident (VmRSS)", rss.collect());
-        report.plot(self.over_time("Server memory", Unit::Bytes, vec![memory]));
+        let drawn = Plot::over_time("Server memory", Unit::Bytes, vec![memory]);
+        report.plot(drawn.marked(&self.marks));
         let cpu = Line::new("user and system, all threads", cores(seen));
-        report.plot(self.over_time("Server CPU", Unit::Cores, vec![cpu]));
+        let drawn = Plot::over_time("Server CPU", Unit::Cores, vec![cpu]);
+        report.plot(drawn.marked(&self.marks));
     }
 }
 
 impl Samples {
     const fn new(interval_ns: u64) -> Self {
-        Self { interval_ns, seen: Vec::new(), marks: Vec::new(), blind: None }
+        Self { interval_ns, seen: Vec::new(), blind: None }
     }
 
-    /// Looks, and collects marks, until there will be no more marks.
-    fn take(mut self, pid: Option<u32>, start_ns: u64, marked: &Receiver<Mark>) -> Self {
+    /// Looks until the other end of the channel is gone.
+    fn take(mut self, pid: Option<u32>, start_ns: u64, until: &Receiver<()>) -> Self {
         let mut due_ns = start_ns;
         loop {
-            match marked.recv_timeout(Duration::from_nanos(due_ns.saturating_sub(now_ns()))) {
-                Ok(mark) => self.marks.push(mark),
-                Err(RecvTimeoutError::Timeout) => {
+            match until.recv_timeout(Duration::from_nanos(due_ns.saturating_sub(now_ns()))) {
+                Ok(()) | Err(RecvTimeoutError::Timeout) => {
                     if let Some(pid) = pid {
                         self.look(pid, start_ns);
                     }
@@ -125,7 +128,11 @@ impl Samples {
             return;
         }
         match Sample::of(pid, start_ns) {
-            Ok(sample) => self.keep(sample),
+            Ok(sample) => {
+                self.keep(sample);
+                let cores = cores(&self.seen[self.seen.len().saturating_sub(2)..]);
+                server_now(sample.rss, cores.last().map_or(0.0, |(_, cores)| *cores));
+            }
             Err(failure) => self.blind = Some(failure),
         }
     }
@@ -161,10 +168,6 @@ fn cores(seen: &[Sample]) -> Vec<(f64, f64)> {
     seen.windows(2).map(between).collect()
 }
 
-fn seconds(start_ns: u64, at_ns: u64) -> f64 {
-    ratio(at_ns.saturating_sub(start_ns), NS_PER_S)
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -198,7 +201,7 @@ mod tests {
         samples.look(pid, 0);
         samples.look(pid, 0);
         let mut report = Report::new("idle", json!({}));
-        Sampled { start_ns: 0, samples }.tell(&mut report);
+        Sampled { samples, marks: Vec::new() }.tell(&mut report);
         report
     }
 
@@ -216,12 +219,12 @@ mod tests {
         let sampler = Sampler::start(None);
         sampler.mark("first");
         sampler.mark("second");
-        let sampled = sampler.finish();
-        let plot = sampled.over_time("x", Unit::Bytes, Vec::new());
+        let plot = sampler.over_time("x", Unit::Bytes, Vec::new());
         let names: Vec<_> = plot.marks.iter().map(|mark| mark.name.as_str()).collect();
         assert_eq!(names, ["first", "second"]);
         assert!(plot.marks[0].x <= plot.marks[1].x);
-        assert!(sampled.seconds(now_ns()) >= plot.marks[1].x);
+        assert!(sampler.seconds(now_ns()) >= plot.marks[1].x);
+        assert_eq!(sampler.finish().marks, plot.marks);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What a run found: a table for a person, JSON for a machine, warnings where a figure may
 //! mislead.
 
+mod live;
 mod plot;
 
 use std::io::Write;
@@ -10,13 +11,8 @@ use serde_json::{Map, Value, json};
 
 use crate::failure::{Context, Failure};
 use crate::procfs::Machine;
+pub(crate) use live::{Growing, Passing, pause, progress, server_now};
 pub(crate) use plot::{Line, Mark, Plot, Unit};
-
-/// Says on standard error what is going on.
-pub(crate) fn progress(text: &str) {
-    // Nobody reads it: then nobody misses it.
-    let _unread = writeln!(std::io::stderr(), "loadtest: {text}");
-}
 
 /// The findings of one run.
 pub(crate) struct Report {
@@ -160,6 +156,15 @@ pub(crate) fn bytes(count: f64) -> String {
     format!("{sign}{} B", grouped(whole(count.abs())))
 }
 
+/// A size at a glance, in decimal units as the table's bytes are: `12.3 MB`.
+pub(crate) fn size(bytes: f64) -> String {
+    let units = [(1e9, "GB"), (1e6, "MB"), (1e3, "kB")];
+    match units.into_iter().find(|(unit, _)| bytes >= *unit) {
+        Some((unit, name)) => format!("{:.1} {name}", bytes / unit),
+        None => format!("{bytes:.0} B"),
+    }
+}
+
 /// A duration at a glance: three digits or so, in the unit that fits.
 pub(crate) fn duration(ns: u64) -> String {
     match ns {
@@ -204,6 +209,8 @@ mod tests {
         assert_eq!(bytes(1234.4), "1,234 B");
         assert_eq!(bytes(-0.2), "0 B");
         assert_eq!(bytes(-12.0), "-12 B");
+        assert_eq!(size(999.0), "999 B");
+        assert_eq!(size(21_708_800.0), "21.7 MB");
         assert_eq!(duration(999), "999 ns");
         assert_eq!(duration(1_500), "1.5 µs");
         assert_eq!(duration(123_456), "123 µs");

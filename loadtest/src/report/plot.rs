@@ -73,6 +73,11 @@ impl Plot {
         Self { title: title.to_owned(), x, y, lines, marks: Vec::new() }
     }
 
+    /// The same with lines across where something begins.
+    pub(crate) fn marked(self, marks: &[Mark]) -> Self {
+        Self { marks: marks.to_vec(), ..self }
+    }
+
     /// How a quantity grows with the number of sessions.
     pub(crate) fn growth(title: &str, unit: Unit, lines: Vec<Line>) -> Self {
         let x = Axis { unit: Unit::Sessions, scale: Scale::Log };

@@ -7,13 +7,14 @@ use serde_json::{Value, json};
 
 use super::doubt_shared_cores;
 use crate::cli::{CommonArgs, ConnectArgs};
+use crate::clock::NS_PER_S;
 use crate::failure::Failure;
-use crate::fleet::{Worker, share, unasked};
+use crate::fleet::{Worker, receive_all, share, unasked};
 use crate::latency::{Latencies, Percentiles};
 use crate::limits;
 use crate::orders::{ConnectOrder, Connects, OpenOrder, Order, Reply, add_counts};
 use crate::procfs::Cpu;
-use crate::report::{Plot, Report, duration, grouped, progress, ratio};
+use crate::report::{Passing, Plot, Report, Unit, duration, grouped, progress, ratio};
 use crate::sampler::Sampler;
 use crate::target::Target;
 use crate::transport::{Carrier, Transport};
@@ -31,6 +32,8 @@ struct Found {
     server: Option<Cpu>,
     workers: Vec<Cpu>,
     elapsed_ns: u64,
+    /// When the connects began, in nanoseconds of the monotonic clock.
+    begin_ns: u64,
 }
 
 /// Runs the scenario.
@@ -51,12 +54,17 @@ pub(crate) fn run(args: &ConnectArgs) -> Result<Report, Failure> {
     let mut report = Report::new("connect", settings(args, workers, &target.told));
     let sampler = Sampler::start(target.pid);
     let found = measure(args, workers, &target, &sampler)?;
-    let sampled = sampler.finish();
     target.check_alive()?;
     tell_rate(&mut report, args.transport, &found);
     tell_times(&mut report, common, workers, &found);
     tell_harness(&mut report, args, &found);
-    sampled.tell(&mut report);
+    let line = found.connects.per_second.line(
+        "accepted",
+        sampler.seconds(found.begin_ns),
+        args.lead + args.duration,
+    );
+    report.plot(sampler.over_time("Connects per second", Unit::PerSecond, vec![line]));
+    sampler.finish().tell(&mut report);
     for (why, count) in &found.connects.errors {
         report.fail(format!("{} connects: {why}", grouped(*count)));
     }
@@ -86,32 +94,33 @@ fn measure(
     for (index, worker) in (0..count).zip(&mut workers) {
         worker.send(&Order::Prepare(order(args, target, index, count)))?;
     }
-    let each = |workers: &mut Vec<Worker>, work_s| {
-        let work = Duration::from_secs(work_s);
-        workers.iter_mut().map(|worker| worker.receive(work)).collect::<Result<Vec<_>, _>>()
-    };
     let is_expected = |replies: &[Reply], expected: &Reply| {
         if replies.iter().all(|reply| reply == expected) { Ok(()) } else { Err(unasked()) }
     };
-    is_expected(&each(&mut workers, 0)?, &Reply::Prepared)?;
+    is_expected(&receive_all(&mut workers, Duration::ZERO, |_| ())?, &Reply::Prepared)?;
     progress(&format!("connects for {} s", args.lead + args.duration));
     sampler.mark("connects");
     for worker in &mut workers {
         worker.send(&Order::Connect)?;
     }
-    is_expected(&each(&mut workers, args.lead)?, &Reply::Measuring)?;
+    let passing = Passing::new(Duration::from_secs(args.lead + args.duration), "connects");
+    let after = |workers: &mut [Worker], work_s| {
+        receive_all(workers, Duration::from_secs(work_s), |count| passing.done(count))
+    };
+    is_expected(&after(&mut workers, args.lead)?, &Reply::Measuring)?;
     sampler.mark("measured from here");
     let server_cpu = || target.pid.map(Cpu::of).transpose();
     let cpus = |workers: &[Worker]| {
         workers.iter().map(|worker| Cpu::of(worker.pid())).collect::<Result<Vec<_>, _>>()
     };
     let (start, server, before) = (crate::clock::now_ns(), server_cpu()?, cpus(&workers)?);
-    let replies = each(&mut workers, args.duration)?;
+    let replies = after(&mut workers, args.duration)?;
     let server = server_cpu()?.zip(server).map(|(end, start)| end.since(start));
     let elapsed_ns = crate::clock::now_ns() - start;
     let used = cpus(&workers)?.iter().zip(&before).map(|(end, start)| end.since(*start)).collect();
     let (connects, times) = sum(replies)?;
-    Ok(Found { connects, times, server, workers: used, elapsed_ns })
+    let begin_ns = start - args.lead * NS_PER_S;
+    Ok(Found { connects, times, server, workers: used, elapsed_ns, begin_ns })
 }
 
 /// The part of the load that falls to worker `index` of `count`.
@@ -145,6 +154,7 @@ fn sum(replies: Vec<Reply>) -> Result<(Connects, Percentiles), Failure> {
         connects.elapsed_ns = connects.elapsed_ns.max(found.elapsed_ns);
         add_counts(&mut connects.errors, &found.errors);
         times.add(&found.times)?;
+        connects.per_second.add(&found.per_second);
     }
     connects.times = times.buckets();
     Ok((connects, times.percentiles()))
@@ -239,6 +249,7 @@ mod tests {
             server: Some(Cpu { used_ns: server_ns, kept_waiting_ns: 0 }),
             workers: Vec::new(),
             elapsed_ns: 1_000_000_000,
+            begin_ns: 0,
         }
     }
 
@@ -269,6 +280,7 @@ mod tests {
                 errors,
                 elapsed_ns,
                 times: vec![(ns, 2)],
+                ..Connects::default()
             })
         };
         let (connects, times) = sum(vec![one(5, 1_000), one(7, 3_000)]).unwrap();

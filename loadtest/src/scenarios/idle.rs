@@ -7,6 +7,8 @@
 //! `whole` is everything the N sessions added, fixed buffers included; `marginal` is what one
 //! more costs between W and N, where fixed buffers exist already.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::{Rig, doubt_shared_cores, rest};
@@ -14,7 +16,7 @@ use crate::cli::IdleArgs;
 use crate::failure::Failure;
 use crate::orders::Tally;
 use crate::procfs::{Cpu, Kernel, Memory};
-use crate::report::{Report, bytes, duration, grouped, growth, progress, ratio};
+use crate::report::{Report, bytes, duration, grouped, growth, pause, progress, ratio};
 use crate::transport::{Demand, Transport};
 
 /// Share of one core above which a holding worker may have been late to read.
@@ -104,7 +106,7 @@ fn hold(args: &IdleArgs, rig: &mut Rig, pid: u32, ping_s: u64) -> Result<Held, F
     let pids = rig.holders.pids();
     let before = rig.holders.tally()?;
     let (start, server, workers) = (crate::clock::now_ns(), Cpu::of(pid)?, cpu(&pids)?);
-    std::thread::sleep(std::time::Duration::from_secs(seconds));
+    pause(Duration::from_secs(seconds), "CPU is measured");
     let (server_end, end, workers_end) = (Cpu::of(pid)?, crate::clock::now_ns(), cpu(&pids)?);
     let after = rig.holders.tally()?;
     let elapsed_s = ratio(end - start, 1_000_000_000);

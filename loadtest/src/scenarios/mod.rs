@@ -6,7 +6,6 @@ pub(crate) mod idle;
 pub(crate) mod query;
 
 use std::collections::BTreeMap;
-use std::thread::sleep;
 use std::time::Duration;
 
 use crate::cli::CommonArgs;
@@ -16,7 +15,7 @@ use crate::limits;
 use crate::orders::{OpenOrder, Tally};
 use crate::population::{Population, user_id};
 use crate::procfs::Cpu;
-use crate::report::{Report, progress, ratio};
+use crate::report::{Line, Report, Unit, pause, progress, ratio};
 use crate::sampler::Sampler;
 use crate::target::Target;
 use crate::transport::Transport;
@@ -99,6 +98,9 @@ impl Rig {
 
     /// Ends sessions and server, which must end well; draws how it went over time.
     fn down(self, report: &mut Report) {
+        let at = |(ns, held): &(u64, u32)| (self.sampler.seconds(*ns), f64::from(*held));
+        let grown = Line::new("opened", self.holders.grown().iter().map(at).collect());
+        report.plot(self.sampler.over_time("Sessions opened", Unit::Sessions, vec![grown]));
         self.sampler.finish().tell(report);
         drop(self.holders);
         if let Err(failure) = self.target.down() {
@@ -127,6 +129,6 @@ fn doubt_shared_cores(report: &mut Report, server: Cpu) {
 fn rest(seconds: u64, why: &str) {
     if seconds > 0 {
         progress(&format!("{seconds} s: {why}"));
-        sleep(Duration::from_secs(seconds));
+        pause(Duration::from_secs(seconds), why);
     }
 }

@@ -7,12 +7,13 @@ use serde_json::json;
 
 use super::{Rig, doubt_shared_cores};
 use crate::cli::QueryArgs;
+use crate::clock::NS_PER_S;
 use crate::failure::Failure;
 use crate::fleet::{Worker, unasked};
 use crate::latency::{Latencies, Percentiles};
 use crate::orders::{Measured, Order, QueryOrder, Reply};
 use crate::procfs::Cpu;
-use crate::report::{Plot, Report, duration, grouped, progress, ratio};
+use crate::report::{Passing, Plot, Report, Unit, duration, grouped, progress, ratio};
 use crate::transport::Transport;
 
 /// Share of one core above which the querying worker is the bottleneck.
@@ -26,6 +27,8 @@ struct Used {
     server: Option<Cpu>,
     querier: Cpu,
     elapsed_ns: u64,
+    /// When the queries began, in nanoseconds of the monotonic clock.
+    begin_ns: u64,
 }
 
 /// Runs the scenario.
@@ -48,6 +51,12 @@ pub(crate) fn run(args: &QueryArgs) -> Result<Report, Failure> {
     tell_latency(&mut report, &measured)?;
     tell_harness(&mut report, &measured, &used)?;
     tell_errors(&mut report, &measured.errors);
+    let line = measured.per_second.line(
+        "user_connections",
+        rig.sampler.seconds(used.begin_ns),
+        args.lead + args.duration,
+    );
+    report.plot(rig.sampler.over_time("Answers per second", Unit::PerSecond, vec![line]));
     rig.down(&mut report);
     Ok(report)
 }
@@ -64,19 +73,23 @@ fn measure(args: &QueryArgs, rig: &Rig) -> Result<(Measured, Used), Failure> {
         duration_s: args.duration,
         seed: args.common.seed,
     }))?;
+    let passing = Passing::new(Duration::from_secs(args.lead + args.duration), "queries");
+    let done = |count| passing.done(count);
     let server_cpu = || rig.target.pid.map(Cpu::of).transpose();
-    let Reply::Measuring = worker.receive(Duration::from_secs(args.lead))? else {
+    let Reply::Measuring = worker.receive_telling(Duration::from_secs(args.lead), done)? else {
         return Err(unasked());
     };
     rig.sampler.mark("measured from here");
     let (start, server, querier) = (crate::clock::now_ns(), server_cpu()?, Cpu::of(worker.pid())?);
-    let Reply::Measured(measured) = worker.receive(Duration::from_secs(args.duration))? else {
+    let work = Duration::from_secs(args.duration);
+    let Reply::Measured(measured) = worker.receive_telling(work, done)? else {
         return Err(unasked());
     };
     let server = server_cpu()?.zip(server).map(|(end, start)| end.since(start));
     let querier = Cpu::of(worker.pid())?.since(querier);
     let elapsed_ns = crate::clock::now_ns() - start;
-    Ok((measured, Used { server, querier, elapsed_ns }))
+    let begin_ns = start - args.lead * NS_PER_S;
+    Ok((measured, Used { server, querier, elapsed_ns, begin_ns }))
 }
 
 fn tell_rate(report: &mut Report, args: &QueryArgs, measured: &Measured, used: &Used) {
@@ -199,7 +212,7 @@ mod tests {
             ..Measured::default()
         };
         let querier = Cpu { used_ns: querier_ns, kept_waiting_ns: 0 };
-        let used = Used { server: None, querier, elapsed_ns: 1_000_000_000 };
+        let used = Used { server: None, querier, elapsed_ns: 1_000_000_000, begin_ns: 0 };
         tell_harness(&mut report, &measured, &used).unwrap();
         tell_errors(&mut report, &measured.errors);
         report

@@ -39,17 +39,23 @@ impl Prepared {
         let lanes: Vec<_> = (0..load.prepared.order.open.concurrency)
             .map(|_| monoio::spawn(lane(Rc::clone(&load))))
             .collect();
-        timer.until(load.counts_ns).await?;
+        let done = || load.found.borrow().per_second.total();
+        control.telling(done, timer.until(load.counts_ns)).await?;
         control.send(&Reply::Measuring).await?;
-        for lane in lanes {
-            lane.await;
-        }
+        let rest = async {
+            for lane in lanes {
+                lane.await;
+            }
+            Ok(())
+        };
+        control.telling(done, rest).await?;
         Ok(load.outcome())
     }
 }
 
 struct Load {
     prepared: Prepared,
+    begin_ns: u64,
     /// What is accepted from then on counts.
     counts_ns: u64,
     /// Nothing is begun from then on.
@@ -66,6 +72,7 @@ impl Load {
     fn new(prepared: Prepared, now: u64) -> Self {
         let counts_ns = now + prepared.order.lead_s * NS_PER_S;
         Self {
+            begin_ns: now,
             counts_ns,
             end_ns: counts_ns + prepared.order.duration_s * NS_PER_S,
             begun: Cell::new(0),
@@ -94,6 +101,7 @@ impl Load {
         let mut found = self.found.borrow_mut();
         match opened {
             Ok(opened) => {
+                found.per_second.count(now - self.begin_ns);
                 if now >= self.counts_ns {
                     found.accepted += 1;
                     found.elapsed_ns = now - self.counts_ns;
@@ -162,6 +170,13 @@ mod tests {
         assert_eq!(used[0], used[3]);
         assert_ne!(used[0], used[1]);
         assert_eq!(load.outcome().begun, 4);
+    }
+
+    #[test]
+    fn failed_connects_are_no_part_of_a_second() {
+        let load = load();
+        load.done(Err(Failure::new("refused")), 0, NS_PER_S);
+        assert_eq!(load.outcome().per_second.line("", 0.0, 2).points, [(0.5, 0.0), (1.5, 0.0)]);
     }
 
     #[test]

@@ -1,14 +1,19 @@
 //! The worker's end of the control socket: JSON lines.
 
 use std::os::unix::net::UnixStream;
+use std::pin::pin;
 
 use monoio::io::{AsyncReadRent, AsyncWriteRentExt};
 
+use crate::clock::{Timer, now_ns};
 use crate::failure::{Context, Failure};
 use crate::orders::{Order, Reply};
 
 /// Bytes read at once.
 const READ_BYTES: usize = 16 * 1024;
+
+/// Nanoseconds between two words on how much is done: rare enough to cost a load nothing.
+const TELL_NS: u64 = 500_000_000;
 
 pub(super) struct Control {
     stream: monoio::net::UnixStream,
@@ -42,5 +47,23 @@ impl Control {
         let mut line = serde_json::to_vec(reply).during("writing a reply")?;
         line.push(b'\n');
         self.stream.write_all(line).await.0.during("sending a reply").map(|_| ())
+    }
+
+    /// Does the work, telling meanwhile how much is done.
+    pub(super) async fn telling<T>(
+        &mut self,
+        done: impl Fn() -> u64,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let timer = Timer::new()?;
+        let mut work = pin!(work);
+        loop {
+            monoio::select! {
+                biased;
+                outcome = &mut work => return outcome,
+                elapsed = timer.until(now_ns() + TELL_NS) => elapsed?,
+            }
+            self.send(&Reply::Progress { done: done() }).await?;
+        }
     }
 }

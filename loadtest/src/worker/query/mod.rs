@@ -41,9 +41,10 @@ pub(super) async fn run(order: QueryOrder, control: &mut Control) -> Result<Meas
     let timer = Timer::new()?;
     let load = connect(order).await?;
     let schedule = load.borrow().schedule;
-    pace(&load, &timer, schedule.count(lead_s)).await?;
+    let done = || load.borrow().measured.per_second.total();
+    control.telling(done, pace(&load, &timer, schedule.count(lead_s))).await?;
     control.send(&Reply::Measuring).await?;
-    pace(&load, &timer, schedule.count(lead_s + duration_s)).await?;
+    control.telling(done, pace(&load, &timer, schedule.count(lead_s + duration_s))).await?;
     drain(&load, &timer).await?;
     let mut load = load.borrow_mut();
     Ok(load.take_measured(now_ns()))
@@ -240,6 +241,7 @@ impl Load {
         let Some(asked) = self.conns[index].asked.take() else {
             return self.error("an answer nobody asked for".to_owned());
         };
+        self.measured.per_second.count(now.saturating_sub(self.schedule.due_ns(0)));
         if self.counts(asked.n) {
             self.latency.record(now - self.schedule.due_ns(asked.n));
             self.measured.answered += 1;

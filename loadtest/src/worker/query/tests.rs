@@ -82,6 +82,8 @@ fn the_lead_is_not_measured() {
     }
     let measured = load.take_measured(due(30));
     assert_eq!((measured.answered, measured.tardiness.len()), (0, 0));
+    let seconds = measured.per_second.line("", 0.0, 2).points;
+    assert_eq!(seconds, [(0.5, 2.0), (1.5, 0.0)], "drawn, the lead is there too");
 }
 
 #[test]
