@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, value_parser};
 
+use crate::failure::Failure;
+use crate::target::{Choice, Kind};
 use crate::transport::Transport;
 
 /// Opens sessions, holds them, queries them, and prints what each costs.
@@ -28,51 +30,63 @@ pub(crate) enum Command {
 }
 
 /// What every scenario takes.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub(crate) struct CommonArgs {
-    /// Server binary to start [default: `rollcall` beside this program]
-    #[arg(long, value_name = "PATH", conflicts_with = "target")]
+    /// What to measure: rollcall, or side by side with it centrifugo, centrifuge, axum or redis;
+    /// or a Rollcall that runs already, as http://ADDRESS:PORT
+    #[arg(long, value_name = "NAME|URL", default_value = "rollcall")]
+    pub(crate) target: Choice,
+
+    /// Binary of that other server [default: beside this program, or in the PATH]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) target_binary: Option<PathBuf>,
+
+    /// How often both are measured, in turns [default: 2]
+    #[arg(long, value_parser = value_parser!(u32).range(1..=100))]
+    rounds: Option<u32>,
+
+    /// Measure only that other server, once
+    #[arg(long)]
+    alone: bool,
+
+    /// Rollcall binary to start [default: beside this program, or in the PATH]
+    #[arg(long, value_name = "PATH")]
     pub(crate) server: Option<PathBuf>,
 
-    /// One more argument for the started server (repeatable)
-    #[arg(long, value_name = "ARG", allow_hyphen_values = true, conflicts_with = "target")]
+    /// One more argument for the started Rollcall (repeatable)
+    #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
     pub(crate) server_arg: Vec<String>,
 
-    /// `shards.count` of the started server [default: its own]
-    #[arg(long, conflicts_with = "target")]
+    /// `shards.count` of the started Rollcall [default: its own]
+    #[arg(long)]
     pub(crate) shards: Option<u32>,
 
-    /// `shards.driver` of the started server [default: its own]
-    #[arg(long, conflicts_with = "target")]
+    /// `shards.driver` of the started Rollcall [default: its own]
+    #[arg(long)]
     pub(crate) driver: Option<String>,
 
-    /// `shards.parking` of the started server [default: its own]
-    #[arg(long, conflicts_with = "target")]
+    /// `shards.parking` of the started Rollcall [default: its own]
+    #[arg(long)]
     pub(crate) parking: Option<String>,
 
-    /// Seconds between pings of the started server
-    #[arg(long, value_name = "SECONDS", default_value_t = 25, conflicts_with = "target",
-          value_parser = value_parser!(u64).range(1..))]
-    pub(crate) ping_interval: u64,
+    /// Seconds between pings of the started server [default: 25]
+    #[arg(long, value_name = "SECONDS", value_parser = value_parser!(u64).range(1..))]
+    ping_interval: Option<u64>,
 
-    /// Use a server that runs already, as http://ADDRESS:PORT
-    #[arg(long, value_name = "URL", requires_all = ["secret", "key"])]
-    pub(crate) target: Option<String>,
-
-    /// Process id of that server, if it runs on this machine: to read its memory and CPU
-    #[arg(long, requires = "target")]
+    /// Process id of the server that runs already, if on this machine: to read its memory and CPU
+    #[arg(long)]
     pub(crate) pid: Option<u32>,
 
-    /// HMAC secret of that server's tokens
-    #[arg(long, requires = "target")]
+    /// HMAC secret of its tokens
+    #[arg(long)]
     pub(crate) secret: Option<String>,
 
-    /// API key of that server
-    #[arg(long, requires = "target")]
+    /// Its API key
+    #[arg(long)]
     pub(crate) key: Option<String>,
 
-    /// Port of that server's uni_grpc
-    #[arg(long, requires = "target", default_value_t = 11_000)]
+    /// Port of its uni_grpc
+    #[arg(long, default_value_t = 11_000)]
     pub(crate) grpc_port: u16,
 
     /// Processes that open sessions [default: as many as the descriptor limit demands]
@@ -96,7 +110,88 @@ pub(crate) struct CommonArgs {
     pub(crate) json: Option<PathBuf>,
 }
 
-#[derive(Args, Debug)]
+impl CommonArgs {
+    /// Seconds between pings of a started server.
+    pub(crate) fn ping_interval(&self) -> u64 {
+        self.ping_interval.unwrap_or(25)
+    }
+
+    /// How often two servers are measured in turns.
+    pub(crate) fn rounds(&self) -> u32 {
+        self.rounds.unwrap_or(2)
+    }
+
+    /// The server to be measured side by side with Rollcall.
+    pub(crate) fn beside(&self) -> Option<Kind> {
+        match self.target {
+            Choice::Start(kind) if kind != Kind::Rollcall && !self.alone => Some(kind),
+            Choice::Start(_) | Choice::Running(_) => None,
+        }
+    }
+
+    /// The same for one run on this server alone.
+    pub(crate) fn on(&self, kind: Kind) -> Self {
+        let mut args = Self { target: Choice::Start(kind), rounds: None, ..self.clone() };
+        if kind == Kind::Rollcall {
+            (args.alone, args.target_binary) = (false, None);
+        } else {
+            args.alone = true;
+        }
+        args
+    }
+
+    /// Whether the server under test is started here.
+    pub(crate) const fn starts_a_server(&self) -> bool {
+        matches!(self.target, Choice::Start(_))
+    }
+
+    /// Fails if flags do not go together: which ones do depends on what `--target` says.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        let of_started = [
+            ("--server", self.server.is_some()),
+            ("--server-arg", !self.server_arg.is_empty()),
+            ("--shards", self.shards.is_some()),
+            ("--driver", self.driver.is_some()),
+            ("--parking", self.parking.is_some()),
+            ("--ping-interval", self.ping_interval.is_some()),
+        ];
+        let of_running = [
+            ("--pid", self.pid.is_some()),
+            ("--secret", self.secret.is_some()),
+            ("--key", self.key.is_some()),
+        ];
+        let of_another = [
+            ("--target-binary", self.target_binary.is_some()),
+            ("--rounds", self.rounds.is_some()),
+            ("--alone", self.alone),
+        ];
+        let refuse = |flags: &[(&str, bool)], why: &str| match flags
+            .iter()
+            .find(|(_, is_given)| *is_given)
+        {
+            Some((flag, _)) => Err(Failure::new(format!("{flag} {why}"))),
+            None => Ok(()),
+        };
+        let is_another = "is for a --target beside rollcall";
+        match &self.target {
+            Choice::Running(_) => {
+                refuse(&of_started, "is for a server started here, --target names one that runs")?;
+                refuse(&of_another, is_another)?;
+                if self.secret.is_none() || self.key.is_none() {
+                    let text = "a server that runs already needs --secret and --key";
+                    return Err(Failure::new(text));
+                }
+                Ok(())
+            }
+            Choice::Start(kind) => {
+                refuse(&of_running, "is for a server that runs already: --target http://…")?;
+                if *kind == Kind::Rollcall { refuse(&of_another, is_another) } else { Ok(()) }
+            }
+        }
+    }
+}
+
+#[derive(Args, Clone, Debug)]
 pub(crate) struct IdleArgs {
     #[command(flatten)]
     pub(crate) common: CommonArgs,
@@ -124,7 +219,7 @@ pub(crate) struct IdleArgs {
     pub(crate) settle: u64,
 }
 
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub(crate) struct ConnectArgs {
     #[command(flatten)]
     pub(crate) common: CommonArgs,
@@ -153,10 +248,14 @@ pub(crate) struct ConnectArgs {
     pub(crate) lead: u64,
 }
 
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub(crate) struct QueryArgs {
     #[command(flatten)]
     pub(crate) common: CommonArgs,
+
+    /// How sessions connect [default: uni_http_stream; websocket beside another server]
+    #[arg(short, long)]
+    pub(crate) transport: Option<Transport>,
 
     /// Sessions held while queries run
     #[arg(short = 'n', long, default_value_t = 3_000,
@@ -183,11 +282,30 @@ pub(crate) struct QueryArgs {
     pub(crate) lead: u64,
 }
 
+impl QueryArgs {
+    /// How sessions connect: over what all kinds of server have, unless Rollcall is alone.
+    pub(crate) fn sessions_transport(&self) -> Transport {
+        self.transport.unwrap_or(match self.common.target {
+            Choice::Start(Kind::Rollcall) | Choice::Running(_) => Transport::UniHttpStream,
+            Choice::Start(_) => Transport::Websocket,
+        })
+    }
+
+    /// Whether sessions connect to the server; else records of them are stored in it.
+    pub(crate) const fn opens_sessions(&self) -> bool {
+        match self.common.target {
+            Choice::Start(kind) => kind.has_sessions(),
+            Choice::Running(_) => true,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
 
     use super::*;
+    use crate::scenarios::Scenario;
 
     fn parse(line: &str) -> Result<Cli, clap::Error> {
         Cli::try_parse_from(line.split(' '))
@@ -198,13 +316,46 @@ mod tests {
         Cli::command().debug_assert();
     }
 
+    fn checked(flags: &str) -> Result<(), Failure> {
+        let Command::Idle(args) = parse(&format!("x idle {flags}")).unwrap().command else {
+            panic!("{flags}")
+        };
+        args.common.check()
+    }
+
     #[test]
     fn a_target_needs_its_secret_and_key_and_excludes_what_concerns_a_started_server() {
-        let url = "x idle --target http://127.0.0.1:8000";
-        assert!(parse(url).is_err());
-        assert!(parse(&format!("{url} --secret s --key k --pid 1")).is_ok());
-        assert!(parse(&format!("{url} --secret s --key k --server y")).is_err());
-        assert!(parse("x idle --pid 1").is_err());
+        let url = "--target http://127.0.0.1:8000";
+        assert!(checked(url).is_err());
+        assert!(checked(&format!("{url} --secret s --key k --pid 1")).is_ok());
+        for flag in ["--server y", "--ping-interval 25", "--server-arg -v", "--target-binary y"] {
+            let error = checked(&format!("{url} --secret s --key k {flag}")).unwrap_err();
+            assert!(error.to_string().contains(flag.split(' ').next().unwrap()), "{error}");
+        }
+        assert!(checked("--pid 1").is_err());
+    }
+
+    #[test]
+    fn another_server_may_have_a_binary_and_rollcall_its_own_beside_it() {
+        assert!(checked("--target centrifugo --target-binary a --server b --shards 1").is_ok());
+        assert!(checked("--target centrifugo --key k").is_err());
+        assert!(checked("--target rollcall --target-binary a").is_err());
+        assert!(parse("x idle --target centrifuga").is_err());
+    }
+
+    #[test]
+    fn both_sides_of_a_comparison_are_measured_alike() {
+        let line = "x query --target redis --target-binary a --server b --rounds 3";
+        let Command::Query(args) = parse(line).unwrap().command else { panic!("{line}") };
+        assert_eq!((args.common.beside(), args.common.rounds()), (Some(Kind::Redis), 3));
+        for kind in [Kind::Rollcall, Kind::Redis] {
+            let side = args.on(args.common.on(kind));
+            assert_eq!(side.common.check(), Ok(()));
+            assert_eq!(side.common.beside(), None);
+            assert_eq!(side.sessions_transport(), Transport::Websocket);
+        }
+        let Command::Query(alone) = parse("x query").unwrap().command else { panic!() };
+        assert_eq!(alone.sessions_transport(), Transport::UniHttpStream);
     }
 
     #[test]

@@ -1,11 +1,10 @@
 //! `rollcall-loadtest`: opens sessions against a real server process, holds them, queries them,
-//! connects in a loop,
-//! and prints what each costs.
+//! connects in a loop, and prints what each costs.
 //!
-//! Reading order: [`cli`] (what can be asked), [`scenarios`] (one file per question), [`target`]
-//! (the server under test), [`fleet`] and [`worker`] (processes that make the load),
-//! [`transport`] (the ways to connect), [`stream`], [`protocol`], [`http`], [`websocket`],
-//! [`http2`], [`population`], [`listing`] (what goes over the wire, written here and not taken
+//! Reading order: [`cli`] (what can be asked), [`scenarios`] (one file per question), [`versus`]
+//! (two servers side by side), [`target`] (the server under test), [`fleet`] and [`worker`]
+//! (processes that make the load), [`transport`] (the ways to connect), [`stream`], [`protocol`], [`http`], [`websocket`],
+//! [`http2`], [`population`], [`question`] (what goes over the wire, written here and not taken
 //! from the library, so that the two check each other), [`procfs`], [`latency`] and [`rate`]
 //! (what is measured), [`sampler`] (how it went over time), [`report`] (how it is told).
 
@@ -17,11 +16,11 @@ mod http;
 mod http2;
 mod latency;
 mod limits;
-mod listing;
 mod orders;
 mod population;
 mod procfs;
 mod protocol;
+mod question;
 mod rate;
 mod report;
 mod sampler;
@@ -29,6 +28,7 @@ mod scenarios;
 mod stream;
 mod target;
 mod transport;
+mod versus;
 mod websocket;
 mod worker;
 
@@ -61,9 +61,9 @@ enum Verdict {
 
 fn run(command: Command) -> Result<Verdict, Failure> {
     let (report, json) = match command {
-        Command::Idle(args) => (scenarios::idle::run(&args)?, args.common.json),
-        Command::Connect(args) => (scenarios::connect::run(&args)?, args.common.json),
-        Command::Query(args) => (scenarios::query::run(&args)?, args.common.json),
+        Command::Idle(args) => (versus::run(&args)?, args.common.json),
+        Command::Connect(args) => (versus::run(&args)?, args.common.json),
+        Command::Query(args) => (versus::run(&args)?, args.common.json),
         Command::Worker => return worker::run().map(|()| Verdict::Clean),
     };
     report.print()?;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::latency::Buckets;
 use crate::population::Population;
+use crate::question::Question;
 use crate::rate::PerSecond;
 use crate::transport::Transport;
 
@@ -47,6 +48,7 @@ pub(crate) struct OpenOrder {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct QueryOrder {
     pub(crate) address: SocketAddr,
+    pub(crate) question: Question,
     pub(crate) key: String,
     pub(crate) population: Population,
     pub(crate) connections: u32,

@@ -89,6 +89,21 @@ impl Mint {
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.key)
             .during("signing a token")
     }
+
+    /// The id of this session and what a listing says of it, for a server that stores records
+    /// instead of holding sessions.
+    pub(crate) fn record(&self, session: u32, population: Population) -> (String, String) {
+        let text = |uid| String::from_utf8(uuid_text(&uid).to_vec()).expect("hex and hyphens");
+        let Population { transport, .. } = population;
+        let record = format!(
+            r#"{{"app_name":"{APP_NAME}","app_version":"{APP_VERSION}","transport":"{}","protocol":"{}","meta":{META},"token_uid":"{}","token_issued_at":{}}}"#,
+            transport.name(),
+            transport.protocol(),
+            text(token_uid(self.seed, session)),
+            self.issued_at
+        );
+        (text(token_uid(!self.seed, session)), record)
+    }
 }
 
 /// A UUID of version 4 in shape, different for every session and seed.

@@ -79,16 +79,35 @@ impl Report {
         !self.failures.is_empty()
     }
 
-    #[cfg(test)]
     pub(crate) fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+
+    pub(crate) fn failures(&self) -> &[String] {
+        &self.failures
+    }
+
+    pub(crate) fn plots(&self) -> &[Plot] {
+        &self.plots
+    }
+
+    /// A number among the results, by its JSON pointer.
+    pub(crate) fn figure_of(&self, pointer: &str) -> Option<f64> {
+        let (name, inner) =
+            pointer.strip_prefix('/')?.split_once('/').unwrap_or((&pointer[1..], ""));
+        let result = self.results.get(name)?;
+        if inner.is_empty() {
+            result.as_f64()
+        } else {
+            result.pointer(&format!("/{inner}"))?.as_f64()
+        }
     }
 
     pub(crate) fn print(&self) -> Result<(), Failure> {
         std::io::stdout().write_all(self.table().as_bytes()).during("printing the report")
     }
 
-    fn table(&self) -> String {
+    pub(crate) fn table(&self) -> String {
         let Machine { kernel, cpu, cores } = &self.machine;
         let mut text = format!("\n{}: {cpu}, {cores} cores, Linux {kernel}\n", self.scenario);
         let (mut label_len, mut value_len) = (0, 0);
@@ -193,7 +212,7 @@ pub(crate) fn growth(before: u64, after: u64, per: u64) -> f64 {
     clippy::cast_sign_loss,
     reason = "a rounded byte count, not negative"
 )]
-fn whole(count: f64) -> u64 {
+pub(crate) fn whole(count: f64) -> u64 {
     count.round() as u64
 }
 

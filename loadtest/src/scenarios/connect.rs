@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::doubt_shared_cores;
+use super::{Scenario, doubt_shared_cores};
 use crate::cli::{CommonArgs, ConnectArgs};
 use crate::clock::NS_PER_S;
 use crate::failure::Failure;
@@ -18,6 +18,7 @@ use crate::report::{Passing, Plot, Report, Unit, duration, grouped, progress, ra
 use crate::sampler::Sampler;
 use crate::target::Target;
 use crate::transport::{Carrier, Transport};
+use crate::versus::Headline;
 
 /// New WebSocket sessions per second and server core that are demanded.
 const PER_CORE_MUST: u64 = 10_000;
@@ -36,8 +37,39 @@ struct Found {
     begin_ns: u64,
 }
 
-/// Runs the scenario.
-pub(crate) fn run(args: &ConnectArgs) -> Result<Report, Failure> {
+impl Scenario for ConnectArgs {
+    const NAME: &'static str = "connect";
+    const HEADLINES: &'static [Headline] = &[
+        Headline {
+            result: "/connects_per_second_and_server_core",
+            label: "connects per second and server core",
+            unit: Unit::PerSecond,
+        },
+        Headline {
+            result: "/server_cpu_us_per_connect",
+            label: "server CPU per connect",
+            unit: Unit::Microseconds,
+        },
+    ];
+
+    fn common(&self) -> &CommonArgs {
+        &self.common
+    }
+
+    fn transport(&self) -> Option<Transport> {
+        Some(self.transport)
+    }
+
+    fn on(&self, common: CommonArgs) -> Self {
+        Self { common, ..self.clone() }
+    }
+
+    fn run(&self) -> Result<Report, Failure> {
+        run(self)
+    }
+}
+
+fn run(args: &ConnectArgs) -> Result<Report, Failure> {
     if args.transport.carrier() == Carrier::Grpc {
         let text = "sessions over uni_grpc share connections: `connect` measures the others";
         return Err(Failure::new(text));
@@ -47,7 +79,7 @@ pub(crate) fn run(args: &ConnectArgs) -> Result<Report, Failure> {
     let descriptors = limits::raise_descriptors();
     let open = args.keep.saturating_add(common.concurrency.saturating_mul(workers));
     limits::workers(open, Some(workers), descriptors)?;
-    if common.target.is_none() {
+    if common.starts_a_server() {
         limits::check_server(open, descriptors)?;
     }
     let mut target = Target::up(common, args.transport)?;

@@ -11,13 +11,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Rig, doubt_shared_cores, rest};
-use crate::cli::IdleArgs;
+use super::{Rig, Scenario, doubt_shared_cores, rest};
+use crate::cli::{CommonArgs, IdleArgs};
 use crate::failure::Failure;
 use crate::orders::Tally;
 use crate::procfs::{Cpu, Kernel, Memory};
-use crate::report::{Report, bytes, duration, grouped, growth, pause, progress, ratio};
+use crate::report::{Report, Unit, bytes, duration, grouped, growth, pause, progress, ratio};
 use crate::transport::{Demand, Transport};
+use crate::versus::Headline;
 
 /// Share of one core above which a holding worker may have been late to read.
 const BUSY: f64 = 0.8;
@@ -41,8 +42,44 @@ struct Held {
     pings_expected: f64,
 }
 
-/// Runs the scenario.
-pub(crate) fn run(args: &IdleArgs) -> Result<Report, Failure> {
+impl Scenario for IdleArgs {
+    const NAME: &'static str = "idle";
+    const HEADLINES: &'static [Headline] = &[
+        Headline {
+            result: "/rss_bytes_per_session_whole",
+            label: "memory per session, whole",
+            unit: Unit::Bytes,
+        },
+        Headline {
+            result: "/rss_bytes_per_session_marginal",
+            label: "memory per session, marginal",
+            unit: Unit::Bytes,
+        },
+        Headline {
+            result: "/cpu_us_per_session_second",
+            label: "CPU per session and second",
+            unit: Unit::Microseconds,
+        },
+    ];
+
+    fn common(&self) -> &CommonArgs {
+        &self.common
+    }
+
+    fn transport(&self) -> Option<Transport> {
+        Some(self.transport)
+    }
+
+    fn on(&self, common: CommonArgs) -> Self {
+        Self { common, ..self.clone() }
+    }
+
+    fn run(&self) -> Result<Report, Failure> {
+        run(self)
+    }
+}
+
+fn run(args: &IdleArgs) -> Result<Report, Failure> {
     let sessions = args.sessions;
     let warmup = args.warmup.unwrap_or((sessions / 3).max(1));
     if warmup >= sessions {
@@ -51,7 +88,7 @@ pub(crate) fn run(args: &IdleArgs) -> Result<Report, Failure> {
              cost is taken between the two"
         )));
     }
-    if args.common.target.is_some() && args.common.pid.is_none() {
+    if !args.common.starts_a_server() && args.common.pid.is_none() {
         return Err(Failure::new(
             "idle measures the server's process: give its --pid besides --target (and run where \
              it runs)",

@@ -15,10 +15,29 @@ use crate::limits;
 use crate::orders::{OpenOrder, Tally};
 use crate::population::{Population, user_id};
 use crate::procfs::Cpu;
+use crate::question::Expected;
 use crate::report::{Line, Report, Unit, pause, progress, ratio};
 use crate::sampler::Sampler;
 use crate::target::Target;
 use crate::transport::Transport;
+use crate::versus::Headline;
+
+/// A question as it was asked on the command line, of whichever server.
+pub(crate) trait Scenario {
+    const NAME: &'static str;
+    /// The results two servers are compared by.
+    const HEADLINES: &'static [Headline];
+
+    fn common(&self) -> &CommonArgs;
+
+    /// The transport a server must have; none if no session is to connect.
+    fn transport(&self) -> Option<Transport>;
+
+    /// The same question of another server.
+    fn on(&self, common: CommonArgs) -> Self;
+
+    fn run(&self) -> Result<Report, Failure>;
+}
 
 /// Users whose listing is checked besides the load.
 const USERS_CHECKED: u32 = 200;
@@ -50,12 +69,21 @@ impl Rig {
     fn up(args: &CommonArgs, sessions: u32, transport: Transport) -> Result<Self, Failure> {
         let descriptors = limits::raise_descriptors();
         let workers = limits::workers(sessions, args.workers, descriptors)?;
-        if args.target.is_none() {
+        if args.starts_a_server() {
             limits::check_server(sessions, descriptors)?;
         }
         let target = Target::up(args, transport)?;
         let holders = Holders::start(workers, opening(args, &target, transport))?;
         let population = Population { sessions, per_user: args.per_user, transport };
+        let sampler = Sampler::start(target.pid);
+        Ok(Self { target, holders, population, sampler })
+    }
+
+    /// A server with records of these sessions instead of the sessions.
+    fn filled(args: &CommonArgs, sessions: u32, transport: Transport) -> Result<Self, Failure> {
+        let population = Population { sessions, per_user: args.per_user, transport };
+        let target = Target::filled(args, population)?;
+        let holders = Holders::start(0, opening(args, &target, transport))?;
         let sampler = Sampler::start(target.pid);
         Ok(Self { target, holders, population, sampler })
     }
@@ -69,8 +97,12 @@ impl Rig {
         let mut api = self.target.api()?;
         let mut wrong = BTreeMap::new();
         for user in (0..users).step_by(step) {
-            let expected = population.sessions_of(user);
-            if let Err(why) = api.check(&user_id(user), expected, population.transport)? {
+            let expected = Expected {
+                user: &user_id(user),
+                sessions: population.sessions_of(user),
+                transport: population.transport,
+            };
+            if let Err(why) = api.check(&expected)? {
                 *wrong.entry(why.to_string()).or_default() += 1;
             }
         }

@@ -5,16 +5,18 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Rig, doubt_shared_cores};
-use crate::cli::QueryArgs;
+use super::{Rig, Scenario, doubt_shared_cores};
+use crate::cli::{CommonArgs, QueryArgs};
 use crate::clock::NS_PER_S;
 use crate::failure::Failure;
 use crate::fleet::{Worker, unasked};
 use crate::latency::{Latencies, Percentiles};
 use crate::orders::{Measured, Order, QueryOrder, Reply};
 use crate::procfs::Cpu;
+use crate::question::Question;
 use crate::report::{Passing, Plot, Report, Unit, duration, grouped, progress, ratio};
 use crate::transport::Transport;
+use crate::versus::Headline;
 
 /// Share of one core above which the querying worker is the bottleneck.
 const BUSY: f64 = 0.85;
@@ -31,28 +33,54 @@ struct Used {
     begin_ns: u64,
 }
 
-/// Runs the scenario.
-pub(crate) fn run(args: &QueryArgs) -> Result<Report, Failure> {
-    let mut rig = Rig::up(&args.common, args.sessions, Transport::UniHttpStream)?;
+impl Scenario for QueryArgs {
+    const NAME: &'static str = "query";
+    const HEADLINES: &'static [Headline] = &[
+        Headline {
+            result: "/server_cpu_us_per_query",
+            label: "server CPU per query",
+            unit: Unit::Microseconds,
+        },
+        Headline { result: "/latency/p50_ns", label: "latency, p50", unit: Unit::Nanoseconds },
+        Headline { result: "/latency/p99_ns", label: "latency, p99", unit: Unit::Nanoseconds },
+    ];
+
+    fn common(&self) -> &CommonArgs {
+        &self.common
+    }
+
+    fn transport(&self) -> Option<Transport> {
+        self.opens_sessions().then(|| self.sessions_transport())
+    }
+
+    fn on(&self, common: CommonArgs) -> Self {
+        Self { common, transport: Some(self.sessions_transport()), ..self.clone() }
+    }
+
+    fn run(&self) -> Result<Report, Failure> {
+        run(self)
+    }
+}
+
+fn run(args: &QueryArgs) -> Result<Report, Failure> {
+    let mut rig = rig(args)?;
     let settings = json!({
-        "sessions": args.sessions, "per_user": args.common.per_user, "rate": args.rate,
+        "transport": args.sessions_transport(), "sessions": args.sessions, "per_user": args.common.per_user, "rate": args.rate,
         "connections": args.connections, "duration_s": args.duration, "lead_s": args.lead,
         "seed": args.common.seed, "server": rig.target.told,
     });
     let mut report = Report::new("query", settings);
-    rig.sampler.mark("first session");
-    rig.holders.open(0, args.sessions)?;
     rig.sampler.mark("queries");
     progress(&format!("{} queries per second for {} s", args.rate, args.lead + args.duration));
     let (measured, used) = measure(args, &rig)?;
     let tally = rig.judge(&mut report)?;
     report.result("sessions_held", tally.held);
-    tell_rate(&mut report, args, &measured, &used);
-    tell_latency(&mut report, &measured)?;
+    tell_rate(&mut report, args, rig.target.question, &measured, &used);
+    tell_latency(&mut report, rig.target.question, &measured)?;
     tell_harness(&mut report, &measured, &used)?;
     tell_errors(&mut report, &measured.errors);
     let line = measured.per_second.line(
-        "user_connections",
+        rig.target.question.name(),
         rig.sampler.seconds(used.begin_ns),
         args.lead + args.duration,
     );
@@ -61,10 +89,23 @@ pub(crate) fn run(args: &QueryArgs) -> Result<Report, Failure> {
     Ok(report)
 }
 
+/// A server that has all sessions, or records of them.
+fn rig(args: &QueryArgs) -> Result<Rig, Failure> {
+    let (common, transport) = (&args.common, args.sessions_transport());
+    if !args.opens_sessions() {
+        return Rig::filled(common, args.sessions, transport);
+    }
+    let mut rig = Rig::up(common, args.sessions, transport)?;
+    rig.sampler.mark("first session");
+    rig.holders.open(0, args.sessions)?;
+    Ok(rig)
+}
+
 fn measure(args: &QueryArgs, rig: &Rig) -> Result<(Measured, Used), Failure> {
     let mut worker = Worker::start()?;
     worker.send(&Order::Query(QueryOrder {
         address: rig.target.address,
+        question: rig.target.question,
         key: rig.target.key.clone(),
         population: rig.population,
         connections: args.connections,
@@ -92,11 +133,18 @@ fn measure(args: &QueryArgs, rig: &Rig) -> Result<(Measured, Used), Failure> {
     Ok((measured, Used { server, querier, elapsed_ns, begin_ns }))
 }
 
-fn tell_rate(report: &mut Report, args: &QueryArgs, measured: &Measured, used: &Used) {
+fn tell_rate(
+    report: &mut Report,
+    args: &QueryArgs,
+    question: Question,
+    measured: &Measured,
+    used: &Used,
+) {
     let elapsed_s = ratio(measured.elapsed_ns.max(1), 1_000_000_000);
     let achieved = ratio(measured.answered, 1) / elapsed_s;
     report.heading(format!(
-        "user_connections, {} sessions held, {} connections",
+        "{}, {} sessions held, {} connections",
+        question.name(),
         grouped(args.sessions.into()),
         args.connections
     ));
@@ -135,7 +183,11 @@ fn tell_rate(report: &mut Report, args: &QueryArgs, measured: &Measured, used: &
     }
 }
 
-fn tell_latency(report: &mut Report, measured: &Measured) -> Result<(), Failure> {
+fn tell_latency(
+    report: &mut Report,
+    question: Question,
+    measured: &Measured,
+) -> Result<(), Failure> {
     let found = percentiles(measured)?.0;
     report.heading("latency, from the instant a query was due to its answer read");
     for (label, ns) in [
@@ -149,7 +201,7 @@ fn tell_latency(report: &mut Report, measured: &Measured) -> Result<(), Failure>
     }
     report.result("latency", json!(found));
     report.result("latency_buckets_ns", json!(measured.latency));
-    let found = ("user_connections", &measured.latency);
+    let found = (question.name(), &measured.latency);
     report.plot(Plot::percentiles("Latency by percentile", &[found]));
     Ok(())
 }

@@ -1,11 +1,19 @@
 //! The server under test: started here for one run, or running already.
 
-mod config;
+mod api;
+mod axum;
+mod centrifuge;
+mod centrifugo;
+mod kind;
+mod options;
+mod ours;
 mod process;
+mod redis;
+mod rollcall;
 
 use std::fs::File;
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::io::Read;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::Duration;
@@ -13,14 +21,15 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::cli::CommonArgs;
-use crate::clock::now_ns;
+use crate::clock::{now_ns, unix_s};
 use crate::failure::{Context, Failure};
-use crate::http;
-use crate::listing::{self, Wrong};
-use crate::population::NOBODY;
+use crate::population::{Mint, NOBODY, Population};
+use crate::question::{Expected, Question};
 use crate::report::progress;
 use crate::transport::{Carrier, Transport};
-use config::config;
+use api::Api;
+use kind::Wanted;
+pub(crate) use kind::{Choice, Kind};
 use process::Server;
 
 /// How long the server may take to answer its first query, or to end.
@@ -28,9 +37,6 @@ const PATIENCE_NS: u64 = 30_000_000_000;
 
 /// Pause between two looks at the server.
 const LOOK: Duration = Duration::from_millis(20);
-
-/// How long one answer may take.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A server and what is needed to talk to it.
 pub(crate) struct Target {
@@ -40,6 +46,8 @@ pub(crate) struct Target {
     grpc: SocketAddr,
     pub(crate) secret: String,
     pub(crate) key: String,
+    /// How it is asked for the sessions of a user.
+    pub(crate) question: Question,
     /// Its process on this machine, where known.
     pub(crate) pid: Option<u32>,
     /// How it was started, for the report.
@@ -51,14 +59,38 @@ impl Target {
     /// Starts the server with this transport switched on, or finds the one named; returns once it
     /// answers.
     pub(crate) fn up(args: &CommonArgs, transport: Transport) -> Result<Self, Failure> {
-        let mut target = match &args.target {
-            Some(url) => Self::running(args, url)?,
-            None => Self::start(args, transport)?,
-        };
-        match target.wait_until_it_answers() {
-            Ok(()) => Ok(target),
-            Err(failure) => Err(target.with_log(&failure)),
+        args.check()?;
+        match &args.target {
+            Choice::Running(url) => Self::running(args, url)?,
+            Choice::Start(kind) => {
+                kind.check_transport(transport)?;
+                Self::start(args, *kind, transport)?
+            }
         }
+        .answering()
+    }
+
+    /// Fails if the server to be started is not there, or if sessions are to connect to it over a
+    /// transport it does not have.
+    pub(crate) fn check_startable(
+        args: &CommonArgs,
+        transport: Option<Transport>,
+    ) -> Result<(), Failure> {
+        let Choice::Start(kind) = args.target else { return Ok(()) };
+        transport.map_or(Ok(()), |transport| kind.check_transport(transport))?;
+        binary(args, kind).map(|_found| ())
+    }
+
+    /// Starts a server that sessions do not connect to, and stores their records in it.
+    pub(crate) fn filled(args: &CommonArgs, population: Population) -> Result<Self, Failure> {
+        args.check()?;
+        let Choice::Start(Kind::Redis) = args.target else {
+            return Err(Failure::new("records are stored in redis only"));
+        };
+        let target = Self::start(args, Kind::Redis, population.transport)?.answering()?;
+        let mint = Mint::new(&target.secret, args.per_user, args.seed, unix_s());
+        redis::fill(target.address, &mint, population)?;
+        Ok(target)
     }
 
     fn running(args: &CommonArgs, url: &str) -> Result<Self, Failure> {
@@ -68,28 +100,38 @@ impl Target {
             grpc: (address.ip(), args.grpc_port).into(),
             secret: args.secret.clone().unwrap_or_default(),
             key: args.key.clone().unwrap_or_default(),
+            question: Kind::Rollcall.question(),
             pid: args.pid,
             told: json!({"target": url}),
             server: None,
         })
     }
 
-    fn start(args: &CommonArgs, transport: Transport) -> Result<Self, Failure> {
-        let binary = match &args.server {
-            Some(path) => path.clone(),
-            None => beside_us()?,
-        };
+    fn start(args: &CommonArgs, kind: Kind, transport: Transport) -> Result<Self, Failure> {
+        let binary = binary(args, kind)?;
         let [address, grpc] = free_ports()?;
         let (secret, key) = (random_hex()?, random_hex()?);
-        let config = config(args, transport, [address, grpc], [&secret, &key]);
-        let server = Server::start(&binary, &config, &args.server_arg)?;
+        let launch =
+            kind.launch(&Wanted { args, transport, address, grpc, secret: &secret, key: &key });
+        let server = Server::start(&binary, &launch)?;
         progress(&format!("{} runs on {address} as process {}", binary.display(), server.pid()));
-        let mut told = config;
-        // Secrets of a server that will be gone: of no use, and nobody's business.
-        told["client"]["token"] = Value::Null;
-        told["http_api"] = Value::Null;
-        let told = json!({"binary": binary, "arguments": args.server_arg, "config": told});
-        Ok(Self { address, grpc, secret, key, pid: Some(server.pid()), told, server: Some(server) })
+        Ok(Self {
+            address,
+            grpc,
+            secret,
+            key,
+            question: kind.question(),
+            pid: Some(server.pid()),
+            told: launch.told(&binary),
+            server: Some(server),
+        })
+    }
+
+    fn answering(mut self) -> Result<Self, Failure> {
+        match self.wait_until_it_answers() {
+            Ok(()) => Ok(self),
+            Err(failure) => Err(self.with_log(&failure)),
+        }
     }
 
     fn wait_until_it_answers(&mut self) -> Result<(), Failure> {
@@ -98,7 +140,9 @@ impl Target {
             self.check_alive()?;
             match self.api() {
                 Ok(mut api) => {
-                    return api.check(NOBODY, 0, Transport::Websocket)?.map_err(|wrong| {
+                    let nobody =
+                        Expected { user: NOBODY, sessions: 0, transport: Transport::Websocket };
+                    return api.check(&nobody)?.map_err(|wrong| {
                         Failure::new(format!("the server's first answer: {wrong}"))
                     });
                 }
@@ -124,7 +168,7 @@ impl Target {
 
     /// A connection to the server's API.
     pub(crate) fn api(&self) -> Result<Api, Failure> {
-        Api::connect(self.address, &self.key)
+        Api::connect(self.address, self.question, &self.key)
     }
 
     /// Fails if the server we started is gone.
@@ -154,15 +198,9 @@ impl Target {
     }
 }
 
-fn beside_us() -> Result<PathBuf, Failure> {
-    let path = std::env::current_exe().during("finding this program")?.with_file_name("rollcall");
-    if path.is_file() {
-        return Ok(path);
-    }
-    Err(Failure::new(format!(
-        "no server at {}: build it (`cargo build --release -p rollcall`) or give --server PATH",
-        path.display()
-    )))
+fn binary(args: &CommonArgs, kind: Kind) -> Result<PathBuf, Failure> {
+    let told = if kind == Kind::Rollcall { &args.server } else { &args.target_binary };
+    kind.binary(told.as_deref())
 }
 
 /// Two loopback ports nobody listens on now.
@@ -193,51 +231,25 @@ fn parse_url(url: &str) -> Result<SocketAddr, Failure> {
     addresses.next().ok_or_else(wrong)
 }
 
-/// A blocking keep-alive connection to the API.
-pub(crate) struct Api {
-    stream: TcpStream,
-    host: String,
-    authorization: String,
-}
-
-impl Api {
-    fn connect(address: SocketAddr, key: &str) -> Result<Self, Failure> {
-        let stream = TcpStream::connect(address)
-            .during(&format!("connecting to the server at {address}"))?;
-        stream.set_read_timeout(Some(ANSWER_TIMEOUT)).during("setting a time-out")?;
-        stream.set_nodelay(true).during("setting TCP_NODELAY")?;
-        let authorization = format!("Authorization: apikey {key}");
-        Ok(Self { stream, host: address.to_string(), authorization })
-    }
-
-    /// Asks for a user's sessions and checks the answer; the outer error is no answer at all.
-    pub(crate) fn check(
-        &mut self,
-        user: &str,
-        expected: u32,
-        transport: Transport,
-    ) -> Result<Result<(), Wrong>, Failure> {
-        let headers = ["Content-Type: application/json", self.authorization.as_str()];
-        let request = http::post(&self.host, "/api", &headers, &listing::request_body(user));
-        self.stream.write_all(&request).during("sending a query")?;
-        let mut received = Vec::new();
-        let mut buffer = [0; 4096];
-        loop {
-            let read = self.stream.read(&mut buffer).during("waiting for an answer")?;
-            if read == 0 {
-                return Err(Failure::new("the server closed the API connection"));
-            }
-            received.extend_from_slice(&buffer[..read]);
-            if let Some(answer) = http::parse_response(&received).during("reading an answer")? {
-                return Ok(listing::check(answer.status, &answer.body, expected, transport));
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
+    use super::kind::Launch;
     use super::*;
+    use crate::cli::{Cli, Command};
+
+    /// How this kind is started when the command line has these flags.
+    pub(super) fn launch(kind: Kind, flags: &str, transport: Transport) -> Launch {
+        let line = format!("x idle {flags}");
+        let Command::Idle(args) = Cli::parse_from(line.split_whitespace()).command else {
+            panic!("{line}")
+        };
+        let [address, grpc] =
+            ["127.0.0.1:9", "127.0.0.1:10"].map(|address| address.parse().unwrap());
+        let (args, secret, key) = (&args.common, "SECRET", "KEY-OF-API");
+        kind.launch(&Wanted { args, transport, address, grpc, secret, key })
+    }
 
     #[test]
     fn only_an_address_and_a_port_make_a_target() {

@@ -7,9 +7,9 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
 use tempfile::TempDir;
 
+use super::kind::Launch;
 use super::{LOOK, PATIENCE_NS};
 use crate::clock::now_ns;
 use crate::failure::{Context, Failure};
@@ -26,20 +26,21 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn start(
-        binary: &Path,
-        config: &Value,
-        arguments: &[String],
-    ) -> Result<Self, Failure> {
+    pub(super) fn start(binary: &Path, launch: &Launch) -> Result<Self, Failure> {
         let dir = TempDir::with_prefix("rollcall-loadtest-").during("making a directory")?;
-        let path = dir.path().join("config.json");
-        std::fs::write(&path, config.to_string()).during("writing the configuration")?;
         // A file, not a pipe: a pipe nobody empties would stop the server.
         let log = File::create(dir.path().join("log")).during("creating the server's log")?;
-        let child = Command::new(binary)
-            .arg("-c")
-            .arg(&path)
-            .args(arguments)
+        let mut command = Command::new(binary);
+        if let Some(config) = &launch.config {
+            let path = dir.path().join("config.json");
+            std::fs::write(&path, config.to_string()).during("writing the configuration")?;
+            command.arg("-c").arg(path);
+        }
+        let child = command
+            .args(&launch.arguments)
+            .envs(
+                launch.environment.iter().chain(&launch.secrets).map(|(name, value)| (name, value)),
+            )
             .stdin(Stdio::null())
             .stdout(log.try_clone().during("sharing the server's log")?)
             .stderr(log)

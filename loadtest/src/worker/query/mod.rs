@@ -20,11 +20,10 @@ use super::dial::{Goodbye, dial};
 use super::schedule::Schedule;
 use crate::clock::{Timer, now_ns};
 use crate::failure::{Context, Failure};
-use crate::http;
 use crate::latency::Latencies;
-use crate::listing;
 use crate::orders::{Measured, QueryOrder, Reply};
 use crate::population::{NOBODY, Random, USER_LEN, user_id};
+use crate::question::{Answer, Expected};
 
 /// Bytes read at once from a connection.
 const READ_BYTES: usize = 16 * 1024;
@@ -106,6 +105,7 @@ async fn drain(load: &RefCell<Load>, timer: &Timer) -> Result<(), Failure> {
 
 /// Reads the answers of one connection for as long as it lives.
 async fn read_answers(load: Rc<RefCell<Load>>, index: usize, mut stream: monoio::net::TcpStream) {
+    let question = load.borrow().order.question;
     let mut received = Vec::new();
     let mut buffer = Vec::with_capacity(READ_BYTES);
     let why = loop {
@@ -116,11 +116,12 @@ async fn read_answers(load: Rc<RefCell<Load>>, index: usize, mut stream: monoio:
             Ok(_) => received.extend_from_slice(&buffer),
             Err(error) => break error.to_string(),
         }
-        let taken = match http::parse_response(&received) {
+        let taken = match question.read(&received) {
             Ok(None) => continue,
-            Ok(Some(response)) => {
-                load.borrow_mut().answered(index, &response, now_ns());
-                response.len
+            Ok(Some(answer)) => {
+                let len = answer.len;
+                load.borrow_mut().answered(index, answer, now_ns());
+                len
             }
             Err(malformed) => break malformed.to_string(),
         };
@@ -144,8 +145,7 @@ struct Conn {
 struct Asked {
     /// Its number in the schedule.
     n: u64,
-    /// How many sessions the answer must list.
-    expected: u32,
+    user: u32,
 }
 
 struct Load {
@@ -171,12 +171,8 @@ struct Load {
 
 impl Load {
     fn new(order: &QueryOrder, conns: Vec<Conn>, now: u64) -> Self {
-        let key = format!("Authorization: apikey {}", order.key);
-        let headers = ["Content-Type: application/json", key.as_str()];
-        let body = listing::request_body(NOBODY);
-        let request = http::post(&order.address.to_string(), "/api", &headers, &body);
-        let after_user = body.len() - body.find(NOBODY).expect("the body names the user");
-        let user_at = request.len() - after_user;
+        let request = order.question.request(&order.address.to_string(), &order.key, NOBODY);
+        let user_at = request.windows(USER_LEN).rposition(|text| text == NOBODY.as_bytes());
         Self {
             order: order.clone(),
             schedule: Schedule::new(now, order.rate),
@@ -186,7 +182,7 @@ impl Load {
             conns,
             random: Random::new(order.seed),
             request,
-            user_at,
+            user_at: user_at.expect("a request names the user"),
             last_answer_ns: now,
             measured: Measured::default(),
             latency: Latencies::new(),
@@ -222,12 +218,11 @@ impl Load {
     fn send(&mut self, index: usize) {
         let n = self.next;
         self.next += 1;
-        let population = self.order.population;
-        let user = self.random.below(population.users());
+        let user = self.random.below(self.order.population.users());
         self.request[self.user_at..self.user_at + USER_LEN]
             .copy_from_slice(user_id(user).as_bytes());
         let conn = &mut self.conns[index];
-        conn.asked = Some(Asked { n, expected: population.sessions_of(user) });
+        conn.asked = Some(Asked { n, user });
         let Some(writer) = &mut conn.writer else { return };
         // The connection is empty: a request that does not fit at once means it is dead.
         match writer.write(&self.request) {
@@ -237,7 +232,7 @@ impl Load {
         }
     }
 
-    fn answered(&mut self, index: usize, response: &http::Response<'_>, now: u64) {
+    fn answered(&mut self, index: usize, answer: Answer<'_>, now: u64) {
         let Some(asked) = self.conns[index].asked.take() else {
             return self.error("an answer nobody asked for".to_owned());
         };
@@ -247,9 +242,14 @@ impl Load {
             self.measured.answered += 1;
             self.last_answer_ns = now;
         }
-        let transport = self.order.population.transport;
-        let (status, body) = (response.status, &response.body);
-        if let Err(wrong) = listing::check(status, body, asked.expected, transport) {
+        let population = self.order.population;
+        let expected = Expected {
+            user: &user_id(asked.user),
+            sessions: population.sessions_of(asked.user),
+            transport: population.transport,
+        };
+        let verdict = answer.body.and_then(|body| self.order.question.check(&body, &expected));
+        if let Err(wrong) = verdict {
             self.error(wrong.to_string());
         }
         if self.is_due(now) {

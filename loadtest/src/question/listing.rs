@@ -1,0 +1,54 @@
+//! `user_connections`: every session by its id, with how it connected.
+
+use serde::Deserialize;
+
+use super::reply::{Entries, result};
+use super::{Expected, Wrong, check_ids};
+use crate::population::APP_NAME;
+use crate::transport::Transport;
+
+/// The body of a request.
+pub(super) fn request_body(user: &str) -> String {
+    format!(r#"{{"method":"user_connections","params":{{"user":"{user}"}}}}"#)
+}
+
+/// Judges an answer.
+pub(super) fn check(body: &[u8], expected: &Expected<'_>) -> Result<(), Wrong> {
+    let listing: Listing<'_> = result(body)?;
+    if listing.partial {
+        return Err(Wrong::Partial);
+    }
+    let sessions = listing.connections.0;
+    if !sessions.iter().all(|(_, session)| session.is_ours(expected.transport)) {
+        return Err(Wrong::Entry);
+    }
+    check_ids(sessions.into_iter().map(|(client, _)| client).collect(), expected)
+}
+
+#[derive(Deserialize)]
+struct Listing<'b> {
+    #[serde(borrow)]
+    connections: Entries<'b, Session<'b>>,
+    #[serde(default)]
+    partial: bool,
+}
+
+/// What is said of a session, as far as it is checked.
+#[derive(Deserialize)]
+pub(super) struct Session<'b> {
+    #[serde(default)]
+    app_name: &'b str,
+    #[serde(default)]
+    transport: &'b str,
+    #[serde(default)]
+    protocol: &'b str,
+}
+
+impl Session<'_> {
+    /// Whether it is one of those the harness opens over this transport.
+    pub(super) fn is_ours(&self, transport: Transport) -> bool {
+        self.app_name == APP_NAME
+            && self.transport == transport.name()
+            && self.protocol == transport.protocol()
+    }
+}

@@ -1,0 +1,150 @@
+//! Who is connected as this user? How each kind of server is asked, and how its answer is judged:
+//! the harness trusts none.
+//!
+//! ```text
+//! kind of question   asked by                                    must answer
+//! user_connections   POST /api                                   each session as it connected
+//! presence           POST /api/presence, the user's own channel  each session and its user
+//! hash               HGETALL of the user's key                   each record as it was stored
+//! ```
+
+mod hash;
+mod listing;
+mod presence;
+mod reply;
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::http::{self, Malformed};
+use crate::transport::Transport;
+pub(crate) use hash::command;
+
+/// How a server is asked for the sessions of a user.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Question {
+    UserConnections,
+    /// Centrifugo's, of the channel each session is subscribed to by the server.
+    Presence,
+    /// Redis's.
+    Hash,
+}
+
+/// What is true of the user asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Expected<'a> {
+    pub(crate) user: &'a str,
+    pub(crate) sessions: u32,
+    pub(crate) transport: Transport,
+}
+
+/// An answer as it stands in what was received.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Answer<'b> {
+    /// What is to be judged, if the server did not refuse.
+    pub(crate) body: Result<Cow<'b, [u8]>, Wrong>,
+    /// Bytes of the input it took.
+    pub(crate) len: usize,
+}
+
+/// Why an answer is wrong; its text is the label errors are counted under.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Wrong {
+    /// Not the shape of an answer at all.
+    Shape,
+    /// Another HTTP status than 200.
+    Status(u16),
+    /// The API refused.
+    Api(u32),
+    /// Redis refused, in its own words.
+    Refused(String),
+    /// Some shards did not answer.
+    Partial,
+    /// Fewer sessions than are held.
+    TooFew,
+    /// More sessions than are held.
+    TooMany,
+    /// A session under no proper id, twice, of another user, or not as it connected.
+    Entry,
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shape => f.write_str("answer is not of the expected shape"),
+            Self::Status(status) => write!(f, "HTTP status {status}"),
+            Self::Api(code) => write!(f, "API error {code}"),
+            Self::Refused(why) => write!(f, "refused with {why}"),
+            Self::Partial => f.write_str("answer is partial"),
+            Self::TooFew => f.write_str("too few sessions listed"),
+            Self::TooMany => f.write_str("too many sessions listed"),
+            Self::Entry => f.write_str("a listed session is not as it connected"),
+        }
+    }
+}
+
+impl Question {
+    /// What it is called in the report.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::UserConnections => "user_connections",
+            Self::Presence => "presence",
+            Self::Hash => "HGETALL",
+        }
+    }
+
+    /// A request for this user on a connection that is kept.
+    pub(crate) fn request(self, host: &str, key: &str, user: &str) -> Vec<u8> {
+        let (path, body) = match self {
+            Self::UserConnections => ("/api", listing::request_body(user)),
+            Self::Presence => ("/api/presence", presence::request_body(user)),
+            Self::Hash => return command(&["HGETALL", user]),
+        };
+        let authorization = format!("Authorization: apikey {key}");
+        http::post(host, path, &["Content-Type: application/json", &authorization], &body)
+    }
+
+    /// Reads an answer off the front; `None` while more must come.
+    pub(crate) fn read(self, bytes: &[u8]) -> Result<Option<Answer<'_>>, Malformed> {
+        if self == Self::Hash {
+            return hash::read(bytes);
+        }
+        let response = http::parse_response(bytes)?;
+        Ok(response.map(|http::Response { status, body, len }| Answer {
+            body: if status == 200 { Ok(body) } else { Err(Wrong::Status(status)) },
+            len,
+        }))
+    }
+
+    /// Judges the body of an answer.
+    pub(crate) fn check(self, body: &[u8], expected: &Expected<'_>) -> Result<(), Wrong> {
+        match self {
+            Self::UserConnections => listing::check(body, expected),
+            Self::Presence => presence::check(body, expected),
+            Self::Hash => hash::check(body, expected),
+        }
+    }
+}
+
+/// Checks that as many sessions are listed as there are, each under an id of its own.
+fn check_ids(mut ids: Vec<&str>, expected: &Expected<'_>) -> Result<(), Wrong> {
+    if ids.iter().any(|id| rollcall::ids::uuid_parse(id.as_bytes()).is_none()) {
+        return Err(Wrong::Entry);
+    }
+    ids.sort_unstable();
+    if ids.windows(2).any(|pair| pair[0] == pair[1]) {
+        return Err(Wrong::Entry);
+    }
+    match ids.len().cmp(&(expected.sessions as usize)) {
+        Ordering::Less => Err(Wrong::TooFew),
+        Ordering::Equal => Ok(()),
+        Ordering::Greater => Err(Wrong::TooMany),
+    }
+}
+
+#[cfg(test)]
+mod tests;
