@@ -24,6 +24,8 @@ pub(crate) enum Command {
     Connect(ConnectArgs),
     /// Query user_connections at a constant rate while sessions are held
     Query(QueryArgs),
+    /// Fill servers with sessions that have no socket, up to millions, and query them
+    Synthetic(SyntheticArgs),
     /// A load process; started by the scenarios, talks over its standard input
     #[command(hide = true)]
     Worker,
@@ -298,6 +300,37 @@ impl QueryArgs {
             Choice::Running(_) => true,
         }
     }
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct SyntheticArgs {
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+
+    /// Numbers of sessions, one server after the other for each
+    #[arg(short = 'n', long, value_delimiter = ',',
+          default_value = "1000,10000,100000,1000000,10000000",
+          value_parser = value_parser!(u64).range(10..=100_000_000))]
+    pub(crate) sizes: Vec<u64>,
+
+    /// Queries per second for users with few sessions; a fiftieth for users with many
+    #[arg(short, long, default_value_t = 5_000,
+          value_parser = value_parser!(u64).range(1..=10_000_000))]
+    pub(crate) rate: u64,
+
+    /// Keep-alive connections they share; one query is in flight on each at most
+    #[arg(short, long, default_value_t = 64, value_parser = value_parser!(u32).range(1..=10_000))]
+    pub(crate) connections: u32,
+
+    /// Seconds measured for each size and kind of user
+    #[arg(short, long, value_name = "SECONDS", default_value_t = 10,
+          value_parser = value_parser!(u64).range(1..=3_600))]
+    pub(crate) duration: u64,
+
+    /// Seconds at full rate before that, not measured
+    #[arg(long, value_name = "SECONDS", default_value_t = 2,
+          value_parser = value_parser!(u64).range(0..=3_600))]
+    pub(crate) lead: u64,
 }
 
 #[cfg(test)]

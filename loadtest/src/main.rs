@@ -4,7 +4,7 @@
 //! Reading order: [`cli`] (what can be asked), [`scenarios`] (one file per question), [`versus`]
 //! (two servers side by side), [`target`] (the server under test), [`fleet`] and [`worker`]
 //! (processes that make the load), [`transport`] (the ways to connect), [`stream`], [`protocol`], [`http`], [`websocket`],
-//! [`http2`], [`population`], [`question`] (what goes over the wire, written here and not taken
+//! [`http2`], [`population`], [`synthetic`], [`question`] (what goes over the wire, written here and not taken
 //! from the library, so that the two check each other), [`procfs`], [`latency`] and [`rate`]
 //! (what is measured), [`sampler`] (how it went over time), [`report`] (how it is told).
 
@@ -26,6 +26,7 @@ mod report;
 mod sampler;
 mod scenarios;
 mod stream;
+mod synthetic;
 mod target;
 mod transport;
 mod versus;
@@ -64,6 +65,7 @@ fn run(command: Command) -> Result<Verdict, Failure> {
         Command::Idle(args) => (versus::run(&args)?, args.common.json),
         Command::Connect(args) => (versus::run(&args)?, args.common.json),
         Command::Query(args) => (versus::run(&args)?, args.common.json),
+        Command::Synthetic(args) => (versus::run(&args)?, args.common.json),
         Command::Worker => return worker::run().map(|()| Verdict::Clean),
     };
     report.print()?;

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use serde::{Deserialize, Serialize};
 
 use crate::latency::Buckets;
-use crate::population::Population;
+use crate::population::Crowd;
 use crate::question::Question;
 use crate::rate::PerSecond;
 use crate::transport::Transport;
@@ -50,7 +50,7 @@ pub(crate) struct QueryOrder {
     pub(crate) address: SocketAddr,
     pub(crate) question: Question,
     pub(crate) key: String,
-    pub(crate) population: Population,
+    pub(crate) crowd: Crowd,
     pub(crate) connections: u32,
     /// Queries per second.
     pub(crate) rate: u64,

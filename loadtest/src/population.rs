@@ -5,6 +5,8 @@ use rollcall::ids::uuid_text;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Context, Failure};
+use crate::question::Expected;
+use crate::synthetic::{self, Ranks};
 use crate::transport::Transport;
 
 /// Seconds a token is good for: longer than any run.
@@ -44,6 +46,52 @@ impl Population {
     /// How many sessions this user has: fewer for the last one.
     pub(crate) fn sessions_of(self, user: u32) -> u32 {
         self.sessions.saturating_sub(user.saturating_mul(self.per_user)).min(self.per_user)
+    }
+
+    /// What is true of this user, whose id it is.
+    pub(crate) fn expected(self, user: u32, user_id: &str) -> Expected<'_> {
+        Expected {
+            user: user_id,
+            sessions: self.sessions_of(user),
+            transport: self.transport,
+            app_names: &[APP_NAME],
+        }
+    }
+}
+
+/// Whose sessions are asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Crowd {
+    /// Users of sessions that workers hold.
+    Held(Population),
+    /// Users of a server that filled itself with sessions.
+    Synthetic(Ranks),
+}
+
+impl Crowd {
+    /// The number of one of the users, each as likely as the others.
+    pub(crate) fn pick(self, random: &mut Random) -> u32 {
+        match self {
+            Self::Held(population) => random.below(population.users()),
+            Self::Synthetic(ranks) => ranks.first + random.below(ranks.users()),
+        }
+    }
+
+    /// The id of this user, always [`USER_LEN`] bytes.
+    pub(crate) fn user_id(self, user: u32) -> String {
+        match self {
+            Self::Held(_) => user_id(user),
+            Self::Synthetic(_) => synthetic::user_id(user),
+        }
+    }
+
+    /// What is true of this user.
+    pub(crate) fn expected(self, user: u32, user_id: &str) -> Expected<'_> {
+        match self {
+            Self::Held(population) => population.expected(user, user_id),
+            Self::Synthetic(ranks) => ranks.expected(user, user_id),
+        }
     }
 }
 

@@ -42,7 +42,7 @@ pub(super) fn check(body: &[u8], expected: &Expected<'_>) -> Result<(), Wrong> {
     let mut ids = Vec::with_capacity(pairs.len());
     for [id, record] in pairs {
         let record: Session<'_> = serde_json::from_str(record).map_err(|_shape| Wrong::Shape)?;
-        if !record.is_ours(expected.transport) {
+        if !record.is_ours(expected) {
             return Err(Wrong::Entry);
         }
         ids.push(*id);

@@ -4,8 +4,6 @@ use serde::Deserialize;
 
 use super::reply::{Entries, result};
 use super::{Expected, Wrong, check_ids};
-use crate::population::APP_NAME;
-use crate::transport::Transport;
 
 /// The body of a request.
 pub(super) fn request_body(user: &str) -> String {
@@ -19,7 +17,7 @@ pub(super) fn check(body: &[u8], expected: &Expected<'_>) -> Result<(), Wrong> {
         return Err(Wrong::Partial);
     }
     let sessions = listing.connections.0;
-    if !sessions.iter().all(|(_, session)| session.is_ours(expected.transport)) {
+    if !sessions.iter().all(|(_, session)| session.is_ours(expected)) {
         return Err(Wrong::Entry);
     }
     check_ids(sessions.into_iter().map(|(client, _)| client).collect(), expected)
@@ -45,10 +43,10 @@ pub(super) struct Session<'b> {
 }
 
 impl Session<'_> {
-    /// Whether it is one of those the harness opens over this transport.
-    pub(super) fn is_ours(&self, transport: Transport) -> bool {
-        self.app_name == APP_NAME
-            && self.transport == transport.name()
-            && self.protocol == transport.protocol()
+    /// Whether it is as the sessions of this user are.
+    pub(super) fn is_ours(&self, expected: &Expected<'_>) -> bool {
+        expected.app_names.contains(&self.app_name)
+            && self.transport == expected.transport.name()
+            && self.protocol == expected.transport.protocol()
     }
 }

@@ -20,6 +20,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::http::{self, Malformed};
+use crate::population::NOBODY;
 use crate::transport::Transport;
 pub(crate) use hash::command;
 
@@ -40,6 +41,16 @@ pub(crate) struct Expected<'a> {
     pub(crate) user: &'a str,
     pub(crate) sessions: u32,
     pub(crate) transport: Transport,
+    /// What their clients call themselves: one of these.
+    pub(crate) app_names: &'static [&'static str],
+}
+
+impl Expected<'_> {
+    /// A user without a session.
+    pub(crate) const fn nobody() -> Self {
+        let (user, transport) = (NOBODY, Transport::Websocket);
+        Self { user, sessions: 0, transport, app_names: &[] }
+    }
 }
 
 /// An answer as it stands in what was received.

@@ -17,7 +17,8 @@ fn verdict(kind: Question, sessions: &[(&str, &str)], expected: u32) -> Result<(
 }
 
 fn user_with(sessions: u32) -> Expected<'static> {
-    Expected { user: "u", sessions, transport: Transport::Websocket }
+    let (transport, app_names) = (Transport::Websocket, &[APP_NAME]);
+    Expected { user: "u", sessions, transport, app_names }
 }
 
 /// What a server of this kind answers that has these sessions.

@@ -4,6 +4,7 @@
 pub(crate) mod connect;
 pub(crate) mod idle;
 pub(crate) mod query;
+pub(crate) mod synthetic;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,7 +16,6 @@ use crate::limits;
 use crate::orders::{OpenOrder, Tally};
 use crate::population::{Population, user_id};
 use crate::procfs::Cpu;
-use crate::question::Expected;
 use crate::report::{Line, Report, Unit, pause, progress, ratio};
 use crate::sampler::Sampler;
 use crate::target::Target;
@@ -97,12 +97,7 @@ impl Rig {
         let mut api = self.target.api()?;
         let mut wrong = BTreeMap::new();
         for user in (0..users).step_by(step) {
-            let expected = Expected {
-                user: &user_id(user),
-                sessions: population.sessions_of(user),
-                transport: population.transport,
-            };
-            if let Err(why) = api.check(&expected)? {
+            if let Err(why) = api.check(&population.expected(user, &user_id(user)))? {
                 *wrong.entry(why.to_string()).or_default() += 1;
             }
         }

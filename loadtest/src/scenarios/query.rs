@@ -12,9 +12,12 @@ use crate::failure::Failure;
 use crate::fleet::{Worker, unasked};
 use crate::latency::{Latencies, Percentiles};
 use crate::orders::{Measured, Order, QueryOrder, Reply};
+use crate::population::Crowd;
 use crate::procfs::Cpu;
 use crate::question::Question;
 use crate::report::{Passing, Plot, Report, Unit, duration, grouped, progress, ratio};
+use crate::sampler::Sampler;
+use crate::target::Target;
 use crate::transport::Transport;
 use crate::versus::Headline;
 
@@ -25,8 +28,8 @@ const BUSY: f64 = 0.85;
 const KEPT: f64 = 0.99;
 
 /// CPU used while the load was measured.
-struct Used {
-    server: Option<Cpu>,
+pub(super) struct Used {
+    pub(super) server: Option<Cpu>,
     querier: Cpu,
     elapsed_ns: u64,
     /// When the queries began, in nanoseconds of the monotonic clock.
@@ -72,7 +75,7 @@ fn run(args: &QueryArgs) -> Result<Report, Failure> {
     let mut report = Report::new("query", settings);
     rig.sampler.mark("queries");
     progress(&format!("{} queries per second for {} s", args.rate, args.lead + args.duration));
-    let (measured, used) = measure(args, &rig)?;
+    let (measured, used) = measure(order(args, &rig), &rig.target, &rig.sampler)?;
     let tally = rig.judge(&mut report)?;
     report.result("sessions_held", tally.held);
     tell_rate(&mut report, args, rig.target.question, &measured, &used);
@@ -101,35 +104,46 @@ fn rig(args: &QueryArgs) -> Result<Rig, Failure> {
     Ok(rig)
 }
 
-fn measure(args: &QueryArgs, rig: &Rig) -> Result<(Measured, Used), Failure> {
-    let mut worker = Worker::start()?;
-    worker.send(&Order::Query(QueryOrder {
+/// The load these flags ask for.
+fn order(args: &QueryArgs, rig: &Rig) -> QueryOrder {
+    QueryOrder {
         address: rig.target.address,
         question: rig.target.question,
         key: rig.target.key.clone(),
-        population: rig.population,
+        crowd: Crowd::Held(rig.population),
         connections: args.connections,
         rate: args.rate,
         lead_s: args.lead,
         duration_s: args.duration,
         seed: args.common.seed,
-    }))?;
-    let passing = Passing::new(Duration::from_secs(args.lead + args.duration), "queries");
+    }
+}
+
+/// Carries a load out on this server.
+pub(super) fn measure(
+    order: QueryOrder,
+    target: &Target,
+    sampler: &Sampler,
+) -> Result<(Measured, Used), Failure> {
+    let lead = Duration::from_secs(order.lead_s);
+    let work = Duration::from_secs(order.duration_s);
+    let mut worker = Worker::start()?;
+    worker.send(&Order::Query(order))?;
+    let passing = Passing::new(lead + work, "queries");
     let done = |count| passing.done(count);
-    let server_cpu = || rig.target.pid.map(Cpu::of).transpose();
-    let Reply::Measuring = worker.receive_telling(Duration::from_secs(args.lead), done)? else {
+    let server_cpu = || target.pid.map(Cpu::of).transpose();
+    let Reply::Measuring = worker.receive_telling(lead, done)? else {
         return Err(unasked());
     };
-    rig.sampler.mark("measured from here");
+    sampler.mark("measured from here");
     let (start, server, querier) = (crate::clock::now_ns(), server_cpu()?, Cpu::of(worker.pid())?);
-    let work = Duration::from_secs(args.duration);
     let Reply::Measured(measured) = worker.receive_telling(work, done)? else {
         return Err(unasked());
     };
     let server = server_cpu()?.zip(server).map(|(end, start)| end.since(start));
     let querier = Cpu::of(worker.pid())?.since(querier);
     let elapsed_ns = crate::clock::now_ns() - start;
-    let begin_ns = start - args.lead * NS_PER_S;
+    let begin_ns = start - lead.as_secs() * NS_PER_S;
     Ok((measured, Used { server, querier, elapsed_ns, begin_ns }))
 }
 
@@ -140,8 +154,7 @@ fn tell_rate(
     measured: &Measured,
     used: &Used,
 ) {
-    let elapsed_s = ratio(measured.elapsed_ns.max(1), 1_000_000_000);
-    let achieved = ratio(measured.answered, 1) / elapsed_s;
+    let achieved = pace(measured);
     report.heading(format!(
         "{}, {} sessions held, {} connections",
         question.name(),
@@ -167,20 +180,34 @@ fn tell_rate(
         report.result("server_cpu_us_per_query", per_query);
         report.result("server_cores", cores);
     }
-    if achieved < KEPT * ratio(args.rate, 1) {
-        report.warn(format!(
-            "only {achieved:.0} of {} queries per second were answered: the latencies are those \
-             of a growing queue",
-            args.rate
+    for doubt in doubts_of_pace(args.rate, measured) {
+        report.warn(doubt);
+    }
+}
+
+/// Queries answered per second.
+fn pace(measured: &Measured) -> f64 {
+    ratio(measured.answered, 1) / ratio(measured.elapsed_ns.max(1), NS_PER_S)
+}
+
+/// Why latencies at this rate may not be what they seem.
+pub(super) fn doubts_of_pace(rate: u64, measured: &Measured) -> Vec<String> {
+    let mut doubts = Vec::new();
+    let achieved = pace(measured);
+    if achieved < KEPT * ratio(rate, 1) {
+        doubts.push(format!(
+            "only {achieved:.0} of {rate} queries per second were answered: the latencies are \
+             those of a growing queue"
         ));
     }
     if measured.unanswered > 0 {
-        report.warn(format!(
+        doubts.push(format!(
             "{} queries had no answer when the run ended; they count with the time they had \
              waited by then",
             grouped(measured.unanswered)
         ));
     }
+    doubts
 }
 
 fn tell_latency(
@@ -207,8 +234,8 @@ fn tell_latency(
 }
 
 fn tell_harness(report: &mut Report, measured: &Measured, used: &Used) -> Result<(), Failure> {
-    let (latency, tardiness) = percentiles(measured)?;
-    let share = ratio(used.querier.used_ns, used.elapsed_ns.max(1));
+    let (_, tardiness) = percentiles(measured)?;
+    let share = harness_share(used);
     report.heading("the harness itself");
     report.figure("CPU", format!("{:.0} %", share * 100.0), "of one core, the querying worker");
     let late = |ns| if tardiness.count == 0 { "never free".to_owned() } else { duration(ns) };
@@ -216,20 +243,35 @@ fn tell_harness(report: &mut Report, measured: &Measured, used: &Used) -> Result
     report.figure("sent late, p99", late(tardiness.p99_ns), "");
     report.result("harness_core_share", share);
     report.result("harness_tardiness", json!(tardiness));
+    for doubt in doubts_of_harness(measured, used)? {
+        report.warn(doubt);
+    }
+    Ok(())
+}
+
+/// Why latencies may be the harness's own.
+pub(super) fn doubts_of_harness(measured: &Measured, used: &Used) -> Result<Vec<String>, Failure> {
+    let (latency, tardiness) = percentiles(measured)?;
+    let share = harness_share(used);
+    let mut doubts = Vec::new();
     if share > BUSY {
-        report.warn(format!(
+        doubts.push(format!(
             "the harness was the bottleneck ({:.0} % of a core): lower --rate; the latencies are \
              its own",
             share * 100.0
         ));
     }
     if tardiness.p99_ns > latency.p99_ns / 2 {
-        report.warn(
-            "half of the p99 or more is the harness sending late (a busy machine, or cores \
-             shared with the server): trust the server's CPU per query, not the tail",
-        );
+        let text = "half of the p99 or more is the harness sending late (a busy machine, or cores \
+                    shared with the server): trust the server's CPU per query, not the tail";
+        doubts.push(text.to_owned());
     }
-    Ok(())
+    Ok(doubts)
+}
+
+/// The part of a core the querying worker used.
+fn harness_share(used: &Used) -> f64 {
+    ratio(used.querier.used_ns, used.elapsed_ns.max(1))
 }
 
 fn tell_errors(report: &mut Report, errors: &BTreeMap<String, u64>) {
@@ -241,7 +283,8 @@ fn tell_errors(report: &mut Report, errors: &BTreeMap<String, u64>) {
     }
 }
 
-fn percentiles(measured: &Measured) -> Result<(Percentiles, Percentiles), Failure> {
+/// Latencies, and how late the harness was.
+pub(super) fn percentiles(measured: &Measured) -> Result<(Percentiles, Percentiles), Failure> {
     let of = |buckets| {
         let mut latencies = Latencies::new();
         latencies.add(buckets)?;

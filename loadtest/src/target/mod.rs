@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use crate::cli::CommonArgs;
 use crate::clock::{now_ns, unix_s};
 use crate::failure::{Context, Failure};
-use crate::population::{Mint, NOBODY, Population};
+use crate::population::{Mint, Population};
 use crate::question::{Expected, Question};
 use crate::report::progress;
 use crate::transport::{Carrier, Transport};
@@ -32,8 +32,12 @@ use kind::Wanted;
 pub(crate) use kind::{Choice, Kind};
 use process::Server;
 
-/// How long the server may take to answer its first query, or to end.
+/// How long the server may take to end.
 const PATIENCE_NS: u64 = 30_000_000_000;
+
+/// How long it may take to answer its first query: with ten million sessions to fill in first on a
+/// busy machine it takes a minute.
+const START_PATIENCE_NS: u64 = 300_000_000_000;
 
 /// Pause between two looks at the server.
 const LOOK: Duration = Duration::from_millis(20);
@@ -135,14 +139,13 @@ impl Target {
     }
 
     fn wait_until_it_answers(&mut self) -> Result<(), Failure> {
-        let give_up = now_ns() + PATIENCE_NS;
+        let give_up = now_ns() + START_PATIENCE_NS;
         loop {
             self.check_alive()?;
-            match self.api() {
-                Ok(mut api) => {
-                    let nobody =
-                        Expected { user: NOBODY, sessions: 0, transport: Transport::Websocket };
-                    return api.check(&nobody)?.map_err(|wrong| {
+            // While it fills itself the kernel connects and nobody answers.
+            match self.api().and_then(|mut api| api.check(&Expected::nobody())) {
+                Ok(verdict) => {
+                    return verdict.map_err(|wrong| {
                         Failure::new(format!("the server's first answer: {wrong}"))
                     });
                 }

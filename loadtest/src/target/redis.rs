@@ -61,7 +61,7 @@ fn store(user: u32, mint: &Mint, population: Population) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::question::{Expected, Question};
+    use crate::question::Question;
     use crate::transport::Transport;
 
     #[test]
@@ -69,16 +69,15 @@ mod tests {
         let population =
             Population { sessions: 5, per_user: 3, transport: Transport::WebsocketProtobuf };
         let mint = Mint::new("s", population.per_user, 1, 0);
-        for user in [0, 1] {
-            let stored = String::from_utf8(store(user, &mint, population)).unwrap();
-            let words = 2 + 2 * population.sessions_of(user);
-            let user = user_id(user);
+        for number in [0, 1] {
+            let stored = String::from_utf8(store(number, &mint, population)).unwrap();
+            let words = 2 + 2 * population.sessions_of(number);
+            let user = user_id(number);
             // A command is an array, as an answer is: without its first two words it is one.
             let head = format!("*{words}\r\n$4\r\nHSET\r\n$10\r\n{user}\r\n");
             let fields = stored.strip_prefix(&head).unwrap();
             let answer = format!("*{}\r\n{fields}", words - 2);
-            let sessions = (words - 2) / 2;
-            let expected = Expected { user: &user, sessions, transport: population.transport };
+            let expected = population.expected(number, &user);
             assert_eq!(Question::Hash.check(answer.as_bytes(), &expected), Ok(()));
         }
     }

@@ -22,8 +22,8 @@ use crate::clock::{Timer, now_ns};
 use crate::failure::{Context, Failure};
 use crate::latency::Latencies;
 use crate::orders::{Measured, QueryOrder, Reply};
-use crate::population::{NOBODY, Random, USER_LEN, user_id};
-use crate::question::{Answer, Expected};
+use crate::population::{NOBODY, Random, USER_LEN};
+use crate::question::Answer;
 
 /// Bytes read at once from a connection.
 const READ_BYTES: usize = 16 * 1024;
@@ -218,9 +218,10 @@ impl Load {
     fn send(&mut self, index: usize) {
         let n = self.next;
         self.next += 1;
-        let user = self.random.below(self.order.population.users());
+        let crowd = self.order.crowd;
+        let user = crowd.pick(&mut self.random);
         self.request[self.user_at..self.user_at + USER_LEN]
-            .copy_from_slice(user_id(user).as_bytes());
+            .copy_from_slice(crowd.user_id(user).as_bytes());
         let conn = &mut self.conns[index];
         conn.asked = Some(Asked { n, user });
         let Some(writer) = &mut conn.writer else { return };
@@ -242,12 +243,8 @@ impl Load {
             self.measured.answered += 1;
             self.last_answer_ns = now;
         }
-        let population = self.order.population;
-        let expected = Expected {
-            user: &user_id(asked.user),
-            sessions: population.sessions_of(asked.user),
-            transport: population.transport,
-        };
+        let user_id = self.order.crowd.user_id(asked.user);
+        let expected = self.order.crowd.expected(asked.user, &user_id);
         let verdict = answer.body.and_then(|body| self.order.question.check(&body, &expected));
         if let Err(wrong) = verdict {
             self.error(wrong.to_string());

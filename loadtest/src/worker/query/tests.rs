@@ -4,18 +4,22 @@ use std::io::Read;
 use std::net::{Ipv4Addr, TcpListener};
 
 use super::*;
-use crate::population::Population;
+use crate::population::{Crowd, Population};
 use crate::question::Question;
 use crate::transport::Transport;
 
 const LISTING: &str = r#"{"result":{"connections":{}}}"#;
+
+fn crowd(sessions: u32) -> Crowd {
+    Crowd::Held(Population { sessions, per_user: 3, transport: Transport::Sse })
+}
 
 fn order() -> QueryOrder {
     QueryOrder {
         address: (Ipv4Addr::LOCALHOST, 1).into(),
         question: Question::UserConnections,
         key: "k".into(),
-        population: Population { sessions: 0, per_user: 1, transport: Transport::Sse },
+        crowd: crowd(0),
         connections: 2,
         rate: 10,
         lead_s: 1,
@@ -91,8 +95,7 @@ fn the_lead_is_not_measured() {
 #[test]
 fn a_request_names_a_user_of_the_population() {
     let (mut load, mut far) = load(1);
-    let population = &mut load.order.population;
-    (population.sessions, population.per_user) = (3, 3);
+    load.order.crowd = crowd(3);
     load.end = 1;
     load.send_due();
     let mut bytes = vec![0; load.request.len()];
