@@ -110,6 +110,10 @@ pub(crate) struct CommonArgs {
     /// Also write the results to this file
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+
+    /// Also write them to this file as a page for a browser, with drawings
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
 }
 
 impl CommonArgs {

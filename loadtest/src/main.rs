@@ -61,16 +61,19 @@ enum Verdict {
 }
 
 fn run(command: Command) -> Result<Verdict, Failure> {
-    let (report, json) = match command {
-        Command::Idle(args) => (versus::run(&args)?, args.common.json),
-        Command::Connect(args) => (versus::run(&args)?, args.common.json),
-        Command::Query(args) => (versus::run(&args)?, args.common.json),
-        Command::Synthetic(args) => (versus::run(&args)?, args.common.json),
+    let (report, common) = match command {
+        Command::Idle(args) => (versus::run(&args)?, args.common),
+        Command::Connect(args) => (versus::run(&args)?, args.common),
+        Command::Query(args) => (versus::run(&args)?, args.common),
+        Command::Synthetic(args) => (versus::run(&args)?, args.common),
         Command::Worker => return worker::run().map(|()| Verdict::Clean),
     };
     report.print()?;
-    if let Some(path) = json {
+    if let Some(path) = common.json {
         report.write_json(&path)?;
+    }
+    if let Some(path) = common.html {
+        report.write_html(&path)?;
     }
     Ok(if report.has_failures() { Verdict::Wrong } else { Verdict::Clean })
 }

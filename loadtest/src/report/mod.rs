@@ -1,7 +1,9 @@
 //! What a run found: a table for a person, JSON for a machine, warnings where a figure may
 //! mislead.
 
+mod html;
 mod live;
+mod origin;
 mod plot;
 
 use std::io::Write;
@@ -12,11 +14,16 @@ use serde_json::{Map, Value, json};
 use crate::failure::{Context, Failure};
 use crate::procfs::Machine;
 pub(crate) use live::{Growing, Passing, pause, progress, server_now};
+use origin::Origin;
 pub(crate) use plot::{Line, Mark, Plot, Unit};
+
+/// This program, as a report names it.
+const TOOL: &str = concat!("rollcall-loadtest ", env!("CARGO_PKG_VERSION"));
 
 /// The findings of one run.
 pub(crate) struct Report {
     scenario: &'static str,
+    origin: Origin,
     machine: Machine,
     settings: Value,
     rows: Vec<Row>,
@@ -35,6 +42,7 @@ impl Report {
     pub(crate) fn new(scenario: &'static str, settings: Value) -> Self {
         Self {
             scenario,
+            origin: Origin::of_this_process(),
             machine: Machine::this(),
             settings,
             rows: Vec::new(),
@@ -142,9 +150,15 @@ impl Report {
         std::fs::write(path, text).during(&what)
     }
 
+    /// Writes the report as one page for a browser.
+    pub(crate) fn write_html(&self, path: &Path) -> Result<(), Failure> {
+        std::fs::write(path, html::page(self)).during(&format!("writing {}", path.display()))
+    }
+
     pub(crate) fn json(&self) -> Value {
         json!({
-            "tool": concat!("rollcall-loadtest ", env!("CARGO_PKG_VERSION")),
+            "tool": TOOL,
+            "origin": self.origin,
             "scenario": self.scenario,
             "machine": self.machine,
             "settings": self.settings,
