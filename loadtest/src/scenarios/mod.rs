@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::cli::CommonArgs;
+use crate::clock::now_ns;
 use crate::failure::Failure;
 use crate::fleet::Holders;
 use crate::limits;
@@ -126,7 +127,10 @@ impl Rig {
     /// Ends sessions and server, which must end well; draws how it went over time.
     fn down(self, report: &mut Report) {
         let at = |(ns, held): &(u64, u32)| (self.sampler.seconds(*ns), f64::from(*held));
-        let grown = Line::new("opened", self.holders.grown().iter().map(at).collect());
+        let mut grown: Vec<_> = self.holders.grown().iter().map(at).collect();
+        let last = grown.last().map(|(_, held)| (self.sampler.seconds(now_ns()), *held));
+        grown.extend(last);
+        let grown = Line::new("opened", grown);
         report.plot(self.sampler.over_time("Sessions opened", Unit::Sessions, vec![grown]));
         self.sampler.finish().tell(report);
         drop(self.holders);

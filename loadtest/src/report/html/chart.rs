@@ -19,11 +19,18 @@ struct Chart<'a> {
     up: Ruler,
 }
 
-/// Writes the drawing of a plot.
-pub(super) fn write(out: &mut Markup, plot: &Plot) {
+/// How long the run was that these plots are of, as far as they show it: all have the same axis of
+/// time, so that what stands below each other is of one instant.
+pub(super) fn run_s(plots: &[Plot]) -> f64 {
+    let timed = plots.iter().filter(|plot| plot.x.unit == Unit::Seconds);
+    timed.flat_map(places).fold(0.0, f64::max)
+}
+
+/// Writes the drawing of a plot of a run of `run_s` seconds.
+pub(super) fn write(out: &mut Markup, plot: &Plot, run_s: f64) {
     let points = || plot.lines.iter().flat_map(|line| &line.points);
-    let marks = plot.marks.iter().map(|mark| mark.x);
-    let across = Ruler::across(plot.x, points().map(|(x, _)| *x).chain(marks));
+    let end = (plot.x.unit == Unit::Seconds).then_some(run_s);
+    let across = Ruler::across(plot.x, places(plot).chain(end));
     let up = Ruler::up(plot.y, points().map(|(_, y)| *y));
     out.raw("<figure class=\"card\"><h3>").text(&plot.title);
     match across.zip(up) {
@@ -35,9 +42,19 @@ pub(super) fn write(out: &mut Markup, plot: &Plot) {
     out.raw("</figure>\n");
 }
 
+/// Everything that has a place on the horizontal axis.
+fn places(plot: &Plot) -> impl Iterator<Item = f64> {
+    let points = plot.lines.iter().flat_map(|line| &line.points);
+    points.map(|(x, _)| *x).chain(plot.marks.iter().map(|mark| mark.x))
+}
+
 impl Chart<'_> {
     fn write(&self, out: &mut Markup) {
-        out.raw(" <small>").text(self.up.name()).raw("</small></h3>");
+        let unit = self.up.name();
+        if !self.plot.title.to_lowercase().contains(unit) {
+            out.raw(" <small>").text(unit).raw("</small>");
+        }
+        out.raw("</h3>");
         self.write_legend(out);
         let ticks = self.up.ticks();
         let longest = ticks.iter().map(|tick| tick.label.chars().count()).max().unwrap_or(0);
@@ -99,8 +116,8 @@ impl Chart<'_> {
         }
         let curve = |(nth, line)| Curve::new(self.plot, nth, line, self.across, self.up);
         let curves: Vec<_> = self.plot.lines.iter().enumerate().map(curve).collect();
-        // Several areas over each other would be mud.
-        if let [only] = curves.as_slice() {
+        // An area is as large as what it stands for only above zero; several would be mud.
+        if let ([only], true) = (curves.as_slice(), self.up.starts_at_zero()) {
             only.write_area(out);
         }
         for curve in &curves {
@@ -160,8 +177,16 @@ impl Chart<'_> {
 
     fn write_values(&self, out: &mut Markup) {
         for (x, value) in self.told() {
-            out.raw("<span class=\"value\" style=\"left:").number(self.across.place(x) * 100.0);
-            out.raw("%;bottom:").number(self.up.place(value) * 100.0).raw("%\">");
+            let (at, height) = (self.across.place(x), self.up.place(value));
+            // The line rises: above it is room to the left, below it to the right, unless there
+            // the axis is.
+            let class = match (at < 0.5, height < 0.12) {
+                (false, _) => "value",
+                (true, false) => "value after",
+                (true, true) => "value after above",
+            };
+            out.raw("<span class=\"").text(class).raw("\" style=\"left:").number(at * 100.0);
+            out.raw("%;bottom:").number(height * 100.0).raw("%\">");
             out.text(&self.plot.y.unit.text(value)).raw("</span>");
         }
     }
@@ -190,7 +215,7 @@ mod tests {
 
     fn drawn(plot: &Plot) -> String {
         let mut out = Markup::default();
-        write(&mut out, plot);
+        write(&mut out, plot, run_s(std::slice::from_ref(plot)));
         out.into_string()
     }
 
@@ -208,7 +233,7 @@ mod tests {
             assert!(alone.contains(&format!("%\">{text}</span>")), "{text} in {alone}");
         }
         let two = [("one", &buckets), ("two", &buckets)];
-        assert!(!drawn(&Plot::percentiles("Latency", &two)).contains("class=\"value\""));
+        assert!(!drawn(&Plot::percentiles("Latency", &two)).contains("class=\"value"));
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub(super) const SIDE: f64 = 1000.0;
 /// Columns a line is told apart in; what is denser cannot be seen.
 const COLUMNS: f64 = 400.0;
 
-/// Colours there are; more lines begin again.
+/// Colours there are; more lines begin again, dashed.
 const COLOURS: usize = 6;
 
 /// Up to so many points of a line are drawn as dots too.
@@ -37,7 +37,8 @@ struct Dot {
 
 /// The class that gives the `nth` line of a drawing its colour.
 pub(super) fn colour(nth: usize) -> String {
-    format!("l{}", nth % COLOURS)
+    let again = if nth < COLOURS { "" } else { " again" };
+    format!("l{}{again}", nth % COLOURS)
 }
 
 impl<'a> Curve<'a> {

@@ -32,9 +32,10 @@ pub(super) fn page(report: &Report) -> String {
     out.raw("<main>\n");
     write_figures(&mut out, &report.rows);
     if !report.plots.is_empty() {
-        out.raw("<h2>Drawings</h2>\n<div class=\"plots\">\n");
+        out.raw("<h2>Plots</h2>\n<div class=\"plots\">\n");
+        let run_s = chart::run_s(&report.plots);
         for plot in &report.plots {
-            chart::write(&mut out, plot);
+            chart::write(&mut out, plot, run_s);
         }
         out.raw("</div>\n");
     }
@@ -46,7 +47,7 @@ pub(super) fn page(report: &Report) -> String {
 fn write_head(out: &mut Markup, report: &Report) {
     let Machine { kernel, cpu, cores } = &report.machine;
     out.raw("<header>\n<p class=\"over\">").text(super::TOOL).raw("</p>\n<h1>");
-    out.text(report.scenario).raw("</h1>\n<p class=\"over\">");
+    out.text(&capitalised(report.scenario)).raw("</h1>\n<p class=\"over\">");
     out.text(&format!("{} · {cpu}, {cores} cores · Linux {kernel}", report.origin.began));
     out.raw("</p>\n<code class=\"command\">").text(&report.origin.command);
     out.raw("</code>\n<ul class=\"notices\">\n");
@@ -57,7 +58,7 @@ fn write_head(out: &mut Markup, report: &Report) {
         out.raw("<li class=\"good\"><b>Clean:</b>the server did nothing wrong</li>\n");
     }
     for warning in &report.warnings {
-        out.raw("<li class=\"doubt\"><b>Doubt:</b>").text(warning).raw("</li>\n");
+        out.raw("<li class=\"doubt\"><b>Warning:</b>").text(warning).raw("</li>\n");
     }
     out.raw("</ul>\n</header>\n");
 }
@@ -89,11 +90,23 @@ fn write_figures(out: &mut Markup, rows: &[Row]) {
 /// What a heading says in brackets stands back.
 fn write_heading(out: &mut Markup, heading: &str) {
     let (name, more) = heading.split_once(" (").unwrap_or((heading, ""));
-    out.raw("<h3>").text(name);
+    out.raw("<h3>").text(&capitalised(name));
     if !more.is_empty() {
         out.raw(" <small>").text(more.strip_suffix(')').unwrap_or(more)).raw("</small>");
     }
     out.raw("</h3>");
+}
+
+/// With a capital, unless it begins with a name of the program's.
+fn capitalised(text: &str) -> String {
+    let word = text.split(|c: char| c == ' ' || c == ',').next().unwrap_or_default();
+    let mut rest = text.chars();
+    match rest.next() {
+        Some(first) if word.chars().all(|c| c.is_ascii_lowercase()) => {
+            format!("{}{}", first.to_ascii_uppercase(), rest.as_str())
+        }
+        _ => text.to_owned(),
+    }
 }
 
 fn write_figure(out: &mut Markup, label: &str, value: &str, note: &str) {
@@ -132,5 +145,7 @@ fn flatten(rows: &mut Vec<(String, String)>, name: String, value: &Value) {
     }
 }
 
+#[cfg(test)]
+mod browser;
 #[cfg(test)]
 mod tests;

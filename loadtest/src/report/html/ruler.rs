@@ -72,6 +72,10 @@ impl Ruler {
         }
     }
 
+    pub(super) fn starts_at_zero(&self) -> bool {
+        self.axis.scale == Scale::Linear && self.from.abs() < f64::EPSILON
+    }
+
     /// What stands beside the axis.
     pub(super) fn name(&self) -> &'static str {
         self.axis.unit.axis_name(self.axis.scale, self.to)

@@ -9,7 +9,7 @@ use crate::report::{Line, Mark, Plot, Unit};
 const HOSTILE: &str = "</script></style><script>window.hit = 1</script>\"'><img src=x onerror=\"window.hit = 1\"> & end";
 
 /// A report with every kind of row, notice and drawing.
-fn report() -> Report {
+pub(super) fn report() -> Report {
     let settings = json!({"hostile": HOSTILE, HOSTILE: [1, {"a": HOSTILE}], "deep": {"er": null}});
     let mut report = Report::new("idle", settings);
     report.heading(format!("memory ({HOSTILE})"));
@@ -67,6 +67,13 @@ fn settings_are_told_by_their_path_and_what_is_not_set_is_left_out() {
     flatten(&mut rows, String::new(), &settings);
     let rows: Vec<_> = rows.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     assert_eq!(rows, [("a.b.c", "25s"), ("e", "[1,\"x\"]"), ("f", "true")]);
+}
+
+#[test]
+fn headings_have_a_capital_but_names_stay_as_they_are() {
+    assert_eq!(capitalised("latency, from a to b"), "Latency, from a to b");
+    assert_eq!(capitalised("user_connections, 5"), "user_connections, 5");
+    assert_eq!(capitalised(""), "");
 }
 
 #[test]
