@@ -135,7 +135,11 @@ fn overlaid(runs: &[Run]) -> Vec<Plot> {
             };
             let lines = plot.lines.iter().map(named);
             match plots.iter_mut().find(|found| found.title == plot.title) {
-                Some(found) => found.lines.extend(lines),
+                Some(found) => {
+                    found.lines.extend(lines);
+                    // What begins when is different on each.
+                    found.marks.clear();
+                }
                 None => plots.push(Plot { lines: lines.collect(), ..plot.clone() }),
             }
         }

@@ -99,7 +99,7 @@ fn write_heading(out: &mut Markup, heading: &str) {
 
 /// With a capital, unless it begins with a name of the program's.
 fn capitalised(text: &str) -> String {
-    let word = text.split(|c: char| c == ' ' || c == ',').next().unwrap_or_default();
+    let word = text.split([' ', ',']).next().unwrap_or_default();
     let mut rest = text.chars();
     match rest.next() {
         Some(first) if word.chars().all(|c| c.is_ascii_lowercase()) => {
