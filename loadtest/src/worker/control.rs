@@ -58,6 +58,7 @@ impl Control {
         let timer = Timer::new()?;
         let mut work = pin!(work);
         loop {
+            // Only the wait for the clock is ever given up, and loses nothing by it.
             monoio::select! {
                 biased;
                 outcome = &mut work => return outcome,
