@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::clock::now_ns;
 use crate::failure::{Context, Failure};
-use crate::orders::{OpenOrder, Order, Reply, Tally};
+use crate::orders::{OpenOrder, Order, Reply, SessionEnd, Tally};
 use crate::report::Growing;
 
 /// How long a worker may be silent beyond what its order takes.
@@ -93,6 +93,31 @@ impl Drop for Worker {
     }
 }
 
+/// Sends each worker its own order, by its index and how many there are.
+pub(crate) fn send_all(
+    workers: &mut [Worker],
+    order: impl Fn(u32, u32) -> Order,
+) -> Result<(), Failure> {
+    let count = u32::try_from(workers.len()).expect("counted as u32");
+    (0..count).zip(workers).try_for_each(|(index, worker)| worker.send(&order(index, count)))
+}
+
+/// Waits until each worker has given this reply, which `work` precedes.
+pub(crate) fn await_all(
+    workers: &mut [Worker],
+    expected: &Reply,
+    work: Duration,
+    done: impl FnMut(u64),
+) -> Result<(), Failure> {
+    let replies = receive_all(workers, work, done)?;
+    if replies.iter().all(|reply| reply == expected) { Ok(()) } else { Err(unasked()) }
+}
+
+/// The process ids of some workers.
+pub(crate) fn pids(workers: &[Worker]) -> Vec<u32> {
+    workers.iter().map(Worker::pid).collect()
+}
+
 /// The next reply of each worker, which `work` precedes; hears how much all have done together
 /// whenever one says it.
 pub(crate) fn receive_all(
@@ -137,8 +162,12 @@ impl Holders {
         Ok(Self { workers, template, grown: Vec::new() })
     }
 
+    pub(crate) fn workers(&mut self) -> &mut [Worker] {
+        &mut self.workers
+    }
+
     pub(crate) fn pids(&self) -> Vec<u32> {
-        self.workers.iter().map(Worker::pid).collect()
+        pids(&self.workers)
     }
 
     /// How many sessions had been opened when, in nanoseconds of the monotonic clock.
@@ -171,6 +200,22 @@ impl Holders {
             growing.at(at.into());
         }
         Ok(ping_s)
+    }
+
+    /// Ends the workers, and all they hold.
+    pub(crate) fn dismiss(&mut self) {
+        self.workers.clear();
+    }
+
+    /// The sessions the server has ended since this was asked last, in no order.
+    pub(crate) fn ends(&mut self) -> Result<Vec<SessionEnd>, Failure> {
+        let mut all = Vec::new();
+        for worker in &mut self.workers {
+            worker.send(&Order::Ends)?;
+            let Reply::Ends(ends) = worker.receive(Duration::ZERO)? else { return Err(unasked()) };
+            all.extend(ends);
+        }
+        Ok(all)
     }
 
     /// How all held sessions are.

@@ -64,6 +64,21 @@ impl Latencies {
     }
 }
 
+impl Percentiles {
+    pub(crate) fn of(buckets: &Buckets) -> Result<Self, Failure> {
+        let mut latencies = Latencies::new();
+        latencies.add(buckets)?;
+        Ok(latencies.percentiles())
+    }
+}
+
+/// Distributions taken together.
+pub(crate) fn sum(parts: &[&Buckets]) -> Result<Buckets, Failure> {
+    let mut latencies = Latencies::new();
+    parts.iter().try_for_each(|part| latencies.add(part))?;
+    Ok(latencies.buckets())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,12 +1,13 @@
 //! `rollcall-loadtest`: opens sessions against a real server process, holds them, queries them,
-//! connects in a loop, and prints what each costs.
+//! has them come and go, and prints what each costs.
 //!
 //! Reading order: [`cli`] (what can be asked), [`scenarios`] (one file per question), [`versus`]
 //! (two servers side by side), [`target`] (the server under test), [`fleet`] and [`worker`]
-//! (processes that make the load), [`transport`] (the ways to connect), [`stream`], [`protocol`], [`http`], [`websocket`],
-//! [`http2`], [`population`], [`synthetic`], [`question`] (what goes over the wire, written here and not taken
-//! from the library, so that the two check each other), [`procfs`], [`latency`] and [`rate`]
-//! (what is measured), [`sampler`] (how it went over time), [`report`] (how it is told).
+//! (processes that make the load), [`transport`] (the ways to connect), [`stream`], [`protocol`],
+//! [`http`], [`websocket`], [`http2`], [`population`], [`synthetic`], [`question`] (what goes over
+//! the wire, written here and not taken from the library, so that the two check each other),
+//! [`ledger`] (what must be listed when sessions come and go), [`procfs`], [`latency`] and
+//! [`rate`] (what is measured), [`sampler`] (how it went over time), [`report`] (how it is told).
 
 mod cli;
 mod clock;
@@ -15,6 +16,7 @@ mod fleet;
 mod http;
 mod http2;
 mod latency;
+mod ledger;
 mod limits;
 mod orders;
 mod population;
@@ -63,7 +65,9 @@ enum Verdict {
 fn run(command: Command) -> Result<Verdict, Failure> {
     let (report, common) = match command {
         Command::Idle(args) => (versus::run(&args)?, args.common),
-        Command::Connect(args) => (versus::run(&args)?, args.common),
+        Command::ConnectStorm(args) => (versus::run(&args)?, args.common),
+        Command::Churn(args) => (versus::run(&args)?, args.common),
+        Command::DisconnectAll(args) => (versus::run(&args)?, args.common),
         Command::Query(args) => (versus::run(&args)?, args.common),
         Command::Synthetic(args) => (versus::run(&args)?, args.common),
         Command::Worker => return worker::run().map(|()| Verdict::Clean),

@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-use crate::latency::Buckets;
-use crate::population::Crowd;
+use crate::failure::Failure;
+use crate::latency::{self, Buckets};
+use crate::ledger::Judged;
+use crate::population::{Crowd, Population};
 use crate::question::Question;
 use crate::rate::PerSecond;
 use crate::transport::Transport;
@@ -20,12 +23,25 @@ pub(crate) enum Order {
     Open(OpenOrder),
     /// Say how the held sessions are: answered by `Tally`.
     Tally,
+    /// Say which held sessions the server has ended since this was asked last: answered by
+    /// `Ends`.
+    Ends,
     /// Query at a constant rate: answered by `Measuring` after the lead, then by `Measured`.
     Query(QueryOrder),
-    /// Make what a load of connects needs: answered by `Prepared`.
-    Prepare(ConnectOrder),
-    /// Carry that load out: answered by `Measuring` after the lead, then by `Connects`.
-    Connect,
+    /// Make the tokens of these sessions for a load of connects: answered by `Prepared`.
+    Prepare(OpenOrder),
+    /// Connect in a closed loop: answered by `Measuring` after the lead, then by `Connects`.
+    Connect(ConnectOrder),
+    /// Connect all of them at this instant of the monotonic clock, and hold them: answered by
+    /// `Stormed`.
+    Storm { at_ns: u64 },
+    /// Open sessions that will come and go: answered by `Opened`.
+    Gather(ChurnOrder),
+    /// Have them come and go while queries run: answered by `Measuring` after the lead, then
+    /// by `Churned`.
+    Churn,
+    /// Have the server disconnect every user while queries run: answered by `Disconnected`.
+    Disconnect(DisconnectOrder),
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -59,15 +75,62 @@ pub(crate) struct QueryOrder {
     pub(crate) seed: u64,
 }
 
-/// Connects in a closed loop.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+/// Connects in a closed loop, with the tokens that are made, used in turn.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct ConnectOrder {
-    /// How they connect. The tokens are those of its sessions, used in turn.
-    pub(crate) open: OpenOrder,
     pub(crate) lead_s: u64,
     pub(crate) duration_s: u64,
     /// Sessions kept open; one more closes the oldest.
     pub(crate) keep: u32,
+}
+
+/// Sessions that come and go. The worker alone knows their users, and asks for no others.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct ChurnOrder {
+    /// Who is there at the begin: all sessions of its users.
+    pub(crate) open: OpenOrder,
+    /// Sessions that come per second; as many go.
+    pub(crate) rate: u64,
+    pub(crate) parting: Parting,
+    pub(crate) leaver: Leaver,
+    /// How long a closed session may still be listed.
+    pub(crate) grace_s: u64,
+    /// What is asked meanwhile, for as long as sessions come and go.
+    pub(crate) query: QueryOrder,
+}
+
+/// How sessions go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Parting {
+    /// A close frame where there is one, then FIN.
+    Close,
+    /// A reset.
+    Reset,
+    /// Each half of them.
+    Both,
+}
+
+/// Which session goes next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Leaver {
+    Oldest,
+    Random,
+}
+
+/// Calls of `disconnect`, one for each user of a population that is held elsewhere.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct DisconnectOrder {
+    pub(crate) population: Population,
+    /// Calls in flight at most.
+    pub(crate) calls: u32,
+    /// Calls begun per second; without it a call follows the other.
+    pub(crate) rate: Option<u64>,
+    /// The code sessions are to be told.
+    pub(crate) code: u32,
+    /// What is asked meanwhile; ends with the calls, or after its time at the latest.
+    pub(crate) query: QueryOrder,
 }
 
 /// From a worker to the coordinator.
@@ -83,9 +146,13 @@ pub(crate) enum Reply {
     /// The lead is over; what is sent from now on counts.
     Measuring,
     Measured(Measured),
-    /// What the load of connects needs is made.
+    /// The tokens are made.
     Prepared,
     Connects(Connects),
+    Stormed(Stormed),
+    Churned(Churned),
+    Ends(Vec<SessionEnd>),
+    Disconnected(Disconnected),
     /// So much of the load is done, its lead included; the answer is still to come.
     Progress {
         done: u64,
@@ -134,6 +201,17 @@ impl Tally {
     }
 }
 
+/// A held session the server ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct SessionEnd {
+    pub(crate) session: u32,
+    /// The code it was told, and when that was read by the monotonic clock.
+    pub(crate) farewell: Option<(u32, u64)>,
+    /// When nothing more came: the end of its connection, or of its stream where a connection
+    /// may serve others.
+    pub(crate) gone_ns: u64,
+}
+
 /// Adds counts by name.
 pub(crate) fn add_counts(sum: &mut BTreeMap<String, u64>, more: &BTreeMap<String, u64>) {
     for (name, count) in more {
@@ -156,6 +234,77 @@ pub(crate) struct Connects {
     pub(crate) times: Buckets,
     /// Sessions accepted, the lead included.
     pub(crate) per_second: PerSecond,
+}
+
+impl Connects {
+    /// Adds what another worker found.
+    pub(crate) fn add(&mut self, other: &Self) -> Result<(), Failure> {
+        self.begun += other.begun;
+        self.accepted += other.accepted;
+        self.elapsed_ns = self.elapsed_ns.max(other.elapsed_ns);
+        add_counts(&mut self.errors, &other.errors);
+        self.times = latency::sum(&[&self.times, &other.times])?;
+        self.per_second.add(&other.per_second);
+        Ok(())
+    }
+}
+
+/// The outcome of a storm.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Stormed {
+    /// `elapsed_ns` is from the begin of the storm to the last session accepted.
+    pub(crate) connects: Connects,
+    /// From the begin of the storm to each session accepted.
+    pub(crate) waits: Buckets,
+}
+
+/// The outcome of sessions that came and went.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Churned {
+    /// Sessions that came. Times count from the instant each was due.
+    pub(crate) arrivals: Connects,
+    /// Arrivals that had to wait for others in flight.
+    pub(crate) delayed: u64,
+    /// Sessions that were told to go.
+    pub(crate) departures: u64,
+    pub(crate) queries: Measured,
+    pub(crate) judged: Judged,
+    /// Users asked for at the end, when nobody came or went any more.
+    pub(crate) swept: u64,
+    /// What was wrong beside the answers to `queries`, by name.
+    pub(crate) wrong: BTreeMap<String, u64>,
+}
+
+impl Churned {
+    /// Adds what another worker found.
+    pub(crate) fn add(&mut self, other: &Self) -> Result<(), Failure> {
+        self.arrivals.add(&other.arrivals)?;
+        self.delayed += other.delayed;
+        self.departures += other.departures;
+        self.queries.add(&other.queries)?;
+        self.judged.certain += other.judged.certain;
+        self.judged.doubtful += other.judged.doubtful;
+        self.swept += other.swept;
+        add_counts(&mut self.wrong, &other.wrong);
+        Ok(())
+    }
+}
+
+/// The outcome of calls of `disconnect`.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Disconnected {
+    pub(crate) calls: Vec<Call>,
+    /// Calls that failed, by what was seen.
+    pub(crate) errors: BTreeMap<String, u64>,
+    pub(crate) queries: Measured,
+}
+
+/// One call; instants by the monotonic clock, which all processes of a machine share.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Call {
+    pub(crate) user: u32,
+    pub(crate) sent_ns: u64,
+    pub(crate) answered_ns: u64,
 }
 
 /// The outcome of a query load, the lead left out.
@@ -181,4 +330,41 @@ pub(crate) struct Measured {
     /// From the instant each query was due to its sending where a connection was free: the
     /// harness's own tardiness.
     pub(crate) tardiness: Buckets,
+}
+
+impl Measured {
+    /// Adds what another worker measured meanwhile.
+    pub(crate) fn add(&mut self, other: &Self) -> Result<(), Failure> {
+        self.due += other.due;
+        self.answered += other.answered;
+        add_counts(&mut self.errors, &other.errors);
+        self.unanswered += other.unanswered;
+        self.delayed += other.delayed;
+        self.elapsed_ns = self.elapsed_ns.max(other.elapsed_ns);
+        self.latency = latency::sum(&[&self.latency, &other.latency])?;
+        self.per_second.add(&other.per_second);
+        self.tardiness = latency::sum(&[&self.tardiness, &other.tardiness])?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_workers_found_adds_up() {
+        let one = |elapsed_ns, ns| Connects {
+            begun: 3,
+            accepted: 2,
+            errors: [("reset".to_owned(), 1)].into(),
+            elapsed_ns,
+            times: vec![(ns, 2)],
+            ..Connects::default()
+        };
+        let mut connects = one(5, 1_000);
+        connects.add(&one(7, 3_000)).unwrap();
+        assert_eq!((connects.begun, connects.accepted, connects.elapsed_ns), (6, 4, 7));
+        assert_eq!((connects.errors["reset"], connects.times.len()), (2, 2));
+    }
 }

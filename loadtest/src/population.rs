@@ -125,7 +125,12 @@ impl Mint {
 
     /// The token of this session.
     pub(crate) fn token(&self, session: u32) -> Result<String, Failure> {
-        let user = user_id(session / self.per_user);
+        self.token_of(session / self.per_user, session)
+    }
+
+    /// A token of this user for a session of any number.
+    pub(crate) fn token_of(&self, user: u32, session: u32) -> Result<String, Failure> {
+        let user = user_id(user);
         let jti = uuid_text(&token_uid(self.seed, session));
         let claims = Claims {
             sub: &user,

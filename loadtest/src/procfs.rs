@@ -31,6 +31,12 @@ impl Memory {
     }
 }
 
+/// Descriptors a process has open.
+pub(crate) fn descriptors(pid: u32) -> Result<usize, Failure> {
+    let path = format!("/proc/{pid}/fd");
+    Ok(std::fs::read_dir(&path).during(&format!("reading {path}"))?.count())
+}
+
 /// CPU of a process so far, over all threads that live.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Cpu {
@@ -193,6 +199,16 @@ mod tests {
         assert_eq!(Memory::parse(status), Some(Memory { rss: 1234 * 1024, anon: 200 * 1024 }));
         assert_eq!(Memory::parse("Name:\tx\n"), None);
         assert!(Memory::of(std::process::id()).unwrap().rss > 0);
+    }
+
+    #[test]
+    fn open_files_are_counted() {
+        let pid = std::process::id();
+        let before = descriptors(pid).unwrap();
+        let _open: Vec<_> = (0..40).map(|_| std::fs::File::open("/dev/null").unwrap()).collect();
+        // Other tests open and close some meanwhile.
+        assert!(descriptors(pid).unwrap() >= before.max(40));
+        assert!(descriptors(u32::MAX).is_err());
     }
 
     #[test]

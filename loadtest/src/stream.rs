@@ -1,44 +1,66 @@
 //! The bytes of an open session become what the server said, whatever carries them. Sans-IO.
 
 use crate::http::{self, Lines, Malformed};
+use crate::http2::{Connection, Said};
 use crate::protocol::{self, Told};
 use crate::transport::{Carrier, Encoding, Transport};
 use crate::websocket::{Frame, Frames};
 
 /// What a session's connection brings after the head of its response, cut anywhere. Costs no
-/// heap between messages.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// heap between messages, but for HTTP/2.
 pub(crate) struct Stream {
     carried: Carried,
-    encoding: Encoding,
+    transport: Transport,
 }
 
-#[derive(Clone, PartialEq, Eq, Debug)]
 enum Carried {
     Lines(Lines),
     Events(Lines),
     Frames(Frames),
-    /// A close frame came: what follows is of no interest.
+    /// A connection whose only stream is this session.
+    Grpc(Box<Connection>),
+    /// It is over: what follows is of no interest.
     Closed,
 }
 
 impl Stream {
-    /// `None` for what shares a connection.
-    pub(crate) const fn of(transport: Transport) -> Option<Self> {
+    /// The stream of a session that has a connection of its own to this host.
+    pub(crate) fn of(transport: Transport, host: &str) -> Self {
         let carried = match transport.carrier() {
             Carrier::Lines => Carried::Lines(Lines::new()),
             Carrier::Events => Carried::Events(Lines::new()),
             Carrier::Frames => Carried::Frames(Frames::new()),
-            Carrier::Grpc => return None,
+            Carrier::Grpc => Carried::Grpc(Box::new(Connection::new(host))),
         };
-        Some(Self { carried, encoding: transport.encoding() })
+        Self { carried, transport }
+    }
+
+    /// Asks for the session over HTTP/2; other carriers ask before there is a stream.
+    pub(crate) fn request(&mut self, message: &[u8]) {
+        if let Carried::Grpc(connection) = &mut self.carried {
+            connection.request(message);
+        }
+    }
+
+    /// What the carrier itself must send now; empty if it is nothing.
+    pub(crate) fn take_out(&mut self) -> Vec<u8> {
+        match &mut self.carried {
+            Carried::Grpc(connection) => connection.take_out(),
+            Carried::Lines(_) | Carried::Events(_) | Carried::Frames(_) | Carried::Closed => {
+                Vec::new()
+            }
+        }
+    }
+
+    pub(crate) const fn carrier(&self) -> Carrier {
+        self.transport.carrier()
     }
 
     /// Whether the server has said that nothing more comes.
     pub(crate) const fn has_ended(&self) -> bool {
         match &self.carried {
             Carried::Lines(lines) | Carried::Events(lines) => lines.has_ended(),
-            Carried::Frames(_) => false,
+            Carried::Frames(_) | Carried::Grpc(_) => false,
             Carried::Closed => true,
         }
     }
@@ -49,7 +71,7 @@ impl Stream {
         bytes: &[u8],
         mut told: impl FnMut(Told),
     ) -> Result<(), Malformed> {
-        let encoding = self.encoding;
+        let encoding = self.transport.encoding();
         match &mut self.carried {
             Carried::Closed => Ok(()),
             Carried::Lines(lines) => {
@@ -63,6 +85,17 @@ impl Stream {
                     Err(malformed) => wrong = Err(malformed),
                 })?;
                 wrong
+            }
+            Carried::Grpc(connection) => {
+                let mut is_closed = false;
+                connection.advance(bytes, |_stream, said| match said {
+                    Said::Message(message) => told(protocol::read(encoding, message)),
+                    Said::Ended(_) => is_closed = true,
+                })?;
+                if is_closed {
+                    self.carried = Carried::Closed;
+                }
+                Ok(())
             }
             Carried::Frames(frames) => {
                 let mut is_closed = false;
@@ -104,7 +137,7 @@ mod tests {
     use super::*;
 
     fn told(transport: Transport, bytes: &[u8]) -> (Result<Vec<Told>, Malformed>, bool) {
-        let mut stream = Stream::of(transport).unwrap();
+        let mut stream = Stream::of(transport, "h");
         let mut seen = Vec::new();
         let read = stream.advance(bytes, |told| seen.push(told));
         (read.map(|()| seen), stream.has_ended())
@@ -140,5 +173,22 @@ mod tests {
         assert_eq!(told(Transport::WebsocketProtobuf, b"\x82\x02\0\0"), pings);
         assert!(told(Transport::WebsocketProtobuf, b"\x82\x01\x05").0.is_err());
         assert_eq!(told(Transport::UniWebsocket, b"\x8a\x00").0, Ok(vec![Told::Other]));
+    }
+
+    #[test]
+    fn a_session_over_http2_ends_with_its_stream_and_answers_settings() {
+        let mut stream = Stream::of(Transport::UniGrpc, "h");
+        stream.request(b"x");
+        assert!(!stream.take_out().is_empty());
+        let settings = b"\0\0\0\x04\0\0\0\0\0";
+        let ping = b"\0\0\x05\0\0\0\0\0\x01\0\0\0\0\0";
+        let trailers = b"\0\0\0\x01\x05\0\0\0\x01";
+        let mut seen = Vec::new();
+        let bytes = [&settings[..], ping].concat();
+        stream.advance(&bytes, |told| seen.push(told)).unwrap();
+        assert_eq!((seen, stream.has_ended()), (vec![Told::Ping], false));
+        assert_eq!(stream.take_out(), b"\0\0\0\x04\x01\0\0\0\0");
+        stream.advance(trailers, |told| panic!("{told:?}")).unwrap();
+        assert!(stream.has_ended());
     }
 }

@@ -1,6 +1,7 @@
 //! The JSON form: replies and pushes told apart by their members, for an idle client needs no
 //! ids.
 
+use rollcall::ids::ClientId;
 use serde::Deserialize;
 
 use super::{APP_NAME, APP_VERSION, Connected, Emulated, Told};
@@ -57,12 +58,12 @@ pub(super) fn read(message: &[u8]) -> Told {
 /// `None` if an id is not what it must be.
 fn connected(connect: Connect<'_>) -> Option<Connected> {
     let uuid = |text: &str| rollcall::ids::uuid_parse(text.as_bytes());
-    uuid(connect.client)?;
+    let client = ClientId::parse(connect.client)?;
     let emulation = match (connect.session, connect.node) {
         (Some(session), Some(node)) => Some(Emulated { session: uuid(session)?, node }),
         _ => None,
     };
-    Some(Connected { ping_s: connect.ping, wants_pong: connect.pong, emulation })
+    Some(Connected { client, ping_s: connect.ping, wants_pong: connect.pong, emulation })
 }
 
 pub(super) fn connect_request(token: &str) -> String {

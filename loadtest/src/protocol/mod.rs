@@ -4,6 +4,8 @@
 mod json;
 mod protobuf;
 
+use rollcall::ids::ClientId;
+
 use crate::population::{APP_NAME, APP_VERSION};
 use crate::transport::{Encoding, Transport};
 
@@ -25,6 +27,7 @@ pub(crate) enum Told {
 /// What the server promised.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Connected {
+    pub(crate) client: ClientId,
     /// Seconds between pings; 0 is never.
     pub(crate) ping_s: u32,
     /// Whether pings must be answered.

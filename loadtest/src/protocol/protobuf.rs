@@ -1,6 +1,8 @@
 //! The Protobuf form, read and written by hand: the field numbers of the published
 //! `client.proto`, the wire format of protobuf.dev/programming-guides/encoding.
 
+use rollcall::ids::ClientId;
+
 use super::{APP_NAME, APP_VERSION, Connected, Emulated, Told};
 
 /// Wire types: a number, or bytes with their length in front. No message here uses others.
@@ -122,21 +124,20 @@ pub(super) fn read_push(message: &[u8]) -> Option<Told> {
 fn connected(message: &[u8]) -> Option<Told> {
     let uuid = |text: &str| rollcall::ids::uuid_parse(text.as_bytes());
     let (mut client, mut session, mut node) = (None, None, None);
-    let mut connected = Connected { ping_s: 0, wants_pong: false, emulation: None };
+    let (mut ping_s, mut wants_pong) = (0, false);
     each(message, |number, value| {
         match number {
-            1 => client = Some(uuid(value.text()?)?),
-            7 => connected.ping_s = value.number()?,
-            8 => connected.wants_pong = value.number()? != 0,
+            1 => client = Some(ClientId::parse(value.text()?)?),
+            7 => ping_s = value.number()?,
+            8 => wants_pong = value.number()? != 0,
             9 => session = Some(uuid(value.text()?)?),
             10 => node = Some(value.text()?.to_owned()),
             _ => {}
         }
         Some(())
     })?;
-    client?;
-    connected.emulation = session.zip(node).map(|(session, node)| Emulated { session, node });
-    Some(Told::Connected(connected))
+    let emulation = session.zip(node).map(|(session, node)| Emulated { session, node });
+    Some(Told::Connected(Connected { client: client?, ping_s, wants_pong, emulation }))
 }
 
 /// `Error` and `Disconnect` alike: code = 1, text = 2.

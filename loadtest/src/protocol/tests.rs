@@ -26,7 +26,8 @@ fn reply(frame: &[u8]) -> Told {
 
 #[test]
 fn a_reply_and_a_push_of_connect_are_read_alike() {
-    let promised = Connected { ping_s: 25, wants_pong: true, emulation: None };
+    let client = ClientId::parse(CLIENT).unwrap();
+    let promised = Connected { client, ping_s: 25, wants_pong: true, emulation: None };
     let inner = format!(r#""connect":{{"client":"{CLIENT}","version":"x","ping":25,"pong":true}}"#);
     for text in [format!("{{{inner}}}"), format!(r#"{{"id":1,{inner}}}"#)] {
         assert_eq!(json(&text), Told::Connected(promised.clone()));

@@ -2,7 +2,7 @@
 //! (redis.io/docs/reference/protocol-spec). Sans-IO.
 
 use super::listing::Session;
-use super::{Answer, Expected, Wrong, check_ids};
+use super::{Answer, Expected, Wrong};
 use crate::http::Malformed;
 
 /// Most fields and values of a hash together, and most bytes of one, that are accepted.
@@ -35,8 +35,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<Option<Answer<'_>>, Malformed> {
     Ok(Some(Answer { body: Ok(bytes[..len].into()), len }))
 }
 
-/// Judges an answer that [`read`] has found whole.
-pub(super) fn check(body: &[u8], expected: &Expected<'_>) -> Result<(), Wrong> {
+/// The ids of an answer that [`read`] has found whole, as they stand in it.
+pub(super) fn ids<'b>(body: &'b [u8], expected: &Expected<'_>) -> Result<Vec<&'b str>, Wrong> {
     let items = items(body).map_err(|_malformed| Wrong::Shape)?.ok_or(Wrong::Shape)?;
     let (pairs, []) = items.as_chunks() else { return Err(Wrong::Shape) };
     let mut ids = Vec::with_capacity(pairs.len());
@@ -47,7 +47,7 @@ pub(super) fn check(body: &[u8], expected: &Expected<'_>) -> Result<(), Wrong> {
         }
         ids.push(*id);
     }
-    check_ids(ids, expected)
+    Ok(ids)
 }
 
 /// The texts of an array; `None` if it is not whole.

@@ -17,6 +17,7 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 
+use rollcall::ids::ClientId;
 use serde::{Deserialize, Serialize};
 
 use crate::http::{self, Malformed};
@@ -81,6 +82,16 @@ pub(crate) enum Wrong {
     TooMany,
     /// A session under no proper id, twice, of another user, or not as it connected.
     Entry,
+    /// A session that is connected is not listed.
+    Missing,
+    /// A session that ended a while ago is listed.
+    Lingering,
+    /// A session of another user is listed.
+    Foreign,
+    /// A session that nobody opened is listed.
+    Unknown,
+    /// Two sessions were given one id.
+    SameId,
 }
 
 impl fmt::Display for Wrong {
@@ -94,6 +105,11 @@ impl fmt::Display for Wrong {
             Self::TooFew => f.write_str("too few sessions listed"),
             Self::TooMany => f.write_str("too many sessions listed"),
             Self::Entry => f.write_str("a listed session is not as it connected"),
+            Self::Missing => f.write_str("a connected session is not listed"),
+            Self::Lingering => f.write_str("a session that ended is still listed"),
+            Self::Foreign => f.write_str("a session of another user is listed"),
+            Self::Unknown => f.write_str("a session nobody opened is listed"),
+            Self::SameId => f.write_str("two sessions were given one client id"),
         }
     }
 }
@@ -133,24 +149,27 @@ impl Question {
 
     /// Judges the body of an answer.
     pub(crate) fn check(self, body: &[u8], expected: &Expected<'_>) -> Result<(), Wrong> {
-        match self {
-            Self::UserConnections => listing::check(body, expected),
-            Self::Presence => presence::check(body, expected),
-            Self::Hash => hash::check(body, expected),
-        }
+        count(&self.ids(body, expected)?, expected.sessions)
+    }
+
+    /// The sessions the body of an answer lists, however many, by ascending id; each once and as
+    /// those of this user are.
+    pub(crate) fn ids(self, body: &[u8], expected: &Expected<'_>) -> Result<Vec<ClientId>, Wrong> {
+        let listed = match self {
+            Self::UserConnections => listing::ids(body, expected),
+            Self::Presence => presence::ids(body, expected),
+            Self::Hash => hash::ids(body, expected),
+        };
+        let ids: Option<Vec<ClientId>> = listed?.into_iter().map(ClientId::parse).collect();
+        let mut ids = ids.ok_or(Wrong::Entry)?;
+        ids.sort_unstable();
+        if ids.windows(2).any(|pair| pair[0] == pair[1]) { Err(Wrong::Entry) } else { Ok(ids) }
     }
 }
 
-/// Checks that as many sessions are listed as there are, each under an id of its own.
-fn check_ids(mut ids: Vec<&str>, expected: &Expected<'_>) -> Result<(), Wrong> {
-    if ids.iter().any(|id| rollcall::ids::uuid_parse(id.as_bytes()).is_none()) {
-        return Err(Wrong::Entry);
-    }
-    ids.sort_unstable();
-    if ids.windows(2).any(|pair| pair[0] == pair[1]) {
-        return Err(Wrong::Entry);
-    }
-    match ids.len().cmp(&(expected.sessions as usize)) {
+/// Checks how many sessions are listed.
+pub(crate) fn count(listed: &[ClientId], expected: u32) -> Result<(), Wrong> {
+    match listed.len().cmp(&(expected as usize)) {
         Ordering::Less => Err(Wrong::TooFew),
         Ordering::Equal => Ok(()),
         Ordering::Greater => Err(Wrong::TooMany),

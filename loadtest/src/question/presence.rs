@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::reply::{Entries, result};
-use super::{Expected, Wrong, check_ids};
+use super::{Expected, Wrong};
 
 /// The channel the server subscribes every session of this user to.
 fn personal_channel(user: &str) -> String {
@@ -15,8 +15,8 @@ pub(super) fn request_body(user: &str) -> String {
     format!(r#"{{"channel":"{}"}}"#, personal_channel(user))
 }
 
-/// Judges an answer.
-pub(super) fn check(body: &[u8], expected: &Expected<'_>) -> Result<(), Wrong> {
+/// The ids an answer lists, as they stand in it.
+pub(super) fn ids<'b>(body: &'b [u8], expected: &Expected<'_>) -> Result<Vec<&'b str>, Wrong> {
     let Presence { presence: Entries(present) } = result(body)?;
     let is_right = |(id, present): &(&str, Present<'_>)| {
         present.client == *id && present.user == expected.user
@@ -24,7 +24,7 @@ pub(super) fn check(body: &[u8], expected: &Expected<'_>) -> Result<(), Wrong> {
     if !present.iter().all(is_right) {
         return Err(Wrong::Entry);
     }
-    check_ids(present.into_iter().map(|(client, _)| client).collect(), expected)
+    Ok(present.into_iter().map(|(client, _)| client).collect())
 }
 
 #[derive(Deserialize)]

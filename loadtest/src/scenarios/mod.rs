@@ -1,23 +1,31 @@
 //! One file per question an operator asks. A scenario brings a target and workers up, lets them
 //! work, measures, and reports; it opens no session itself.
 
-pub(crate) mod connect;
+pub(crate) mod churn;
+pub(crate) mod connect_storm;
+pub(crate) mod disconnect_all;
 pub(crate) mod idle;
+mod meter;
 pub(crate) mod query;
+mod storm;
 pub(crate) mod synthetic;
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::time::Duration;
+
+use serde_json::json;
 
 use crate::cli::CommonArgs;
 use crate::clock::now_ns;
 use crate::failure::Failure;
-use crate::fleet::Holders;
+use crate::fleet::{Holders, Worker, unasked};
+use crate::latency::Percentiles;
 use crate::limits;
-use crate::orders::{OpenOrder, Tally};
+use crate::orders::{Measured, OpenOrder, Order, QueryOrder, Reply, Tally};
 use crate::population::{Population, user_id};
 use crate::procfs::Cpu;
-use crate::report::{Line, Report, Unit, pause, progress, ratio};
+use crate::report::{Line, Passing, Plot, Report, Unit, duration, grouped, pause, progress, ratio};
 use crate::sampler::Sampler;
 use crate::target::Target;
 use crate::transport::Transport;
@@ -58,6 +66,13 @@ fn opening(args: &CommonArgs, target: &Target, transport: Transport) -> OpenOrde
     }
 }
 
+/// Another network of local addresses for each worker: workers do not look for the same ports.
+fn apart(first: Ipv4Addr, index: u32) -> Ipv4Addr {
+    let [a, b, c, d] = first.octets();
+    let network = (u32::from(b) + index) % 250 + 1;
+    Ipv4Addr::new(a, u8::try_from(network).expect("at most 250"), c, d)
+}
+
 /// A server and the workers that will hold sessions on it.
 struct Rig {
     target: Target,
@@ -89,10 +104,15 @@ impl Rig {
         Ok(Self { target, holders, population, sampler })
     }
 
+    /// As many sessions, dealt to users as the rig's.
+    const fn population(&self, sessions: u32) -> Population {
+        Population { sessions, ..self.population }
+    }
+
     /// Asks for some users while only the first `held` sessions are there; what was wrong, by
     /// name.
     fn check_listings(&self, held: u32) -> Result<BTreeMap<String, u64>, Failure> {
-        let population = Population { sessions: held, ..self.population };
+        let population = self.population(held);
         let users = population.users();
         let step = usize::try_from(users.div_ceil(USERS_CHECKED).max(1)).expect("fits");
         let mut api = self.target.api()?;
@@ -107,6 +127,15 @@ impl Rig {
 
     /// Reports sessions that did not stay and users that were not listed rightly.
     fn judge(&mut self, report: &mut Report) -> Result<Tally, Failure> {
+        let tally = self.judge_held(report)?;
+        for (why, count) in self.check_listings(self.population.sessions)? {
+            report.fail(format!("{count} of the users checked at the end: {why}"));
+        }
+        Ok(tally)
+    }
+
+    /// Reports sessions that did not stay.
+    fn judge_held(&mut self, report: &mut Report) -> Result<Tally, Failure> {
         self.target.check_alive()?;
         let tally = self.holders.tally()?;
         for (why, count) in &tally.ended {
@@ -117,9 +146,6 @@ impl Rig {
         }
         for (why, count) in &tally.pongs_wrong {
             report.fail(format!("{count} times: {why}"));
-        }
-        for (why, count) in self.check_listings(self.population.sessions)? {
-            report.fail(format!("{count} of the users checked at the end: {why}"));
         }
         Ok(tally)
     }
@@ -138,6 +164,72 @@ impl Rig {
             report.fail(failure.to_string());
         }
     }
+}
+
+/// Fails if this scenario asks for what only Rollcall's API has, of another server.
+fn check_rollcall(args: &CommonArgs, scenario: &str) -> Result<(), Failure> {
+    if args.is_rollcall() {
+        return Ok(());
+    }
+    let text = format!("{scenario} asks for what only Rollcall has: --target is for its URL here");
+    Err(Failure::new(text))
+}
+
+/// Has a worker carry out a load of queries, and waits for it.
+fn query_load(worker: &mut Worker, order: QueryOrder) -> Result<Measured, Failure> {
+    let (lead, work) = (Duration::from_secs(order.lead_s), Duration::from_secs(order.duration_s));
+    worker.send(&Order::Query(order))?;
+    let passing = Passing::new(lead + work, "queries");
+    let done = |count| passing.done(count);
+    let Reply::Measuring = worker.receive_telling(lead, done)? else { return Err(unasked()) };
+    let Reply::Measured(measured) = worker.receive_telling(work, done)? else {
+        return Err(unasked());
+    };
+    Ok(measured)
+}
+
+/// What the two loads of [`tell_beside`] are called.
+struct Sides {
+    alone: &'static str,
+    beside: &'static str,
+}
+
+/// Tells two loads of queries side by side; every wrong answer of either fails the run.
+fn tell_beside(
+    report: &mut Report,
+    sides: &Sides,
+    alone: &Measured,
+    beside: &Measured,
+) -> Result<(), Failure> {
+    let (quiet, busy) = (Percentiles::of(&alone.latency)?, Percentiles::of(&beside.latency)?);
+    for (label, alone_ns, ns) in [
+        ("p50", quiet.p50_ns, busy.p50_ns),
+        ("p90", quiet.p90_ns, busy.p90_ns),
+        ("p99", quiet.p99_ns, busy.p99_ns),
+        ("p99.9", quiet.p999_ns, busy.p999_ns),
+        ("max", quiet.max_ns, busy.max_ns),
+    ] {
+        let note = format!("{}; {} {}", sides.beside, duration(alone_ns), sides.alone);
+        report.figure(label, duration(ns), &note);
+    }
+    report.figure("answered", grouped(busy.count - beside.unanswered), sides.beside);
+    report.result("latency_alone", json!(quiet));
+    report.result("latency", json!(busy));
+    report.result("latency_alone_buckets_ns", json!(alone.latency));
+    report.result("latency_buckets_ns", json!(beside.latency));
+    report.plot(Plot::percentiles(
+        "Latency of user_connections by percentile",
+        &[(sides.alone, &alone.latency), (sides.beside, &beside.latency)],
+    ));
+    for (side, measured) in [(sides.alone, alone), (sides.beside, beside)] {
+        for (why, count) in &measured.errors {
+            report.fail(format!("{} queries {side}: {why}", grouped(*count)));
+        }
+        if measured.unanswered > 0 {
+            report.warn(format!("{} queries {side} were not answered", measured.unanswered));
+        }
+    }
+    Ok(())
 }
 
 /// Share of its CPU time a server may have been kept waiting before its figures are doubted.
@@ -161,5 +253,17 @@ fn rest(seconds: u64, why: &str) {
     if seconds > 0 {
         progress(&format!("{seconds} s: {why}"));
         pause(Duration::from_secs(seconds), why);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_start_from_other_addresses() {
+        let first = Ipv4Addr::new(127, 250, 0, 2);
+        assert_eq!(apart(first, 0), Ipv4Addr::new(127, 1, 0, 2));
+        assert_ne!(apart(first, 0), apart(first, 1));
     }
 }

@@ -210,7 +210,8 @@ pub(super) fn doubts_of_pace(rate: u64, measured: &Measured) -> Vec<String> {
     doubts
 }
 
-fn tell_latency(
+/// Says how long answers took.
+pub(super) fn tell_latency(
     report: &mut Report,
     question: Question,
     measured: &Measured,

@@ -1,10 +1,14 @@
 //! A blocking connection to the server's API, for questions beside the load.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use serde::Deserialize;
+
 use crate::failure::{Context, Failure};
+use crate::http::{self, Malformed};
 use crate::question::{Expected, Question, Wrong};
 
 /// How long one answer may take.
@@ -34,7 +38,36 @@ impl Api {
     /// Asks for a user's sessions and judges the answer; the outer error is no answer at all.
     pub(crate) fn check(&mut self, expected: &Expected<'_>) -> Result<Result<(), Wrong>, Failure> {
         let request = self.question.request(&self.host, &self.key, expected.user);
-        self.stream.write_all(&request).during("sending a query")?;
+        let question = self.question;
+        self.exchange(&request, |received| {
+            let answer = question.read(received)?;
+            Ok(answer.map(|answer| answer.body.and_then(|body| question.check(&body, expected))))
+        })
+    }
+
+    /// What a Rollcall says of itself, by `info`.
+    pub(crate) fn info(&mut self) -> Result<Node, Failure> {
+        let authorization = format!("Authorization: apikey {}", self.key);
+        let headers = ["Content-Type: application/json", &authorization];
+        let request = http::post(&self.host, "/api/info", &headers, "{}");
+        let body = self.exchange(&request, |received| {
+            let response = http::parse_response(received)?;
+            Ok(response.map(|response| response.body.into_owned()))
+        })?;
+        let info: Info = serde_json::from_slice(&body).during("reading `info`")?;
+        let nodes = info.result.map(|result| result.nodes).unwrap_or_default();
+        let [node] = <[Node; 1]>::try_from(nodes)
+            .map_err(|nodes| Failure::new(format!("`info` names {} nodes", nodes.len())))?;
+        Ok(node)
+    }
+
+    /// Sends a request and reads until `whole` has found an answer.
+    fn exchange<T>(
+        &mut self,
+        request: &[u8],
+        whole: impl Fn(&[u8]) -> Result<Option<T>, Malformed>,
+    ) -> Result<T, Failure> {
+        self.stream.write_all(request).during("sending a query")?;
         let mut received = Vec::new();
         let mut buffer = [0; 4096];
         loop {
@@ -43,9 +76,43 @@ impl Api {
                 return Err(Failure::new("the server closed the API connection"));
             }
             received.extend_from_slice(&buffer[..read]);
-            if let Some(answer) = self.question.read(&received).during("reading an answer")? {
-                return Ok(answer.body.and_then(|body| self.question.check(&body, expected)));
+            if let Some(answer) = whole(&received).during("reading an answer")? {
+                return Ok(answer);
             }
         }
+    }
+}
+
+#[derive(Deserialize)]
+struct Info {
+    result: Option<InfoResult>,
+}
+
+#[derive(Deserialize)]
+struct InfoResult {
+    nodes: Vec<Node>,
+}
+
+/// A node by its own words.
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+pub(crate) struct Node {
+    /// Sessions it holds.
+    pub(crate) num_clients: u64,
+    /// Users they belong to.
+    pub(crate) num_users: u64,
+    #[serde(default)]
+    metrics: Metrics,
+}
+
+#[derive(Clone, PartialEq, Debug, Default, Deserialize)]
+struct Metrics {
+    #[serde(default)]
+    items: BTreeMap<String, f64>,
+}
+
+impl Node {
+    /// Its counter of this name, without prefix; `None` if it does not count that.
+    pub(crate) fn counter(&self, name: &str) -> Option<f64> {
+        self.metrics.items.get(&format!("rollcall.{name}")).copied()
     }
 }

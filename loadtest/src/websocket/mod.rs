@@ -54,6 +54,7 @@ pub(crate) fn check_upgraded(
 pub(crate) enum Kind {
     Text,
     Binary,
+    Close,
     Pong,
 }
 
@@ -62,6 +63,7 @@ pub(crate) fn write(out: &mut Vec<u8>, kind: Kind, payload: &[u8]) {
     out.push(match kind {
         Kind::Text => 0x81,
         Kind::Binary => 0x82,
+        Kind::Close => 0x88,
         Kind::Pong => 0x8A,
     });
     match u8::try_from(payload.len()) {

@@ -11,50 +11,55 @@ use super::open::{Door, Opened};
 use crate::clock::{NS_PER_S, Timer, now_ns};
 use crate::failure::Failure;
 use crate::latency::Latencies;
-use crate::orders::{ConnectOrder, Connects, Reply};
+use crate::orders::{ConnectOrder, Connects, OpenOrder, Reply};
 use crate::population::Mint;
 
 /// A load whose tokens are made: what signing costs the harness is not part of a connect.
 pub(super) struct Prepared {
-    order: ConnectOrder,
-    door: Door,
-    tokens: Vec<String>,
+    pub(super) open: OpenOrder,
+    pub(super) door: Door,
+    pub(super) tokens: Vec<String>,
 }
 
 impl Prepared {
-    pub(super) fn new(order: ConnectOrder) -> Result<Self, Failure> {
-        let open = &order.open;
+    pub(super) fn new(open: OpenOrder) -> Result<Self, Failure> {
         let mint = Mint::new(&open.secret, open.per_user, open.seed, crate::clock::unix_s());
         let tokens = (open.first..open.end).map(|session| mint.token(session));
         let tokens = tokens.collect::<Result<_, _>>()?;
         // What ends by a reset leaves no port in TIME-WAIT: there are too few for this pace.
         let door = Door::new(open.address, open.transport, Goodbye::Reset);
-        Ok(Self { order, door, tokens })
+        Ok(Self { open, door, tokens })
     }
+}
 
-    /// Connects for as long as was asked, saying when the lead is over.
-    pub(super) async fn run(self, control: &mut Control) -> Result<Connects, Failure> {
-        let timer = Timer::new()?;
-        let load = Rc::new(Load::new(self, now_ns()));
-        let lanes: Vec<_> = (0..load.prepared.order.open.concurrency)
-            .map(|_| monoio::spawn(lane(Rc::clone(&load))))
-            .collect();
-        let done = || load.found.borrow().per_second.total();
-        control.telling(done, timer.until(load.counts_ns)).await?;
-        control.send(&Reply::Measuring).await?;
-        let rest = async {
-            for lane in lanes {
-                lane.await;
-            }
-            Ok(())
-        };
-        control.telling(done, rest).await?;
-        Ok(load.outcome())
-    }
+/// Connects for as long as was asked, saying when the lead is over.
+pub(super) async fn run(
+    prepared: Prepared,
+    order: ConnectOrder,
+    control: &mut Control,
+) -> Result<Connects, Failure> {
+    let timer = Timer::new()?;
+    let load = Rc::new(Load::new(prepared, order, now_ns()));
+    let lanes: Vec<_> = (0..load.prepared.open.concurrency)
+        .map(|_| monoio::spawn(lane(Rc::clone(&load))))
+        .collect();
+    let done = || load.found.borrow().per_second.total();
+    control.telling(done, timer.until(load.counts_ns)).await?;
+    control.send(&Reply::Measuring).await?;
+    let rest = async {
+        for lane in lanes {
+            lane.await;
+        }
+        Ok(())
+    };
+    control.telling(done, rest).await?;
+    Ok(load.outcome())
 }
 
 struct Load {
     prepared: Prepared,
+    /// Sessions kept open.
+    keep: usize,
     begin_ns: u64,
     /// What is accepted from then on counts.
     counts_ns: u64,
@@ -69,16 +74,17 @@ struct Load {
 }
 
 impl Load {
-    fn new(prepared: Prepared, now: u64) -> Self {
-        let counts_ns = now + prepared.order.lead_s * NS_PER_S;
+    fn new(prepared: Prepared, order: ConnectOrder, now: u64) -> Self {
+        let counts_ns = now + order.lead_s * NS_PER_S;
         Self {
             begin_ns: now,
             counts_ns,
-            end_ns: counts_ns + prepared.order.duration_s * NS_PER_S,
+            end_ns: counts_ns + order.duration_s * NS_PER_S,
             begun: Cell::new(0),
             kept: RefCell::default(),
             found: RefCell::default(),
             times: RefCell::new(Latencies::new()),
+            keep: order.keep as usize,
             prepared,
         }
     }
@@ -109,7 +115,7 @@ impl Load {
                 }
                 let mut kept = self.kept.borrow_mut();
                 kept.push_back(opened);
-                if kept.len() > self.prepared.order.keep as usize {
+                if kept.len() > self.keep {
                     kept.pop_front();
                 }
             }
@@ -134,7 +140,7 @@ async fn lane(load: Rc<Load>) {
             return;
         }
         let index = load.begin();
-        let from = load.prepared.order.open.source.map(|first| source(first, index));
+        let from = load.prepared.open.source.map(|first| source(first, index));
         let opened = load.prepared.door.open(from, load.token(index)).await;
         load.done(opened, start, now_ns());
     }
@@ -143,7 +149,6 @@ async fn lane(load: Rc<Load>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::orders::OpenOrder;
     use crate::transport::Transport;
 
     fn load() -> Load {
@@ -158,8 +163,8 @@ mod tests {
             concurrency: 2,
             source: None,
         };
-        let order = ConnectOrder { open, lead_s: 1, duration_s: 2, keep: 0 };
-        Load::new(Prepared::new(order).unwrap(), 0)
+        let order = ConnectOrder { lead_s: 1, duration_s: 2, keep: 0 };
+        Load::new(Prepared::new(open).unwrap(), order, 0)
     }
 
     #[test]

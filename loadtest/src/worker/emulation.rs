@@ -8,21 +8,15 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
-use monoio::io::{AsyncReadRent, AsyncWriteRentExt};
-use monoio::net::TcpStream;
-
+use super::call::post;
 use super::dial::Goodbye;
-use super::hold::Shared;
 use super::open::connect;
-use crate::failure::{Context, Failure};
+use super::session::Shared;
 use crate::http;
 use crate::protocol::{Emulated, emulated_pong};
 
 /// Most connections the pongs of one process share.
 const CONNECTIONS_MAX: usize = 4;
-
-/// Bytes read at once from one.
-const READ_BYTES: usize = 1024;
 
 /// The way to `/emulation`.
 pub(super) struct Emulation {
@@ -105,9 +99,9 @@ async fn serve(emulation: Rc<Emulation>) {
         Err(failure) => (failure, None),
         Ok(mut stream) => loop {
             let request = emulation.next().await;
-            match exchange(&mut stream, request.to_vec()).await {
-                Ok(204) => served += 1,
-                Ok(status) => emulation.wrong(format!("a pong was answered with {status}")),
+            match post(&mut stream, request.to_vec()).await {
+                Ok((204, _)) => served += 1,
+                Ok((status, _)) => emulation.wrong(format!("a pong was answered with {status}")),
                 Err(failure) => break (failure, Some(request)),
             }
         },
@@ -117,23 +111,5 @@ async fn serve(emulation: Rc<Emulation>) {
         // The server may close a connection that is kept for later: then another one carries it.
         Some(request) if served > 0 => emulation.enqueue(request),
         Some(_) | None => emulation.wrong(format!("a pong could not be posted: {failure}")),
-    }
-}
-
-/// The status of the answer.
-async fn exchange(stream: &mut TcpStream, request: Vec<u8>) -> Result<u16, Failure> {
-    stream.write_all(request).await.0.during("posting")?;
-    let mut received = Vec::new();
-    loop {
-        let (read, buffer) = stream.read(Vec::with_capacity(READ_BYTES)).await;
-        if read.during("posting")? == 0 {
-            return Err(Failure::new("closed by the server"));
-        }
-        received.extend_from_slice(&buffer);
-        let Some(response) = http::parse_response(&received).during("posting")? else { continue };
-        if response.len < received.len() {
-            return Err(Failure::new("bytes after an answer"));
-        }
-        return Ok(response.status);
     }
 }

@@ -1,5 +1,6 @@
 //! Sessions that share connections: one task per connection, many streams on each.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Range;
 use std::rc::Rc;
@@ -8,10 +9,12 @@ use monoio::io::{AsyncReadRent, AsyncWriteRentExt};
 use monoio::net::TcpStream;
 
 use super::dial::Goodbye;
-use super::hold::Shared;
 use super::open::{accept, connect, read_more, write};
+use super::session::Shared;
+use crate::clock::now_ns;
 use crate::failure::{Context, Failure};
 use crate::http2::{Connection, STREAMS_MAX, Said};
+use crate::orders::SessionEnd;
 use crate::population::Mint;
 use crate::protocol::{self, Connected, Told};
 use crate::transport::{Encoding, Transport};
@@ -35,12 +38,12 @@ pub(super) async fn open(
 ) -> Result<u32, Failure> {
     let mut socket = connect(address, from, Goodbye::Fin).await?;
     let mut connection = Connection::new(&address.to_string());
-    let count = sessions.len();
+    let (first, count) = (sessions.start, sessions.len());
     for session in sessions {
         let token = mint.token(session)?;
         connection.request(&protocol::connect(Transport::UniGrpc, &token));
     }
-    let mut many = Many { held: vec![false; count], shared: Rc::clone(shared) };
+    let mut many = Many::new(first, count, Rc::clone(shared));
     let mut ping_s = 0;
     let mut refused = None;
     while refused.is_none() && many.held.contains(&false) {
@@ -68,12 +71,20 @@ pub(super) async fn open(
 
 /// The sessions of a connection.
 struct Many {
+    /// The number of the first.
+    first: u32,
     /// Whether each has been accepted and has not ended.
     held: Vec<bool>,
+    /// Codes of streams that were told their end, which has not come yet, and when.
+    farewells: BTreeMap<usize, (u32, u64)>,
     shared: Rc<Shared>,
 }
 
 impl Many {
+    fn new(first: u32, count: usize, shared: Rc<Shared>) -> Self {
+        Self { first, held: vec![false; count], farewells: BTreeMap::new(), shared }
+    }
+
     /// What comes while sessions are opened: an acceptance, or a word on one that is open
     /// already.
     fn on_first(&mut self, index: usize, said: &Said<'_>) -> Result<Option<Connected>, Failure> {
@@ -99,23 +110,35 @@ impl Many {
                 Told::Ended { code, reason } => {
                     if std::mem::take(&mut self.held[index]) {
                         tally.lose(format!("disconnected with {code} {reason}"));
+                        self.farewells.insert(index, (code, now_ns()));
                     }
                 }
                 Told::Connected(_) | Told::FramePing(_) | Told::Other => tally.unexpected += 1,
             },
-            // After a farewell this is the regular end.
             Said::Ended(why) => {
-                if std::mem::take(&mut self.held[index]) {
-                    tally.lose(why.clone());
-                }
+                drop(tally);
+                self.on_gone(index, why);
             }
         }
     }
 
-    /// Counts all that are left as gone.
-    fn end(self, seen: &str) {
-        let mut tally = self.shared.tally.borrow_mut();
-        self.held.iter().filter(|held| **held).for_each(|_| tally.lose(seen.to_owned()));
+    /// A stream is over; after a farewell that is its regular end.
+    fn on_gone(&mut self, index: usize, why: &str) {
+        let farewell = self.farewells.remove(&index);
+        let is_news = std::mem::take(&mut self.held[index]);
+        if is_news {
+            self.shared.tally.borrow_mut().lose(why.to_owned());
+        }
+        if is_news || farewell.is_some() {
+            let session = self.first + u32::try_from(index).expect("few streams");
+            let end = SessionEnd { session, farewell, gone_ns: now_ns() };
+            self.shared.ends.borrow_mut().push(end);
+        }
+    }
+
+    /// All that are left are gone.
+    fn end(mut self, seen: &str) {
+        (0..self.held.len()).for_each(|index| self.on_gone(index, seen));
     }
 }
 
@@ -150,7 +173,7 @@ mod tests {
 
     #[test]
     fn each_stream_is_accepted_held_and_lost_once() {
-        let mut many = Many { held: vec![false; 3], shared: Rc::default() };
+        let mut many = Many::new(40, 3, Rc::default());
         let mut push = vec![0x52, 38, 0x0A, 36];
         push.extend_from_slice(b"11111111-2222-4333-8444-555555555555");
         for index in 0..3 {
@@ -167,12 +190,16 @@ mod tests {
         let tally = shared.tally.borrow().clone();
         assert_eq!((tally.held, tally.pings, tally.unexpected), (0, 2, 1));
         let seen: Vec<_> = tally.ended.keys().map(String::as_str).collect();
+        let ends = shared.ends.borrow();
+        let ends: Vec<_> =
+            ends.iter().map(|end| (end.session, end.farewell.map(|(code, _)| code))).collect();
+        assert_eq!(ends, [(41, Some(3500)), (42, None), (40, None)]);
         assert_eq!(seen, ["closed", "disconnected with 3500 x", "reset"]);
     }
 
     #[test]
     fn a_refused_stream_is_told_with_its_reason() {
-        let mut many = Many { held: vec![false], shared: Rc::default() };
+        let mut many = Many::new(0, 1, Rc::default());
         let refused = b"\x5a\x12\x08\xac\x1b\x12\x0dinvalid token";
         let error = many.on_first(0, &Said::Message(refused)).unwrap_err();
         assert_eq!(error.to_string(), "refused with 3500 invalid token");

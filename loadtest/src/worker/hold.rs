@@ -1,26 +1,18 @@
-//! The idle life of sessions: one tiny task each, which reads what the server sends and answers
-//! what must be answered; one read buffer for all.
+//! Sessions opened in order and held until the worker ends: one tiny task each.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, OnceCell};
+use std::net::SocketAddr;
 use std::rc::Rc;
-
-use monoio::io::{AsyncReadRent, AsyncWriteRentExt};
-use monoio::net::TcpStream;
 
 use super::dial::{Goodbye, source};
 use super::emulation::Emulation;
 use super::grpc;
-use super::open::{Door, Opened, frame_kind};
+use super::open::Door;
+use super::session::{Over, Session, Shared};
 use crate::failure::Failure;
-use crate::orders::{OpenOrder, Tally};
+use crate::orders::{OpenOrder, SessionEnd, Tally};
 use crate::population::Mint;
-use crate::protocol::{self, Told};
-use crate::stream::Stream;
-use crate::transport::{Carrier, Encoding};
-use crate::websocket::{self, Kind};
-
-/// Bytes read at once from a held session; pings have eight or so.
-const READ_BYTES: usize = 4096;
+use crate::transport::Carrier;
 
 /// All held sessions of this process.
 pub(super) struct Holder {
@@ -29,27 +21,32 @@ pub(super) struct Holder {
     emulation: OnceCell<Rc<Emulation>>,
 }
 
-/// What held sessions have in common.
-#[derive(Default)]
-pub(super) struct Shared {
-    pub(super) tally: RefCell<Tally>,
-    /// Lent to whichever session has something to read; empty while it is lent.
-    buffer: Cell<Vec<u8>>,
-}
-
 impl Holder {
     pub(super) fn new() -> Self {
         Self { shared: Rc::default(), emulation: OnceCell::new() }
+    }
+
+    pub(super) fn shared(&self) -> &Rc<Shared> {
+        &self.shared
     }
 
     pub(super) fn tally(&self) -> Tally {
         self.shared.tally.borrow().clone()
     }
 
+    /// The way pongs go to this server.
+    pub(super) fn emulation(&self, address: SocketAddr) -> &Rc<Emulation> {
+        self.emulation.get_or_init(|| Emulation::new(address, Rc::clone(&self.shared)))
+    }
+
+    /// Holds a session that has been accepted, under this number.
+    pub(super) fn adopt(&self, held: Session, session: u32) {
+        monoio::spawn(hold(held, session, Rc::clone(&self.shared)));
+    }
+
     /// Opens what the order asks for; the ping interval in seconds the server promised.
     pub(super) async fn open(&self, order: OpenOrder) -> Result<u32, Failure> {
-        let emulation =
-            self.emulation.get_or_init(|| Emulation::new(order.address, Rc::clone(&self.shared)));
+        let emulation = self.emulation(order.address);
         let opening = Rc::new(Opening {
             mint: Mint::new(&order.secret, order.per_user, order.seed, crate::clock::unix_s()),
             next: Cell::new(order.first),
@@ -123,160 +120,19 @@ async fn lane(opening: Rc<Opening>) -> Result<(), Failure> {
 async fn open_one(opening: &Opening, session: u32) -> Result<u32, Failure> {
     let from = opening.order.source.map(|first| source(first, session));
     let token = opening.mint.token(session)?;
-    let Opened { socket, stream, connected, more } = opening.door.open(from, &token).await?;
+    let opened = opening.door.open(from, &token).await?;
+    let ping_s = opened.connected.ping_s;
     let transport = opening.order.transport;
-    let answers = match (connected.wants_pong, connected.emulation, transport.carrier()) {
-        (true, Some(to), _) => Answers::Posted(opening.emulation.pongs_of(&to)),
-        (true, None, Carrier::Frames) => Answers::Framed(transport.encoding()),
-        (true, None, Carrier::Lines | Carrier::Events | Carrier::Grpc) => {
-            return Err(Failure::new("pongs are wanted, but not said where"));
-        }
-        (false, _, _) => Answers::None,
-    };
-    let shared = Rc::clone(&opening.shared);
-    {
-        let mut tally = shared.tally.borrow_mut();
-        tally.held += 1;
-        tally.connections += 1;
-    }
-    let mut session = Session { answers, ended: None, reply: Vec::new(), shared };
-    more.into_iter().for_each(|told| session.on_told(told));
-    monoio::spawn(hold(socket, stream, session));
-    Ok(connected.ping_s)
+    let held = Session::new(opened, transport, &opening.emulation, &opening.shared)?;
+    monoio::spawn(hold(held, session, Rc::clone(&opening.shared)));
+    Ok(ping_s)
 }
 
-/// How a session answers pings of the protocol.
-enum Answers {
-    None,
-    /// On its own connection.
-    Framed(Encoding),
-    /// By a request of this body.
-    Posted(super::emulation::Pongs),
-}
-
-/// A held session beside its connection.
-struct Session {
-    answers: Answers,
-    /// Why the server said it ends.
-    ended: Option<String>,
-    /// What must be sent on its connection now.
-    reply: Vec<u8>,
-    shared: Rc<Shared>,
-}
-
-impl Session {
-    fn on_told(&mut self, told: Told) {
-        let mut tally = self.shared.tally.borrow_mut();
-        match told {
-            Told::Ping => {
-                tally.pings += 1;
-                match &self.answers {
-                    Answers::None => return,
-                    Answers::Framed(encoding) => {
-                        let kind = frame_kind(*encoding);
-                        websocket::write(&mut self.reply, kind, protocol::pong(*encoding));
-                    }
-                    Answers::Posted(pongs) => pongs.post(),
-                }
-                tally.pongs += 1;
-            }
-            Told::FramePing(payload) => {
-                tally.frame_pings += 1;
-                websocket::write(&mut self.reply, Kind::Pong, &payload);
-            }
-            Told::Ended { code, reason } => {
-                self.ended = Some(format!("disconnected with {code} {reason}"));
-            }
-            Told::Connected(_) | Told::Other => tally.unexpected += 1,
-        }
-    }
-
-    /// Counts the session as gone.
-    fn end(self, seen: String) {
-        self.shared.tally.borrow_mut().lose(self.ended.unwrap_or(seen));
-    }
-}
-
-async fn hold(mut socket: TcpStream, mut stream: Stream, mut session: Session) {
-    let seen = loop {
-        if !session.reply.is_empty() {
-            let reply = std::mem::take(&mut session.reply);
-            if let Err(error) = socket.write_all(reply).await.0 {
-                break error.to_string();
-            }
-        }
-        // Waits without a buffer of its own; the false positives of `true` would spin.
-        if let Err(error) = socket.readable(false).await {
-            break error.to_string();
-        }
-        let mut buffer = session.shared.buffer.take();
-        buffer.reserve(READ_BYTES);
-        let (read, buffer) = socket.read(buffer).await;
-        let parsed = match read {
-            Err(error) => break error.to_string(),
-            Ok(0) => break "closed by the server without a farewell".to_owned(),
-            Ok(_) => stream.advance(&buffer, |told| session.on_told(told)),
-        };
-        session.shared.buffer.set(buffer);
-        if let Err(malformed) = parsed {
-            break malformed.to_string();
-        }
-        if stream.has_ended() {
-            break "stream ended by the server".to_owned();
-        }
-    };
-    session.end(seen);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn session(answers: Answers) -> Session {
-        Session { answers, ended: None, reply: Vec::new(), shared: Rc::default() }
-    }
-
-    #[test]
-    fn pings_are_answered_where_an_answer_is_wanted() {
-        let mut mute = session(Answers::None);
-        mute.on_told(Told::Ping);
-        let tally = mute.shared.tally.borrow().clone();
-        assert_eq!((tally.pings, tally.pongs, mute.reply.len()), (1, 0, 0));
-        let mut bidirectional = session(Answers::Framed(Encoding::Json));
-        bidirectional.on_told(Told::Ping);
-        bidirectional.on_told(Told::Ping);
-        let mut pong = Vec::new();
-        websocket::write(&mut pong, Kind::Text, b"{}");
-        assert_eq!(bidirectional.reply, pong.repeat(2));
-        let tally = bidirectional.shared.tally.borrow().clone();
-        assert_eq!((tally.pings, tally.pongs), (2, 2));
-    }
-
-    #[test]
-    fn the_pings_of_a_websocket_itself_are_answered_with_their_payload() {
-        let mut session = session(Answers::None);
-        session.on_told(Told::FramePing(b"x".to_vec()));
-        let mut pong = Vec::new();
-        websocket::write(&mut pong, Kind::Pong, b"x");
-        assert_eq!(session.reply, pong);
-        assert_eq!(session.shared.tally.borrow().frame_pings, 1);
-    }
-
-    #[test]
-    fn a_session_that_is_closed_counts_with_the_reason_it_was_given() {
-        let holder = Holder::new();
-        holder.shared.tally.borrow_mut().held = 2;
-        let mut told = session(Answers::None);
-        told.shared = Rc::clone(&holder.shared);
-        told.on_told(Told::Ended { code: 3012, reason: "no pong".to_owned() });
-        told.end("closed".to_owned());
-        let mut cut = session(Answers::None);
-        cut.shared = Rc::clone(&holder.shared);
-        cut.on_told(Told::Other);
-        cut.end("closed".to_owned());
-        let tally = holder.tally();
-        assert_eq!((tally.held, tally.unexpected), (0, 1));
-        let seen: Vec<_> = tally.ended.into_iter().collect();
-        assert_eq!(seen, [("closed".into(), 1), ("disconnected with 3012 no pong".into(), 1)]);
+/// Lives for as long as the server lets it.
+async fn hold(held: Session, session: u32, shared: Rc<Shared>) {
+    if let Over::Lost(lost) = held.live(std::future::pending()).await {
+        let farewell = lost.farewell;
+        let gone_ns = lost.gone().await;
+        shared.ends.borrow_mut().push(SessionEnd { session, farewell, gone_ns });
     }
 }

@@ -5,21 +5,29 @@
 //! runtime's epoll driver carries it: for sockets that mostly wait it was measured the cheaper
 //! one, and the harness should not share the driver it measures.
 
+mod call;
+mod churn;
 mod connect;
 mod control;
 mod dial;
+mod disconnect;
 mod emulation;
 mod grpc;
 mod hold;
+mod leave;
 mod open;
 mod query;
 mod schedule;
+mod session;
+mod storm;
 
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::rc::Rc;
 
 use crate::failure::{Context, Failure};
 use crate::orders::{Order, Reply};
+use churn::Visitors;
 use connect::Prepared;
 use control::Control;
 use hold::Holder;
@@ -40,24 +48,48 @@ pub(crate) fn run() -> Result<(), Failure> {
 
 async fn serve(socket: UnixStream) -> Result<(), Failure> {
     let mut control = Control::new(socket)?;
-    let holder = Holder::new();
+    let holder = Rc::new(Holder::new());
     let mut prepared = None;
+    let mut visitors = None;
     while let Some(order) = control.next().await? {
         let answered = match order {
             Order::Open(order) => holder.open(order).await.map(|ping_s| Reply::Opened { ping_s }),
+            Order::Ends => Ok(Reply::Ends(holder.shared().ends.take())),
             Order::Tally => Ok(Reply::Tally(holder.tally())),
             Order::Prepare(order) => Prepared::new(order).map(|made| {
                 prepared = Some(made);
                 Reply::Prepared
             }),
-            Order::Connect => match prepared.take() {
-                Some(load) => load.run(&mut control).await.map(Reply::Connects),
-                None => Err(Failure::new("nothing is prepared")),
+            Order::Connect(order) => match prepared.take() {
+                Some(made) => connect::run(made, order, &mut control).await.map(Reply::Connects),
+                None => Err(unprepared()),
             },
+            Order::Storm { at_ns } => match prepared.take() {
+                Some(made) => storm::run(made, at_ns, &holder).await.map(Reply::Stormed),
+                None => Err(unprepared()),
+            },
+            Order::Gather(order) => Visitors::gather(order, &holder).await.map(|gathered| {
+                let ping_s = gathered.ping_s();
+                visitors = Some(gathered);
+                Reply::Opened { ping_s }
+            }),
+            Order::Churn => match &visitors {
+                Some(visitors) => {
+                    churn::run(Rc::clone(visitors), &mut control).await.map(Reply::Churned)
+                }
+                None => Err(unprepared()),
+            },
+            Order::Disconnect(order) => {
+                disconnect::run(order, &mut control).await.map(Reply::Disconnected)
+            }
             Order::Query(order) => query::run(order, &mut control).await.map(Reply::Measured),
         };
         let reply = answered.unwrap_or_else(|failure| Reply::Failed(failure.to_string()));
         control.send(&reply).await?;
     }
     Ok(())
+}
+
+fn unprepared() -> Failure {
+    Failure::new("nothing is prepared")
 }

@@ -52,7 +52,7 @@ impl Door {
         from: Option<Ipv4Addr>,
         token: &str,
     ) -> Result<Opened, Failure> {
-        let stream = Stream::of(self.transport).expect("gRPC has a door of its own");
+        let mut stream = Stream::of(self.transport, &self.host);
         let mut socket = connect(self.address, from, self.goodbye).await?;
         let first = protocol::connect(self.transport, token);
         let mut received = Vec::new();
@@ -60,6 +60,9 @@ impl Door {
             Carrier::Frames => {
                 write(&mut socket, self.upgrade.clone()).await?;
                 let head = read_head(&mut socket, &mut received).await?;
+                if head.status != 101 {
+                    return Err(refused(&head, &received));
+                }
                 websocket::check_upgraded(&head, &received, subprotocol(self.transport))
                     .map_err(|malformed| unexpected(&malformed.to_string(), &received))?;
                 received.drain(..head.len);
@@ -67,10 +70,17 @@ impl Door {
                 websocket::write(&mut frame, frame_kind(self.transport.encoding()), &first);
                 write(&mut socket, frame).await?;
             }
-            Carrier::Lines | Carrier::Events | Carrier::Grpc => {
+            Carrier::Grpc => {
+                stream.request(&first);
+                write(&mut socket, stream.take_out()).await?;
+            }
+            Carrier::Lines | Carrier::Events => {
                 write(&mut socket, self.request(&first)).await?;
                 let head = read_head(&mut socket, &mut received).await?;
-                if head.status != 200 || head.framing != Framing::Chunked {
+                if head.status != 200 {
+                    return Err(refused(&head, &received));
+                }
+                if head.framing != Framing::Chunked {
                     return Err(unexpected("no stream", &received));
                 }
                 received.drain(..head.len);
@@ -137,6 +147,10 @@ async fn accepted(
     let mut told = Vec::new();
     loop {
         stream.advance(&received, |one| told.push(one)).during("connecting")?;
+        let out = stream.take_out();
+        if !out.is_empty() {
+            write(&mut socket, out).await?;
+        }
         if !told.is_empty() {
             let first = told.remove(0);
             return Ok(Opened { socket, stream, connected: accept(first)?, more: told });
@@ -160,6 +174,12 @@ pub(super) fn accept(first: Told) -> Result<Connected, Failure> {
     }
 }
 
+/// What the response says besides its date: the same for all that are refused alike.
+fn refused(head: &Head, received: &[u8]) -> Failure {
+    let why = String::from_utf8_lossy(&received[head.len..]);
+    Failure::new(format!("refused with HTTP status {} {}", head.status, why.trim()))
+}
+
 fn unexpected(what: &str, received: &[u8]) -> Failure {
     Failure::new(format!("{what} but: {:?}", String::from_utf8_lossy(received)))
 }
@@ -181,11 +201,14 @@ pub(super) const fn frame_kind(encoding: Encoding) -> Kind {
 
 #[cfg(test)]
 mod tests {
+    use rollcall::ids::ClientId;
+
     use super::*;
 
     #[test]
     fn only_an_acceptance_opens_a_session() {
-        let connected = Connected { ping_s: 25, wants_pong: false, emulation: None };
+        let connected =
+            Connected { client: ClientId([7; 16]), ping_s: 25, wants_pong: false, emulation: None };
         assert_eq!(accept(Told::Connected(connected.clone())), Ok(connected));
         let refused = Told::Ended { code: 3500, reason: "invalid token".to_owned() };
         assert_eq!(accept(refused).unwrap_err().to_string(), "refused with 3500 invalid token");
@@ -218,5 +241,19 @@ mod tests {
         let upgrade = String::from_utf8(door.upgrade).unwrap();
         assert!(upgrade.starts_with("GET /connection/websocket HTTP/1.1\r\n"), "{upgrade}");
         assert!(upgrade.contains("\r\nSec-WebSocket-Protocol: centrifuge-protobuf\r\n"));
+    }
+
+    #[test]
+    fn who_is_refused_alike_is_counted_alike() {
+        let refusal = |date: &str, body: &str| {
+            let length = body.len();
+            let response = format!(
+                "HTTP/1.1 503 Service Unavailable\r\nDate: {date}\r\nContent-Length: {length}\r\n\r\n{body}"
+            );
+            let head = http::parse_head(response.as_bytes()).unwrap().unwrap();
+            refused(&head, response.as_bytes()).to_string()
+        };
+        assert_eq!(refusal("noon", "full\n"), "refused with HTTP status 503 full");
+        assert_eq!(refusal("noon", ""), refusal("one", ""));
     }
 }

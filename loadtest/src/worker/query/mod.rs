@@ -22,8 +22,8 @@ use crate::clock::{Timer, now_ns};
 use crate::failure::{Context, Failure};
 use crate::latency::Latencies;
 use crate::orders::{Measured, QueryOrder, Reply};
-use crate::population::{NOBODY, Random, USER_LEN};
-use crate::question::Answer;
+use crate::population::{Crowd, NOBODY, Random, USER_LEN, user_id};
+use crate::question::{Answer, Question, Wrong};
 
 /// Bytes read at once from a connection.
 const READ_BYTES: usize = 16 * 1024;
@@ -36,20 +36,99 @@ const PATIENCE_NS: u64 = 5_000_000_000;
 
 /// Carries an order out, saying when the lead is over.
 pub(super) async fn run(order: QueryOrder, control: &mut Control) -> Result<Measured, Failure> {
-    let (lead_s, duration_s) = (order.lead_s, order.duration_s);
-    let timer = Timer::new()?;
-    let load = connect(order).await?;
-    let schedule = load.borrow().schedule;
-    let done = || load.borrow().measured.per_second.total();
-    control.telling(done, pace(&load, &timer, schedule.count(lead_s))).await?;
+    let truth = Steady { crowd: order.crowd, question: order.question };
+    let querying = Querying::start(&order, Box::new(truth)).await?;
+    querying.lead(control).await?;
     control.send(&Reply::Measuring).await?;
-    control.telling(done, pace(&load, &timer, schedule.count(lead_s + duration_s))).await?;
-    drain(&load, &timer).await?;
-    let mut load = load.borrow_mut();
-    Ok(load.take_measured(now_ns()))
+    querying.measure(control).await
 }
 
-async fn connect(order: QueryOrder) -> Result<Rc<RefCell<Load>>, Failure> {
+/// Knows who is connected, as far as answers are judged.
+pub(super) trait Truth {
+    /// The number of a user to ask for.
+    fn pick(&mut self, random: &mut Random) -> u32;
+
+    /// The id of this user, always [`USER_LEN`] bytes.
+    fn user_id(&self, user: u32) -> String {
+        user_id(user)
+    }
+
+    /// Judges an answer the moment it is read; what is wrong.
+    fn judge(&mut self, asked: Asked, body: &[u8]) -> Vec<Wrong>;
+}
+
+/// A crowd that neither comes nor goes.
+struct Steady {
+    crowd: Crowd,
+    question: Question,
+}
+
+impl Truth for Steady {
+    fn pick(&mut self, random: &mut Random) -> u32 {
+        self.crowd.pick(random)
+    }
+
+    fn user_id(&self, user: u32) -> String {
+        self.crowd.user_id(user)
+    }
+
+    fn judge(&mut self, asked: Asked, body: &[u8]) -> Vec<Wrong> {
+        let user_id = self.user_id(asked.user);
+        let expected = self.crowd.expected(asked.user, &user_id);
+        self.question.check(body, &expected).err().into_iter().collect()
+    }
+}
+
+/// A load of queries that is going on.
+pub(super) struct Querying {
+    load: Rc<RefCell<Load>>,
+    timer: Timer,
+}
+
+impl Querying {
+    pub(super) async fn start(order: &QueryOrder, truth: Box<dyn Truth>) -> Result<Self, Failure> {
+        Ok(Self { timer: Timer::new()?, load: connect(order, truth).await? })
+    }
+
+    /// Queries until the lead is over, telling how many.
+    pub(super) async fn lead(&self, control: &mut Control) -> Result<(), Failure> {
+        let end = self.load.borrow().first;
+        self.pace(control, end).await
+    }
+
+    /// Queries until the measured time is over, or [`Stop`] says so, telling how many.
+    pub(super) async fn measure(self, control: &mut Control) -> Result<Measured, Failure> {
+        let end = self.load.borrow().last_end;
+        self.pace(control, end).await?;
+        drain(&self.load, &self.timer).await?;
+        let mut load = self.load.borrow_mut();
+        Ok(load.take_measured(now_ns()))
+    }
+
+    pub(super) fn stop(&self) -> Stop {
+        Stop(Rc::clone(&self.load))
+    }
+
+    async fn pace(&self, control: &mut Control, end: u64) -> Result<(), Failure> {
+        let done = || self.load.borrow().measured.per_second.total();
+        control.telling(done, pace(&self.load, &self.timer, end)).await
+    }
+}
+
+/// Ends the measured time of a load early.
+pub(super) struct Stop(Rc<RefCell<Load>>);
+
+impl Stop {
+    /// Nothing is due any more.
+    pub(super) fn now(self) {
+        let mut load = self.0.borrow_mut();
+        let due = load.schedule.due_by(now_ns()).max(load.first);
+        load.last_end = load.last_end.min(due);
+        load.end = load.end.min(due);
+    }
+}
+
+async fn connect(order: &QueryOrder, truth: Box<dyn Truth>) -> Result<Rc<RefCell<Load>>, Failure> {
     let mut conns = Vec::new();
     let mut readers = Vec::new();
     for _ in 0..order.connections {
@@ -64,7 +143,7 @@ async fn connect(order: QueryOrder) -> Result<Rc<RefCell<Load>>, Failure> {
         conns.push(Conn { writer: Some(writer), asked: None });
         readers.push(reader);
     }
-    let load = Rc::new(RefCell::new(Load::new(&order, conns, now_ns())));
+    let load = Rc::new(RefCell::new(Load::new(order, truth, conns, now_ns())));
     for (index, reader) in readers.into_iter().enumerate() {
         monoio::spawn(read_answers(Rc::clone(&load), index, reader));
     }
@@ -79,6 +158,7 @@ async fn pace(load: &RefCell<Load>, timer: &Timer, end: u64) -> Result<(), Failu
             let mut load = load.borrow_mut();
             load.send_due();
             let now = now_ns();
+            let end = load.end;
             if load.next >= end || now >= load.schedule.due_ns(end) {
                 return Ok(());
             }
@@ -105,7 +185,7 @@ async fn drain(load: &RefCell<Load>, timer: &Timer) -> Result<(), Failure> {
 
 /// Reads the answers of one connection for as long as it lives.
 async fn read_answers(load: Rc<RefCell<Load>>, index: usize, mut stream: monoio::net::TcpStream) {
-    let question = load.borrow().order.question;
+    let question = load.borrow().question;
     let mut received = Vec::new();
     let mut buffer = Vec::with_capacity(READ_BYTES);
     let why = loop {
@@ -142,15 +222,21 @@ struct Conn {
 
 /// A query on its way.
 #[derive(Clone, Copy)]
-struct Asked {
+pub(super) struct Asked {
     /// Its number in the schedule.
     n: u64,
-    user: u32,
+    pub(super) user: u32,
+    /// When it was sent, by the monotonic clock.
+    pub(super) sent_ns: u64,
 }
 
 struct Load {
-    order: QueryOrder,
+    question: Question,
+    truth: Box<dyn Truth>,
     schedule: Schedule,
+    /// The queries `first..last_end` are measured.
+    first: u64,
+    last_end: u64,
     /// The next query to send.
     next: u64,
     /// The first query not to be sent for now.
@@ -170,12 +256,16 @@ struct Load {
 }
 
 impl Load {
-    fn new(order: &QueryOrder, conns: Vec<Conn>, now: u64) -> Self {
+    fn new(order: &QueryOrder, truth: Box<dyn Truth>, conns: Vec<Conn>, now: u64) -> Self {
         let request = order.question.request(&order.address.to_string(), &order.key, NOBODY);
         let user_at = request.windows(USER_LEN).rposition(|text| text == NOBODY.as_bytes());
+        let schedule = Schedule::new(now, order.rate);
         Self {
-            order: order.clone(),
-            schedule: Schedule::new(now, order.rate),
+            question: order.question,
+            truth,
+            schedule,
+            first: schedule.count(order.lead_s),
+            last_end: schedule.count(order.lead_s + order.duration_s),
             next: 0,
             end: 0,
             free: (0..conns.len()).collect(),
@@ -192,7 +282,7 @@ impl Load {
 
     /// Whether query `n` comes after the lead.
     const fn counts(&self, n: u64) -> bool {
-        n >= self.schedule.count(self.order.lead_s)
+        n >= self.first
     }
 
     fn is_due(&self, now: u64) -> bool {
@@ -210,20 +300,19 @@ impl Load {
             if self.counts(self.next) {
                 self.tardiness.record(now - self.schedule.due_ns(self.next));
             }
-            self.send(index);
+            self.send(index, now);
         }
     }
 
     /// Sends the next query on this connection.
-    fn send(&mut self, index: usize) {
+    fn send(&mut self, index: usize, now: u64) {
         let n = self.next;
         self.next += 1;
-        let crowd = self.order.crowd;
-        let user = crowd.pick(&mut self.random);
+        let user = self.truth.pick(&mut self.random);
         self.request[self.user_at..self.user_at + USER_LEN]
-            .copy_from_slice(crowd.user_id(user).as_bytes());
+            .copy_from_slice(self.truth.user_id(user).as_bytes());
         let conn = &mut self.conns[index];
-        conn.asked = Some(Asked { n, user });
+        conn.asked = Some(Asked { n, user, sent_ns: now });
         let Some(writer) = &mut conn.writer else { return };
         // The connection is empty: a request that does not fit at once means it is dead.
         match writer.write(&self.request) {
@@ -243,17 +332,18 @@ impl Load {
             self.measured.answered += 1;
             self.last_answer_ns = now;
         }
-        let user_id = self.order.crowd.user_id(asked.user);
-        let expected = self.order.crowd.expected(asked.user, &user_id);
-        let verdict = answer.body.and_then(|body| self.order.question.check(&body, &expected));
-        if let Err(wrong) = verdict {
+        let wrong = match answer.body {
+            Ok(body) => self.truth.judge(asked, &body),
+            Err(wrong) => vec![wrong],
+        };
+        for wrong in wrong {
             self.error(wrong.to_string());
         }
         if self.is_due(now) {
             if self.counts(self.next) {
                 self.measured.delayed += 1;
             }
-            self.send(index);
+            self.send(index, now);
         } else {
             self.free.push_back(index);
         }
@@ -277,13 +367,12 @@ impl Load {
 
     /// The outcome; what is still owed counts with the time it has waited.
     fn take_measured(&mut self, now: u64) -> Measured {
-        let first = self.schedule.count(self.order.lead_s);
-        let end = first + self.schedule.count(self.order.duration_s);
+        let (first, end) = (self.first, self.last_end);
         let owed = self.conns.iter().filter_map(|conn| conn.asked.map(|asked| asked.n));
-        let unsent = self.next.max(first)..end;
+        let unsent = self.next.clamp(first, end)..end;
         let mut measured = std::mem::take(&mut self.measured);
         measured.delayed += unsent.end - unsent.start;
-        for n in owed.filter(|n| *n >= first).chain(unsent) {
+        for n in owed.filter(|n| (first..end).contains(n)).chain(unsent) {
             measured.unanswered += 1;
             self.latency.record(now.saturating_sub(self.schedule.due_ns(n)));
         }

@@ -4,8 +4,7 @@ use std::io::Read;
 use std::net::{Ipv4Addr, TcpListener};
 
 use super::*;
-use crate::population::{Crowd, Population};
-use crate::question::Question;
+use crate::population::Population;
 use crate::transport::Transport;
 
 const LISTING: &str = r#"{"result":{"connections":{}}}"#;
@@ -30,6 +29,10 @@ fn order() -> QueryOrder {
 
 /// A load that began at 0 of the monotonic clock, so that everything is due, and the far ends.
 fn load(conns: usize) -> (Load, Vec<TcpStream>) {
+    load_of(&order(), conns)
+}
+
+fn load_of(order: &QueryOrder, conns: usize) -> (Load, Vec<TcpStream>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let mut near = Vec::new();
     let mut far = Vec::new();
@@ -38,7 +41,8 @@ fn load(conns: usize) -> (Load, Vec<TcpStream>) {
         near.push(Conn { writer: Some(writer), asked: None });
         far.push(listener.accept().unwrap().0);
     }
-    (Load::new(&order(), near, 0), far)
+    let truth = Steady { crowd: order.crowd, question: order.question };
+    (Load::new(order, Box::new(truth), near, 0), far)
 }
 
 fn listing() -> Answer<'static> {
@@ -55,7 +59,7 @@ fn latency_counts_from_the_instant_a_query_was_due_not_from_its_sending() {
     let (mut load, _far) = load(1);
     load.end = 30;
     load.next = 10;
-    load.send(0);
+    load.send(0, due(10));
     // Answered two intervals late: the next query goes out at once, its clock already running.
     load.answered(0, listing(), due(12));
     assert_eq!(load.measured.delayed, 1);
@@ -71,7 +75,7 @@ fn what_was_never_sent_or_answered_counts_with_the_time_it_waited() {
     let (mut load, _far) = load(1);
     load.end = 30;
     load.next = 10;
-    load.send(0);
+    load.send(0, due(10));
     let measured = load.take_measured(due(30));
     assert_eq!((measured.due, measured.answered, measured.unanswered), (20, 0, 20));
     assert_eq!(measured.latency.iter().map(|(_, count)| count).sum::<u64>(), 20);
@@ -94,8 +98,8 @@ fn the_lead_is_not_measured() {
 
 #[test]
 fn a_request_names_a_user_of_the_population() {
-    let (mut load, mut far) = load(1);
-    load.order.crowd = crowd(3);
+    let order = QueryOrder { crowd: crowd(3), ..order() };
+    let (mut load, mut far) = load_of(&order, 1);
     load.end = 1;
     load.send_due();
     let mut bytes = vec![0; load.request.len()];
@@ -115,4 +119,19 @@ fn a_broken_connection_is_never_used_again() {
     load.send_due();
     assert_eq!((load.next, load.measured.errors["reset"]), (1, 1));
     assert!(load.conns[0].asked.is_none() && load.conns[1].asked.is_some());
+}
+
+#[test]
+fn a_load_that_is_stopped_owes_only_what_was_due_by_then() {
+    let (load, _far) = load(1);
+    let load = Rc::new(RefCell::new(load));
+    load.borrow_mut().end = 30;
+    load.borrow_mut().schedule = Schedule::new(now_ns() - due(12), 10);
+    Stop(Rc::clone(&load)).now();
+    let mut load = load.borrow_mut();
+    // Queries 0 to 12 were due, of which the first ten belong to the lead.
+    assert_eq!((load.end, load.last_end), (13, 13));
+    load.send_due();
+    let measured = load.take_measured(now_ns());
+    assert_eq!((measured.due, measured.unanswered), (3, 3));
 }

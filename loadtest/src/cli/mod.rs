@@ -1,5 +1,7 @@
 //! What can be asked on the command line: one subcommand per scenario.
 
+mod turnover;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, value_parser};
@@ -7,6 +9,7 @@ use clap::{Args, Parser, Subcommand, value_parser};
 use crate::failure::Failure;
 use crate::target::{Choice, Kind};
 use crate::transport::Transport;
+pub(crate) use turnover::{ChurnArgs, DisconnectAllArgs};
 
 /// Opens sessions, holds them, queries them, and prints what each costs.
 #[derive(Parser, Debug)]
@@ -20,8 +23,14 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Hold N sessions and measure memory, kernel memory and CPU of the server per session
     Idle(IdleArgs),
-    /// Connect in a closed loop and measure the time of a connect and the server's CPU for it
-    Connect(ConnectArgs),
+    /// Connect in a closed loop, or all at once, and measure the time of a connect and the server's
+    /// CPU for it
+    #[command(visible_alias = "connect")]
+    ConnectStorm(ConnectStormArgs),
+    /// Have sessions come and go while queries run, and judge every answer
+    Churn(ChurnArgs),
+    /// Disconnect every user by the API and measure until each socket is gone
+    DisconnectAll(DisconnectAllArgs),
     /// Query user_connections at a constant rate while sessions are held
     Query(QueryArgs),
     /// Fill servers with sessions that have no socket, up to millions, and query them
@@ -100,7 +109,7 @@ pub(crate) struct CommonArgs {
     pub(crate) concurrency: u32,
 
     /// Sessions of one user
-    #[arg(long, default_value_t = 3, value_parser = value_parser!(u32).range(1..=10_000))]
+    #[arg(long, default_value_t = 3, value_parser = value_parser!(u32).range(1..=100_000))]
     pub(crate) per_user: u32,
 
     /// Seed of every random choice
@@ -144,6 +153,11 @@ impl CommonArgs {
             args.alone = true;
         }
         args
+    }
+
+    /// Whether the one server under test is a Rollcall.
+    pub(crate) const fn is_rollcall(&self) -> bool {
+        matches!(self.target, Choice::Start(Kind::Rollcall) | Choice::Running(_))
     }
 
     /// Whether the server under test is started here.
@@ -226,13 +240,18 @@ pub(crate) struct IdleArgs {
 }
 
 #[derive(Args, Clone, Debug)]
-pub(crate) struct ConnectArgs {
+pub(crate) struct ConnectStormArgs {
     #[command(flatten)]
     pub(crate) common: CommonArgs,
 
-    /// How sessions connect; all but uni_grpc
+    /// How sessions connect; over uni_grpc each has a connection of its own
     #[arg(short, long, default_value_t = Transport::Websocket)]
     pub(crate) transport: Transport,
+
+    /// Connect so many clients at once, and hold them, instead of a closed loop
+    #[arg(short = 'n', long, conflicts_with_all = ["keep", "tokens", "duration", "lead"],
+          value_parser = value_parser!(u32).range(1..=20_000_000))]
+    pub(crate) sessions: Option<u32>,
 
     /// Newest sessions kept open; one more closes the oldest
     #[arg(short, long, default_value_t = 0, value_parser = value_parser!(u32).range(0..=20_000_000))]
@@ -400,6 +419,8 @@ mod tests {
         for line in ["x idle -n 1", "x idle --hold 0", "x query -r 0", "x query -c 0", "x"] {
             assert!(parse(line).is_err(), "{line}");
         }
+        assert!(parse("x connect-storm -n 10 -d 5").is_err());
+        assert!(parse("x connect -n 10").is_ok());
         assert!(parse("x query -n 10 -r 100 -c 2 -d 1 --server-arg --log.level=debug").is_ok());
     }
 }
