@@ -70,6 +70,7 @@ fn run(command: Command) -> Result<Verdict, Failure> {
         Command::DisconnectAll(args) => (versus::run(&args)?, args.common),
         Command::Query(args) => (versus::run(&args)?, args.common),
         Command::Synthetic(args) => (versus::run(&args)?, args.common),
+        Command::Table(args) => (scenarios::table::run(&args)?, args.common),
         Command::Worker => return worker::run().map(|()| Verdict::Clean),
     };
     report.print()?;

@@ -105,16 +105,17 @@ fn compare(report: &mut Report, headline: &Headline, other: Kind, runs: &[Run]) 
     report.result(result.trim_start_matches('/'), compared);
 }
 
-struct Spread {
+/// The range of some figures.
+pub(crate) struct Spread {
     min: f64,
     /// The median.
-    middle: f64,
+    pub(crate) middle: f64,
     max: f64,
 }
 
 impl Spread {
     /// Of at least one figure.
-    fn of(figures: &[f64]) -> Self {
+    pub(crate) fn of(figures: &[f64]) -> Self {
         let mut sorted = figures.to_vec();
         sorted.sort_unstable_by(f64::total_cmp);
         let (low, high) = ((sorted.len() - 1) / 2, sorted.len() / 2);
@@ -148,7 +149,7 @@ fn overlaid(runs: &[Run]) -> Vec<Plot> {
 }
 
 /// A figure at a glance.
-fn text(unit: Unit, value: f64) -> String {
+pub(crate) fn text(unit: Unit, value: f64) -> String {
     match unit {
         Unit::Bytes => bytes(value),
         Unit::Nanoseconds => duration(whole(value)),

@@ -35,6 +35,8 @@ pub(crate) enum Command {
     Query(QueryArgs),
     /// Fill servers with sessions that have no socket, up to millions, and query them
     Synthetic(SyntheticArgs),
+    /// The figures servers are compared by, one run after the other; 6 minutes for one server
+    Table(TableArgs),
     /// A load process; started by the scenarios, talks over its standard input
     #[command(hide = true)]
     Worker,
@@ -158,6 +160,15 @@ impl CommonArgs {
     /// Whether the one server under test is a Rollcall.
     pub(crate) const fn is_rollcall(&self) -> bool {
         matches!(self.target, Choice::Start(Kind::Rollcall) | Choice::Running(_))
+    }
+
+    /// These flags, and those of `others` that are not given here.
+    pub(crate) fn over(&self, others: &Self) -> Self {
+        Self {
+            shards: self.shards.or(others.shards),
+            ping_interval: self.ping_interval.or(others.ping_interval),
+            ..others.clone()
+        }
     }
 
     /// Whether the server under test is started here.
@@ -323,6 +334,16 @@ impl QueryArgs {
             Choice::Running(_) => true,
         }
     }
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct TableArgs {
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+
+    /// As little load as shows that all of it works
+    #[arg(long)]
+    pub(crate) quick: bool,
 }
 
 #[derive(Args, Clone, Debug)]

@@ -9,6 +9,7 @@ mod meter;
 pub(crate) mod query;
 mod storm;
 pub(crate) mod synthetic;
+pub(crate) mod table;
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;

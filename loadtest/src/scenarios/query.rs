@@ -44,6 +44,11 @@ impl Scenario for QueryArgs {
             label: "server CPU per query",
             unit: Unit::Microseconds,
         },
+        Headline {
+            result: "/queries_per_second_and_server_core",
+            label: "queries per second and server core",
+            unit: Unit::PerSecond,
+        },
         Headline { result: "/latency/p50_ns", label: "latency, p50", unit: Unit::Nanoseconds },
         Headline { result: "/latency/p99_ns", label: "latency, p99", unit: Unit::Nanoseconds },
     ];
@@ -177,7 +182,11 @@ fn tell_rate(
         doubt_shared_cores(report, server);
         let note = format!("{cores:.2} cores; loopback bills the receive work to the sender");
         report.figure("server CPU per query", format!("{per_query:.2} µs"), &note);
+        let per_core = 1_000_000.0 / per_query;
+        let note = "1 s ÷ CPU per query; at a higher pace a core sleeps less and does more";
+        report.figure("per second and server core", format!("{per_core:.0}"), note);
         report.result("server_cpu_us_per_query", per_query);
+        report.result("queries_per_second_and_server_core", per_core);
         report.result("server_cores", cores);
     }
     for doubt in doubts_of_pace(args.rate, measured) {
