@@ -15,7 +15,7 @@ use crate::procfs::Memory;
 use crate::report::{Line, Plot, Report, Unit, bytes, duration, grouped, growth, progress, ratio};
 use crate::sampler::{Sampled, Sampler};
 use crate::synthetic::Ranks;
-use crate::target::{Choice, Kind, Target};
+use crate::target::Target;
 use crate::transport::Transport;
 use crate::versus::Headline;
 
@@ -30,15 +30,22 @@ struct Users {
     one_in: u64,
 }
 
-const USERS: [Users; 3] = [
+const USERS: [Users; 4] = [
     Users { name: "a user with 1 session", result: "users_with_1", least: 1, most: 1, one_in: 1 },
     Users { name: "a user with 3 sessions", result: "users_with_3", least: 3, most: 3, one_in: 1 },
     Users {
-        name: "a user with 50 to 1,000 sessions",
-        result: "users_with_many",
+        name: "a user with 50 to 100 sessions",
+        result: "users_with_50_to_100",
         least: 50,
-        most: 1_000,
+        most: 100,
         one_in: 50,
+    },
+    Users {
+        name: "a user with 1,000 sessions",
+        result: "users_with_1000",
+        least: 1_000,
+        most: 1_000,
+        one_in: 200,
     },
 ];
 
@@ -81,7 +88,7 @@ impl Scenario for SyntheticArgs {
 }
 
 fn run(args: &SyntheticArgs) -> Result<Report, Failure> {
-    if !matches!(args.common.target, Choice::Start(Kind::Rollcall)) {
+    if !args.common.is_rollcall() || !args.common.starts_a_server() {
         let text = "synthetic fills a Rollcall it starts itself: it takes no --target";
         return Err(Failure::new(text));
     }

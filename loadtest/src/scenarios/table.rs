@@ -126,7 +126,9 @@ fn measured(command: &str, common: &CommonArgs) -> Result<Report, Failure> {
         Command::ConnectStorm(args) => on(&args, common),
         Command::Query(args) => on(&args, common),
         Command::DisconnectAll(args) => on(&args, common),
-        _ => Err(Failure::new("no figure of the table comes from it")),
+        Command::Churn(_) | Command::Synthetic(_) | Command::Table(_) | Command::Worker => {
+            Err(Failure::new("no figure of the table comes from it"))
+        }
     }
 }
 
