@@ -122,7 +122,7 @@ pub(crate) struct CommonArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
 
-    /// Also write them to this file as a page for a browser, with drawings
+    /// Also write them to this file as a page for a browser, with plots
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
 }

@@ -157,8 +157,10 @@ impl Rig {
         let mut grown: Vec<_> = self.holders.grown().iter().map(at).collect();
         let last = grown.last().map(|(_, held)| (self.sampler.seconds(now_ns()), *held));
         grown.extend(last);
-        let grown = Line::new("opened", grown);
-        report.plot(self.sampler.over_time("Sessions opened", Unit::Sessions, vec![grown]));
+        if !grown.is_empty() {
+            let grown = Line::new("opened", grown);
+            report.plot(self.sampler.over_time("Sessions opened", Unit::Sessions, vec![grown]));
+        }
         self.sampler.finish().tell(report);
         drop(self.holders);
         if let Err(failure) = self.target.down() {

@@ -50,17 +50,24 @@ fn write_head(out: &mut Markup, report: &Report) {
     out.text(&capitalised(report.scenario)).raw("</h1>\n<p class=\"over\">");
     out.text(&format!("{} · {cpu}, {cores} cores · Linux {kernel}", report.origin.began));
     out.raw("</p>\n<code class=\"command\">").text(&report.origin.command);
-    out.raw("</code>\n<ul class=\"notices\">\n");
-    for failure in &report.failures {
-        out.raw("<li class=\"wrong\"><b>Wrong:</b>").text(failure).raw("</li>\n");
-    }
+    out.raw("</code>\n");
     if report.failures.is_empty() {
-        out.raw("<li class=\"good\"><b>Clean:</b>the server did nothing wrong</li>\n");
+        out.raw("<section class=\"notice good\"><b>The server did nothing wrong</b></section>\n");
     }
-    for warning in &report.warnings {
-        out.raw("<li class=\"doubt\"><b>Warning:</b>").text(warning).raw("</li>\n");
+    write_notice(out, "wrong", "The server was wrong", &report.failures);
+    write_notice(out, "doubt", "Read these figures with care", &report.warnings);
+    out.raw("</header>\n");
+}
+
+fn write_notice(out: &mut Markup, class: &'static str, what: &'static str, lines: &[String]) {
+    if lines.is_empty() {
+        return;
     }
-    out.raw("</ul>\n</header>\n");
+    out.raw("<section class=\"notice ").raw(class).raw("\"><b>").raw(what).raw("</b><ul>");
+    for line in lines {
+        out.raw("<li>").text(line).raw("</li>");
+    }
+    out.raw("</ul></section>\n");
 }
 
 /// The rows of the terminal's table, a card for each heading.
@@ -87,12 +94,13 @@ fn write_figures(out: &mut Markup, rows: &[Row]) {
     out.raw("</div>\n");
 }
 
-/// What a heading says in brackets stands back.
+/// What a heading says in brackets at its end stands back.
 fn write_heading(out: &mut Markup, heading: &str) {
-    let (name, more) = heading.split_once(" (").unwrap_or((heading, ""));
+    let bracketed = heading.strip_suffix(')').and_then(|heading| heading.split_once(" ("));
+    let (name, more) = bracketed.unwrap_or((heading, ""));
     out.raw("<h3>").text(&capitalised(name));
     if !more.is_empty() {
-        out.raw(" <small>").text(more.strip_suffix(')').unwrap_or(more)).raw("</small>");
+        out.raw(" <small>").text(more).raw("</small>");
     }
     out.raw("</h3>");
 }
@@ -113,10 +121,11 @@ fn write_figure(out: &mut Markup, label: &str, value: &str, note: &str) {
     // Indented in the terminal: a part of the figure above.
     out.raw(if label.starts_with(' ') { "<tr class=\"part\">" } else { "<tr>" });
     out.raw("<th scope=\"row\">").text(label.trim_start());
+    out.raw("</th><td class=\"value\">").text(value).raw("</td>");
     if !note.is_empty() {
-        out.raw("<small>").text(note).raw("</small>");
+        out.raw("<td class=\"note\">").text(note).raw("</td>");
     }
-    out.raw("</th><td class=\"value\">").text(value).raw("</td></tr>");
+    out.raw("</tr>");
 }
 
 fn write_settings(out: &mut Markup, settings: &Value) {

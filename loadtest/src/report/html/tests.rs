@@ -70,6 +70,17 @@ fn settings_are_told_by_their_path_and_what_is_not_set_is_left_out() {
 }
 
 #[test]
+fn only_a_remark_at_the_end_of_a_heading_stands_back() {
+    let written = |heading: &str| {
+        let mut out = Markup::default();
+        write_heading(&mut out, heading);
+        out.into_string()
+    };
+    assert_eq!(written("memory (VmRSS)"), "<h3>Memory <small>VmRSS</small></h3>");
+    assert_eq!(written("memory (VmRSS) of all"), "<h3>Memory (VmRSS) of all</h3>");
+}
+
+#[test]
 fn headings_have_a_capital_but_names_stay_as_they_are() {
     assert_eq!(capitalised("latency, from a to b"), "Latency, from a to b");
     assert_eq!(capitalised("user_connections, 5"), "user_connections, 5");
@@ -79,7 +90,9 @@ fn headings_have_a_capital_but_names_stay_as_they_are() {
 #[test]
 fn a_clean_run_says_so() {
     let clean = page(&Report::new("query", json!({})));
-    assert!(clean.contains("the server did nothing wrong"));
+    assert!(clean.contains("The server did nothing wrong"));
+    assert!(!clean.contains("Read these figures with care"));
     let wrong = page(&report());
-    assert!(!wrong.contains("the server did nothing wrong"));
+    assert!(!wrong.contains("The server did nothing wrong"));
+    assert!(wrong.contains("The server was wrong") && wrong.contains("with care"));
 }
