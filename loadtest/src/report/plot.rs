@@ -85,6 +85,12 @@ impl Plot {
         Self { title: title.to_owned(), x, y, lines, marks: Vec::new() }
     }
 
+    /// The same with a logarithmic vertical axis: for times, which differ by factors.
+    pub(crate) const fn by_factors(mut self) -> Self {
+        self.y.scale = Scale::Log;
+        self
+    }
+
     /// Times by percentile, one line per distribution.
     pub(crate) fn percentiles(title: &str, distributions: &[(&str, &Buckets)]) -> Self {
         let x = Axis { unit: Unit::Percentile, scale: Scale::Log };

@@ -97,7 +97,8 @@ fn run(args: &IdleArgs) -> Result<Report, Failure> {
     let mut rig = Rig::up(&args.common, sessions, args.transport)?;
     let pid = rig.target.pid.expect("a started server has one, a target was asked for it");
     let settings = json!({
-        "transport": args.transport, "sessions": sessions, "warmup": warmup, "per_user": args.common.per_user,
+        "transport": args.transport, "sessions": sessions, "warmup": warmup,
+        "per_user": args.common.per_user,
         "settle_s": args.settle, "seed": args.common.seed, "server": rig.target.told,
     });
     let mut report = Report::new("idle", settings);

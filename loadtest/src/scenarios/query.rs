@@ -73,7 +73,8 @@ impl Scenario for QueryArgs {
 fn run(args: &QueryArgs) -> Result<Report, Failure> {
     let mut rig = rig(args)?;
     let settings = json!({
-        "transport": args.sessions_transport(), "sessions": args.sessions, "per_user": args.common.per_user, "rate": args.rate,
+        "transport": args.sessions_transport(), "sessions": args.sessions,
+        "per_user": args.common.per_user, "rate": args.rate,
         "connections": args.connections, "duration_s": args.duration, "lead_s": args.lead,
         "seed": args.common.seed, "server": rig.target.told,
     });

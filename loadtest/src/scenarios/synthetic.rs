@@ -241,11 +241,11 @@ fn draw(report: &mut Report, base: Memory, sizes: &[Size]) {
         USERS.iter().enumerate().map(line).collect::<Vec<_>>()
     };
     let cpu = lines(|asked| asked.cpu_us);
-    report.plot(Plot::growth("Server CPU per query", Unit::Microseconds, cpu));
+    report.plot(Plot::growth("Server CPU per query", Unit::Microseconds, cpu).by_factors());
     let median = lines(|asked| ratio(asked.latency.p50_ns, 1));
-    report.plot(Plot::growth("Median latency", Unit::Nanoseconds, median));
+    report.plot(Plot::growth("Median latency", Unit::Nanoseconds, median).by_factors());
     let tail = lines(|asked| ratio(asked.latency.p99_ns, 1));
-    report.plot(Plot::growth("p99 latency", Unit::Nanoseconds, tail));
+    report.plot(Plot::growth("p99 latency", Unit::Nanoseconds, tail).by_factors());
     if let Some(largest) = sizes.last() {
         largest.sampled.tell(report);
         let asked = USERS.iter().zip(&largest.asked);
