@@ -34,6 +34,10 @@ pub(crate) fn run<S: Scenario>(scenario: &S) -> Result<Report, Failure> {
 }
 
 fn side_by_side<S: Scenario>(scenario: &S, other: Kind) -> Result<Report, Failure> {
+    if S::HEADLINES.is_empty() {
+        let text = format!("{} is of Rollcall alone: it takes no --target {other}", S::NAME);
+        return Err(Failure::new(text));
+    }
     let common = scenario.common();
     let sides = [Kind::Rollcall, other].map(|kind| (kind, scenario.on(common.on(kind))));
     for (_, side) in &sides {

@@ -35,7 +35,7 @@ use crate::versus::Headline;
 /// A question as it was asked on the command line, of whichever server.
 pub(crate) trait Scenario {
     const NAME: &'static str;
-    /// The results two servers are compared by.
+    /// The results two servers are compared by; none if only Rollcall can be asked.
     const HEADLINES: &'static [Headline];
 
     fn common(&self) -> &CommonArgs;
