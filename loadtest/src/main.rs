@@ -68,6 +68,7 @@ fn run(command: Command) -> Result<Verdict, Failure> {
         Command::ConnectStorm(args) => (versus::run(&args)?, args.common.json),
         Command::Churn(args) => (versus::run(&args)?, args.common.json),
         Command::DisconnectAll(args) => (versus::run(&args)?, args.common.json),
+        Command::SlowClients(args) => (versus::run(&args)?, args.common.json),
         Command::Query(args) => (versus::run(&args)?, args.common.json),
         Command::Synthetic(args) => (versus::run(&args)?, args.common.json),
         Command::Worker => return worker::run().map(|()| Verdict::Clean),
