@@ -68,6 +68,7 @@ fn run(command: Command) -> Result<Verdict, Failure> {
         Command::ConnectStorm(args) => (versus::run(&args)?, args.common),
         Command::Churn(args) => (versus::run(&args)?, args.common),
         Command::DisconnectAll(args) => (versus::run(&args)?, args.common),
+        Command::SlowClients(args) => (versus::run(&args)?, args.common),
         Command::Query(args) => (versus::run(&args)?, args.common),
         Command::Synthetic(args) => (versus::run(&args)?, args.common),
         Command::Table(args) => (scenarios::table::run(&args)?, args.common),

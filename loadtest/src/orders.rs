@@ -42,6 +42,9 @@ pub(crate) enum Order {
     Churn,
     /// Have the server disconnect every user while queries run: answered by `Disconnected`.
     Disconnect(DisconnectOrder),
+    /// Connect clients that do not do their part: answered by `Measuring` when those are in that
+    /// must be, then by `Slowed`.
+    Slow(SlowOrder),
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -133,6 +136,30 @@ pub(crate) struct DisconnectOrder {
     pub(crate) query: QueryOrder,
 }
 
+/// Clients that do not do their part. All of them are WebSockets with JSON.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct SlowOrder {
+    /// How they connect. Its sessions are those of one user.
+    pub(crate) open: OpenOrder,
+    /// How many there are of each kind.
+    pub(crate) count: u32,
+    pub(crate) kinds: Vec<Slow>,
+    /// How long they are waited for.
+    pub(crate) duration_s: u64,
+}
+
+/// What a client does not do.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Slow {
+    /// It asks for long replies and reads none.
+    Reader,
+    /// It sends a byte of its handshake per second.
+    Handshake,
+    /// It answers no ping.
+    Pong,
+}
+
 /// From a worker to the coordinator.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -153,6 +180,7 @@ pub(crate) enum Reply {
     Churned(Churned),
     Ends(Vec<SessionEnd>),
     Disconnected(Disconnected),
+    Slowed(BTreeMap<Slow, Slowed>),
     /// So much of the load is done, its lead included; the answer is still to come.
     Progress {
         done: u64,
@@ -305,6 +333,17 @@ pub(crate) struct Call {
     pub(crate) user: u32,
     pub(crate) sent_ns: u64,
     pub(crate) answered_ns: u64,
+}
+
+/// What became of the clients of one kind.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Slowed {
+    /// How many there were.
+    pub(crate) begun: u64,
+    /// How each that was cut saw it.
+    pub(crate) seen: BTreeMap<String, u64>,
+    /// From the begin of its slowness to its end.
+    pub(crate) times: Buckets,
 }
 
 /// The outcome of a query load, the lead left out.

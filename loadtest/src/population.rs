@@ -116,6 +116,8 @@ struct Claims<'a> {
     iat: i64,
     jti: &'a str,
     meta: &'a serde_json::value::RawValue,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sessions: Option<&'a str>,
 }
 
 impl Mint {
@@ -130,6 +132,20 @@ impl Mint {
 
     /// A token of this user for a session of any number.
     pub(crate) fn token_of(&self, user: u32, session: u32) -> Result<String, Failure> {
+        self.sign(user, session, None)
+    }
+
+    /// The same, which lets the client list its user's sessions.
+    pub(crate) fn token_of_lister(&self, user: u32, session: u32) -> Result<String, Failure> {
+        self.sign(user, session, Some("self"))
+    }
+
+    fn sign(
+        &self,
+        user: u32,
+        session: u32,
+        sessions: Option<&'static str>,
+    ) -> Result<String, Failure> {
         let user = user_id(user);
         let jti = uuid_text(&token_uid(self.seed, session));
         let claims = Claims {
@@ -138,6 +154,7 @@ impl Mint {
             iat: self.issued_at,
             jti: std::str::from_utf8(&jti).expect("hex digits and hyphens"),
             meta: serde_json::from_str(META).expect("META is JSON"),
+            sessions,
         };
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.key)
             .during("signing a token")
@@ -229,6 +246,18 @@ mod tests {
         assert_eq!(claims.claims["meta"]["device"], "phone");
         let jti = claims.claims["jti"].as_str().unwrap();
         assert!(rollcall::ids::uuid_parse(jti.as_bytes()).is_some());
+    }
+
+    #[test]
+    fn only_the_token_of_a_lister_lets_it_list() {
+        let mint = Mint::new("secret", 3, 1, crate::clock::unix_s());
+        let key = DecodingKey::from_secret(b"secret");
+        let sessions = |token: String| {
+            let claims = decode::<serde_json::Value>(&token, &key, &Validation::default()).unwrap();
+            claims.claims["sessions"].clone()
+        };
+        assert!(sessions(mint.token_of(7, 7).unwrap()).is_null());
+        assert_eq!(sessions(mint.token_of_lister(7, 7).unwrap()), "self");
     }
 
     #[test]

@@ -6,6 +6,19 @@ use serde::Serialize;
 
 use crate::failure::{Context, Failure};
 
+/// The most a process has had resident so far, in bytes.
+pub(crate) fn memory_peak(pid: u32) -> Result<u64, Failure> {
+    let path = format!("/proc/{pid}/status");
+    let text = std::fs::read_to_string(&path).during(&format!("reading {path}"))?;
+    status_bytes(&text, "VmHWM:").ok_or_else(|| Failure::new(format!("{path} names no peak")))
+}
+
+/// A line of `/proc/…/status` that is an amount of memory.
+fn status_bytes(status: &str, name: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
+}
+
 /// Resident memory of a process in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub(crate) struct Memory {
@@ -23,10 +36,7 @@ impl Memory {
     }
 
     fn parse(status: &str) -> Option<Self> {
-        let bytes = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-            line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
-        };
+        let bytes = |name| status_bytes(status, name);
         Some(Self { rss: bytes("VmRSS:")?, anon: bytes("RssAnon:")? })
     }
 }
@@ -198,7 +208,9 @@ mod tests {
         let status = "Name:\tx\nVmHWM:\t  99 kB\nVmRSS:\t    1234 kB\nRssAnon:\t     200 kB\n";
         assert_eq!(Memory::parse(status), Some(Memory { rss: 1234 * 1024, anon: 200 * 1024 }));
         assert_eq!(Memory::parse("Name:\tx\n"), None);
-        assert!(Memory::of(std::process::id()).unwrap().rss > 0);
+        let own = std::process::id();
+        assert!(Memory::of(own).unwrap().rss > 0);
+        assert!(memory_peak(own).unwrap() > 0);
     }
 
     #[test]

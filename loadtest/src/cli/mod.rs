@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, value_parser};
 use crate::failure::Failure;
 use crate::target::{Choice, Kind};
 use crate::transport::Transport;
-pub(crate) use turnover::{ChurnArgs, DisconnectAllArgs};
+pub(crate) use turnover::{ChurnArgs, DisconnectAllArgs, SlowClientsArgs};
 
 /// Opens sessions, holds them, queries them, and prints what each costs.
 #[derive(Parser, Debug)]
@@ -31,6 +31,8 @@ pub(crate) enum Command {
     Churn(ChurnArgs),
     /// Disconnect every user by the API and measure until each socket is gone
     DisconnectAll(DisconnectAllArgs),
+    /// Connect clients that do not do their part, and measure what they cost the others
+    SlowClients(SlowClientsArgs),
     /// Query user_connections at a constant rate while sessions are held
     Query(QueryArgs),
     /// Fill servers with sessions that have no socket, up to millions, and query them

@@ -3,7 +3,7 @@
 use clap::{Args, value_parser};
 
 use super::CommonArgs;
-use crate::orders::{Leaver, Parting};
+use crate::orders::{Leaver, Parting, Slow};
 use crate::transport::Transport;
 
 #[derive(Args, Clone, Debug)]
@@ -97,6 +97,65 @@ pub(crate) struct DisconnectAllArgs {
     #[arg(short, long, value_name = "SECONDS", default_value_t = 5,
           value_parser = value_parser!(u64).range(1..=3_600))]
     pub(crate) duration: u64,
+
+    /// Seconds of rest before memory is read
+    #[arg(long, value_name = "SECONDS", default_value_t = 2)]
+    pub(crate) settle: u64,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct SlowClientsArgs {
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+
+    /// How the sessions connect that do their part; slow clients are WebSockets with JSON
+    #[arg(short, long, default_value_t = Transport::Websocket)]
+    pub(crate) transport: Transport,
+
+    /// Sessions that do their part
+    #[arg(short = 'n', long, default_value_t = 3_000,
+          value_parser = value_parser!(u32).range(1..=20_000_000))]
+    pub(crate) sessions: u32,
+
+    /// Slow clients of each kind
+    #[arg(long, default_value_t = 50, value_parser = value_parser!(u32).range(1..=100_000))]
+    pub(crate) slow: u32,
+
+    /// What they do not do: read, finish their handshake, answer pings
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "reader,handshake,pong")]
+    pub(crate) kinds: Vec<Slow>,
+
+    /// Sessions in the lists that slow readers ask for
+    #[arg(long, default_value_t = 200, value_parser = value_parser!(u32).range(1..=4_000))]
+    pub(crate) list: u32,
+
+    /// Queries per second for those who do their part, without and with slow clients
+    #[arg(short, long, default_value_t = 1_000,
+          value_parser = value_parser!(u64).range(1..=10_000_000))]
+    pub(crate) query_rate: u64,
+
+    /// Keep-alive connections the queries share
+    #[arg(short, long, default_value_t = 16, value_parser = value_parser!(u32).range(1..=10_000))]
+    pub(crate) connections: u32,
+
+    /// Bytes of the server's `client.queue_max_size`
+    #[arg(long, value_name = "BYTES", default_value_t = 1024 * 1024,
+          value_parser = value_parser!(u64).range(1_024..=1_073_741_824))]
+    pub(crate) queue_max_size: u64,
+
+    /// Seconds of the server's `client.stale_close_delay`
+    #[arg(long, value_name = "SECONDS", default_value_t = 10,
+          value_parser = value_parser!(u64).range(1..=600))]
+    pub(crate) stale_close_delay: u64,
+
+    /// Seconds of queries without slow clients
+    #[arg(long, value_name = "SECONDS", default_value_t = 10,
+          value_parser = value_parser!(u64).range(1..=3_600))]
+    pub(crate) alone_for: u64,
+
+    /// Seconds beside slow clients [default: until the slowest kind must have been cut]
+    #[arg(short, long, value_name = "SECONDS", value_parser = value_parser!(u64).range(1..=3_600))]
+    pub(crate) duration: Option<u64>,
 
     /// Seconds of rest before memory is read
     #[arg(long, value_name = "SECONDS", default_value_t = 2)]

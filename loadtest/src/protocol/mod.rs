@@ -78,6 +78,11 @@ pub(crate) fn connect(transport: Transport, token: &str) -> Vec<u8> {
     }
 }
 
+/// Asks for a list of the user's own sessions, in JSON; `id` must not repeat.
+pub(crate) fn list_sessions(id: u32) -> Vec<u8> {
+    format!(r#"{{"id":{id},"rpc":{{"method":"sessions.list","data":{{}}}}}}"#).into_bytes()
+}
+
 /// The answer to a ping.
 pub(crate) const fn pong(encoding: Encoding) -> &'static [u8] {
     match encoding {

@@ -7,6 +7,7 @@ pub(crate) mod disconnect_all;
 pub(crate) mod idle;
 mod meter;
 pub(crate) mod query;
+pub(crate) mod slow_clients;
 mod storm;
 pub(crate) mod synthetic;
 pub(crate) mod table;

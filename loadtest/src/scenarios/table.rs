@@ -126,9 +126,11 @@ fn measured(command: &str, common: &CommonArgs) -> Result<Report, Failure> {
         Command::ConnectStorm(args) => on(&args, common),
         Command::Query(args) => on(&args, common),
         Command::DisconnectAll(args) => on(&args, common),
-        Command::Churn(_) | Command::Synthetic(_) | Command::Table(_) | Command::Worker => {
-            Err(Failure::new("no figure of the table comes from it"))
-        }
+        Command::Churn(_)
+        | Command::SlowClients(_)
+        | Command::Synthetic(_)
+        | Command::Table(_)
+        | Command::Worker => Err(Failure::new("no figure of the table comes from it")),
     }
 }
 

@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde_json::Number;
 
 use crate::failure::{Context, Failure};
 use crate::http::{self, Malformed};
@@ -107,12 +108,28 @@ pub(crate) struct Node {
 #[derive(Clone, PartialEq, Debug, Default, Deserialize)]
 struct Metrics {
     #[serde(default)]
-    items: BTreeMap<String, f64>,
+    items: BTreeMap<String, Number>,
 }
 
 impl Node {
-    /// Its counter of this name, without prefix; `None` if it does not count that.
-    pub(crate) fn counter(&self, name: &str) -> Option<f64> {
-        self.metrics.items.get(&format!("rollcall.{name}")).copied()
+    /// Rollcall's counter of this name; what is not counted is 0.
+    pub(crate) fn counter(&self, name: &str) -> u64 {
+        let item = self.metrics.items.get(&format!("rollcall.{name}"));
+        item.and_then(Number::as_u64).unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_says_how_much_it_holds_and_counts() {
+        let text = r#"{"result":{"nodes":[{"num_clients":4,"num_users":2,"uptime":9,
+            "metrics":{"items":{"rollcall.sessions_slow":7}}}]}}"#;
+        let info: Info = serde_json::from_str(text).unwrap();
+        let node = &info.result.unwrap().nodes[0];
+        assert_eq!((node.num_clients, node.num_users), (4, 2));
+        assert_eq!((node.counter("sessions_slow"), node.counter("panics")), (7, 0));
     }
 }

@@ -28,6 +28,7 @@ use crate::question::{Expected, Question};
 use crate::report::progress;
 use crate::transport::{Carrier, Transport};
 use api::Api;
+pub(crate) use api::Node;
 use kind::Wanted;
 pub(crate) use kind::{Choice, Kind};
 use process::Server;

@@ -13,6 +13,9 @@ use crate::failure::{Context, Failure};
 /// still in TIME-WAIT do not matter.
 const PER_SOURCE: u32 = 5_000;
 
+/// Receive buffer of a connection that is not read; the kernel makes it its least, some 2 KB.
+const RECEIVE_BYTES: usize = 1024;
+
 /// The address the `index`th connection starts from: every 127.x.y.z is this machine.
 pub(super) fn source(first: Ipv4Addr, index: u32) -> Ipv4Addr {
     Ipv4Addr::from(u32::from(first) + index / PER_SOURCE)
@@ -33,10 +36,31 @@ pub(super) fn dial(
     from: Option<Ipv4Addr>,
     goodbye: Goodbye,
 ) -> Result<TcpStream, Failure> {
+    begin(address, from, goodbye, None)
+}
+
+/// The same for which the kernel keeps next to nothing that is not read.
+pub(super) fn dial_narrow(
+    address: SocketAddr,
+    from: Option<Ipv4Addr>,
+) -> Result<TcpStream, Failure> {
+    begin(address, from, Goodbye::Reset, Some(RECEIVE_BYTES))
+}
+
+fn begin(
+    address: SocketAddr,
+    from: Option<Ipv4Addr>,
+    goodbye: Goodbye,
+    receive_bytes: Option<usize>,
+) -> Result<TcpStream, Failure> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let socket = socket_with(family, SocketType::STREAM, flags, None).during("making a socket")?;
     sockopt::set_tcp_nodelay(&socket, true).during("setting TCP_NODELAY")?;
+    if let Some(bytes) = receive_bytes {
+        // Before the connection begins: its first window is told by then.
+        sockopt::set_socket_recv_buffer_size(&socket, bytes).during("setting SO_RCVBUF")?;
+    }
     if goodbye == Goodbye::Reset {
         let at_once = Some(Duration::ZERO);
         sockopt::set_socket_linger(&socket, at_once).during("setting SO_LINGER")?;
@@ -62,6 +86,22 @@ mod tests {
         assert_eq!(source(first, 0), first);
         assert_eq!(source(first, 4_999), first);
         assert_eq!(source(first, 5_000), Ipv4Addr::new(127, 9, 1, 0));
+    }
+
+    #[test]
+    fn what_a_narrow_connection_does_not_read_stays_with_its_peer() {
+        use std::io::Write;
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let _near = dial_narrow(address, None).unwrap();
+        let (mut far, _) = listener.accept().unwrap();
+        sockopt::set_socket_send_buffer_size(&far, 4096).unwrap();
+        far.set_nonblocking(true).unwrap();
+        let mut taken = 0;
+        while let Ok(len) = far.write(&[0; 4096]) {
+            taken += len;
+        }
+        assert!(taken < 256 * 1024, "{taken} bytes");
     }
 
     #[test]

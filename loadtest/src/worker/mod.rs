@@ -14,12 +14,13 @@ mod disconnect;
 mod emulation;
 mod grpc;
 mod hold;
-mod leave;
 mod open;
 mod query;
 mod schedule;
 mod session;
+mod slow;
 mod storm;
+mod word;
 
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -82,6 +83,7 @@ async fn serve(socket: UnixStream) -> Result<(), Failure> {
             Order::Disconnect(order) => {
                 disconnect::run(order, &mut control).await.map(Reply::Disconnected)
             }
+            Order::Slow(order) => slow::run(order, &mut control).await.map(Reply::Slowed),
             Order::Query(order) => query::run(order, &mut control).await.map(Reply::Measured),
         };
         let reply = answered.unwrap_or_else(|failure| Reply::Failed(failure.to_string()));

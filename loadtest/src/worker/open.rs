@@ -52,8 +52,17 @@ impl Door {
         from: Option<Ipv4Addr>,
         token: &str,
     ) -> Result<Opened, Failure> {
+        let socket = connect(self.address, from, self.goodbye).await?;
+        self.enter(socket, token).await
+    }
+
+    /// The same on a connection that is up.
+    pub(super) async fn enter(
+        &self,
+        mut socket: TcpStream,
+        token: &str,
+    ) -> Result<Opened, Failure> {
         let mut stream = Stream::of(self.transport, &self.host);
-        let mut socket = connect(self.address, from, self.goodbye).await?;
         let first = protocol::connect(self.transport, token);
         let mut received = Vec::new();
         match self.transport.carrier() {
@@ -107,7 +116,11 @@ pub(super) async fn connect(
     from: Option<Ipv4Addr>,
     goodbye: Goodbye,
 ) -> Result<TcpStream, Failure> {
-    let socket = dial(address, from, goodbye)?;
+    up(dial(address, from, goodbye)?).await
+}
+
+/// Waits until a connection that was begun is up.
+pub(super) async fn up(socket: std::net::TcpStream) -> Result<TcpStream, Failure> {
     let socket = TcpStream::from_std(socket).during("watching a socket")?;
     socket.writable(false).await.during("connecting")?;
     Ok(socket)

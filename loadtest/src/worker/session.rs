@@ -51,7 +51,6 @@ pub(super) enum Over {
 
 /// A session the server ended.
 pub(super) struct Lost {
-    pub(super) why: String,
     /// The code it was told and when, by the monotonic clock.
     pub(super) farewell: Option<(u32, u64)>,
     /// What is left of its connection where that must end too.
@@ -85,6 +84,11 @@ impl Session {
         let mut listener = Listener { answers, farewell: None, reply: Vec::new(), shared };
         more.into_iter().for_each(|told| listener.on_told(told));
         Ok(Self { socket, stream, listener })
+    }
+
+    /// Never answers a ping from now on.
+    pub(super) fn fall_silent(&mut self) {
+        self.listener.answers = Answers::None;
     }
 
     /// Lives until the server ends it or `leave` is over; then it is no longer counted as held.
@@ -153,10 +157,10 @@ impl Session {
             }
             None => (seen, None),
         };
-        shared.tally.borrow_mut().lose(why.clone());
+        shared.tally.borrow_mut().lose(why);
         // A stream is over with its last chunk, and its connection may serve another request.
         let rest = (self.stream.carrier() == Carrier::Frames).then_some(self.socket);
-        Over::Lost(Lost { why, farewell, rest })
+        Over::Lost(Lost { farewell, rest })
     }
 }
 

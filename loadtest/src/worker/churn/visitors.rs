@@ -9,9 +9,9 @@ use rollcall::ids::ClientId;
 
 use super::super::dial::{Goodbye, source};
 use super::super::hold::Holder;
-use super::super::leave::Leave;
 use super::super::open::Door;
 use super::super::session::{Over, Session};
+use super::super::word::Word;
 use crate::clock::{NS_PER_S, now_ns};
 use crate::failure::Failure;
 use crate::latency::Latencies;
@@ -46,7 +46,7 @@ pub(in super::super) struct Visitors {
 struct Member {
     user: u32,
     client: ClientId,
-    leave: Leave,
+    leave: Word,
 }
 
 struct Found {
@@ -143,7 +143,7 @@ impl Visitors {
     pub(super) fn send_one_away(&self, now: u64) {
         let Some(Member { user, client, leave }) = self.take_leaver() else { return };
         self.ledger.borrow_mut().closing(self.local(user), client, now);
-        leave.now();
+        leave.say();
         self.found.borrow_mut().churned.departures += u64::from(now >= self.counts_ns.get());
         self.ledger.borrow_mut().forget(now);
     }
@@ -184,7 +184,7 @@ impl Visitors {
         self.judge_last(wrong.into_iter().collect());
         let emulation = self.holder.emulation(open.address);
         let session = Session::new(opened, open.transport, emulation, self.holder.shared())?;
-        let leave = Leave::default();
+        let leave = Word::default();
         self.members.borrow_mut().push_back(Member { user, client, leave: leave.clone() });
         monoio::spawn(stay(Rc::clone(self), session, (user, client), leave));
         Ok(())
@@ -281,7 +281,7 @@ async fn stay(
     visitors: Rc<Visitors>,
     session: Session,
     (user, client): (u32, ClientId),
-    leave: Leave,
+    leave: Word,
 ) {
     if let Over::Lost(lost) = session.live(leave.said()).await {
         visitors.lose(user, client, now_ns());
@@ -329,7 +329,7 @@ mod tests {
             let (user, client) = (11, ClientId([letter; 16]));
             visitors.ledger.borrow_mut().connecting(1);
             visitors.ledger.borrow_mut().connected(1, client, 0);
-            let leave = Leave::default();
+            let leave = Word::default();
             visitors.members.borrow_mut().push_back(Member { user, client, leave });
         }
         visitors
