@@ -13,14 +13,14 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints its result")]
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::BuildHasherDefault;
 use std::hint::black_box;
 use std::sync::{Arc, Barrier, RwLock};
 use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
 use rollcall::ids::{ShardId, UserHash};
-use rollcall::shard::directory::Directory;
+use rollcall::shard::directory::{AlreadyHashed, Directory};
 
 use harness::asking::{self, IN_FLIGHT, Price};
 use harness::mode::is_measuring;
@@ -36,6 +36,7 @@ mod harness {
     pub(crate) mod random;
     pub(crate) mod spread;
     pub(crate) mod threads;
+    pub(crate) mod token;
     pub(crate) mod users;
 }
 
@@ -63,25 +64,7 @@ impl Map for Directory {
     }
 }
 
-/// The key is a hash already.
-#[derive(Clone, Default)]
-struct AsItIs(u64);
-
-impl Hasher for AsItIs {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, _: &[u8]) {
-        unreachable!("keys are u64");
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-}
-
-type Keyed = BuildHasherDefault<AsItIs>;
+type Keyed = BuildHasherDefault<AlreadyHashed>;
 
 impl Map for papaya::HashMap<u64, u64, Keyed> {
     fn add(&self, user: u64, shard: ShardId) {

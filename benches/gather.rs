@@ -34,6 +34,7 @@ mod harness {
     pub(crate) mod random;
     pub(crate) mod spread;
     pub(crate) mod threads;
+    pub(crate) mod token;
 }
 
 #[global_allocator]

@@ -9,11 +9,13 @@ use std::collections::HashMap;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use harness::memory::rss_bytes;
 use harness::mode::is_measuring;
 use harness::population::{self, Load, META_BYTES, Naive};
 use rollcall::session::HeapBytes;
 
 mod harness {
+    pub(crate) mod memory;
     pub(crate) mod mode;
     pub(crate) mod population;
     pub(crate) mod random;
@@ -128,11 +130,4 @@ fn naive(sessions: u64) -> Measured {
     }
     let unknown = HeapBytes { records: 0, by_user: 0, apps: 0, agents: 0 };
     ((unknown, rss_bytes()), last - start, worst)
-}
-
-/// The resident memory of this process (proc(5), statm).
-fn rss_bytes() -> usize {
-    let statm = std::fs::read_to_string("/proc/self/statm").expect("Linux tells");
-    let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok());
-    pages.expect("the second number") * 4096
 }

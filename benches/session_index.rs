@@ -7,9 +7,8 @@
 
 use std::collections::HashMap;
 use std::hint::black_box;
-use std::time::Duration;
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::Criterion;
 use dashmap::DashMap;
 use rollcall::ids::{ClientId, SessionSlot};
 use rollcall::session::Table;
@@ -17,12 +16,14 @@ use rollcall::session::Table;
 use harness::mode::is_measuring;
 use harness::population::{self, Load, Naive, open};
 use harness::random::random;
+use harness::timing;
 use harness::users::{SESSIONS_PER_USER, user, user_of};
 
 mod harness {
     pub(crate) mod mode;
     pub(crate) mod population;
     pub(crate) mod random;
+    pub(crate) mod timing;
     pub(crate) mod users;
 }
 
@@ -199,12 +200,10 @@ fn place(random: u64, len: u64) -> usize {
     usize::try_from(random % len).expect("below a length")
 }
 
-criterion_group! {
-    name = benches;
-    config = Criterion::default()
-        .sample_size(20)
-        .warm_up_time(Duration::from_millis(500))
-        .measurement_time(Duration::from_secs(2));
-    targets = index, plain, rivals
+fn main() {
+    timing::run(|criterion| {
+        index(criterion);
+        plain(criterion);
+        rivals(criterion);
+    });
 }
-criterion_main!(benches);

@@ -22,9 +22,12 @@ pub struct Directory {
     parts: Box<[HashMap<u64, u64, BuildHasherDefault<AlreadyHashed>>]>,
 }
 
-/// The key is a hash already: hashing it again would only cost time.
-#[derive(Default)]
-struct AlreadyHashed(u64);
+/// Takes a key of 64 bits for its own hash: hashing a hash again would only cost time.
+///
+/// # Panics
+/// When it is given anything but a `u64`.
+#[derive(Clone, Default, Debug)]
+pub struct AlreadyHashed(u64);
 
 impl Hasher for AlreadyHashed {
     fn finish(&self) -> u64 {
