@@ -30,6 +30,8 @@ use harness::threads::pin;
 
 mod harness {
     pub(crate) mod asking;
+    pub(crate) mod credentials;
+    pub(crate) mod limits;
     pub(crate) mod machine;
     pub(crate) mod mode;
     pub(crate) mod node;

@@ -29,6 +29,8 @@ use harness::spread::Spread;
 use harness::threads;
 
 mod harness {
+    pub(crate) mod credentials;
+    pub(crate) mod limits;
     pub(crate) mod mode;
     pub(crate) mod node;
     pub(crate) mod random;

@@ -3,6 +3,7 @@
 //!
 //! Every benchmark walks its path [`ROUNDS`] times, so that what happens only once in a process
 //! hardly counts. It returns what it was given, so that dropping it does not count.
+#![expect(missing_docs, unused_qualifications, reason = "in what the macros of gungraun write")]
 
 use std::hint::black_box;
 
@@ -19,20 +20,26 @@ use rollcall::wire::http1::{HeadScan, parse_head, write_response};
 use rollcall::wire::websocket::{Decoder, Event, Kind, Scratch, write_message};
 
 use harness::commands::{RESULT, json_connect, protobuf_connect};
+use harness::credentials::credentials;
+use harness::deal::user_of;
 use harness::http;
+use harness::limits::LIMITS;
 use harness::lone_shard::LoneShard;
 use harness::machine::NOW;
-use harness::node::{connect_request, credentials, query_request};
-use harness::population::{self, Load};
+use harness::node::{connect_request, query_request};
+use harness::population::{self, Load, Newcomer};
 use harness::random::random;
-use harness::users::{SESSIONS_PER_USER, user, user_of};
-use harness::websocket::{self, LIMITS, masked};
+use harness::users::{SESSIONS_PER_USER, user};
+use harness::websocket::{self, masked};
 use harness::{api, token};
 
 mod harness {
     pub(crate) mod api;
     pub(crate) mod commands;
+    pub(crate) mod credentials;
+    pub(crate) mod deal;
     pub(crate) mod http;
+    pub(crate) mod limits;
     pub(crate) mod lone_shard;
     pub(crate) mod machine;
     pub(crate) mod node;
@@ -47,39 +54,45 @@ mod harness {
 const ROUNDS: u64 = 100;
 
 /// Sessions that are there already.
-const SESSIONS: u64 = 1_000;
+const SESSIONS: u64 = 300;
 
 // ---- the session table ---------------------------------------------------------------------
 
+/// A table with sessions in it, and some of them.
 struct Filled {
     table: Table,
     hasher: UserHasher,
+    newcomers: Vec<Newcomer>,
     users: Vec<String>,
     clients: Vec<ClientId>,
     slots: Vec<SessionSlot>,
 }
 
-fn filled() -> Filled {
+fn filled(load: Load) -> Filled {
     let mut table = population::table();
-    let opened: Vec<_> = (0..SESSIONS)
-        .map(|n| population::open(&mut table, Load::Budget, n, SESSIONS))
-        .collect();
+    let opened: Vec<_> =
+        (0..SESSIONS).map(|n| population::open(&mut table, load, n, SESSIONS)).collect();
     // Not in the order in which they came.
     let some = || (0..ROUNDS).map(|n| opened[(n * 7 % SESSIONS) as usize]);
     let (clients, slots) = (some().map(|o| o.client).collect(), some().map(|o| o.slot).collect());
     let users = (0..ROUNDS).map(|n| user(random(n) % (SESSIONS / SESSIONS_PER_USER))).collect();
-    Filled { table, hasher: population::hasher(), users, clients, slots }
+    let newcomers = (SESSIONS..SESSIONS + ROUNDS).map(|n| Newcomer::new(load, n, SESSIONS));
+    let newcomers = newcomers.collect();
+    Filled { table, hasher: population::hasher(), newcomers, users, clients, slots }
 }
 
 #[library_benchmark(setup = filled)]
+#[bench::budget(Load::Budget)]
+#[bench::plain(Load::Plain)]
 fn open(mut filled: Filled) -> Filled {
-    for n in SESSIONS..SESSIONS + ROUNDS {
-        black_box(population::open(&mut filled.table, Load::Budget, n, SESSIONS));
+    for newcomer in &filled.newcomers {
+        black_box(newcomer.open(&mut filled.table));
     }
     filled
 }
 
 #[library_benchmark(setup = filled)]
+#[bench::budget(Load::Budget)]
 fn close(mut filled: Filled) -> Filled {
     for slot in &filled.slots {
         black_box(filled.table.close(*slot));
@@ -88,6 +101,7 @@ fn close(mut filled: Filled) -> Filled {
 }
 
 #[library_benchmark(setup = filled)]
+#[bench::budget(Load::Budget)]
 fn find_by_user(filled: Filled) -> Filled {
     for user in &filled.users {
         let hash = filled.hasher.hash(user);
@@ -97,6 +111,7 @@ fn find_by_user(filled: Filled) -> Filled {
 }
 
 #[library_benchmark(setup = filled)]
+#[bench::budget(Load::Budget)]
 fn find_by_client(filled: Filled) -> Filled {
     for client in &filled.clients {
         black_box(filled.table.by_client(*client).map(|session| session.conn()));
@@ -104,10 +119,7 @@ fn find_by_client(filled: Filled) -> Filled {
     filled
 }
 
-library_benchmark_group!(
-    name = session,
-    benchmarks = [open, close, find_by_user, find_by_client]
-);
+library_benchmark_group!(name = session, benchmarks = [open, close, find_by_user, find_by_client]);
 
 // ---- a whole shard, bytes in, bytes out ------------------------------------------------------
 
@@ -203,7 +215,7 @@ fn silent() -> Shard {
     shard
 }
 
-/// Every session is pinged and answers.
+// Every session is pinged and answers.
 #[library_benchmark(setup = silent)]
 fn ping_and_pong(mut shard: Shard) -> Shard {
     shard.machine.shard.on_tick(PINGED);
@@ -215,7 +227,7 @@ fn ping_and_pong(mut shard: Shard) -> Shard {
     shard
 }
 
-/// Nothing is due: the wheel turns.
+// Nothing is due: the wheel turns.
 #[library_benchmark(setup = silent)]
 fn tick(mut shard: Shard) -> Shard {
     for n in 0..ROUNDS {
@@ -225,7 +237,7 @@ fn tick(mut shard: Shard) -> Shard {
     shard
 }
 
-/// Every client vanishes.
+// Every client vanishes.
 #[library_benchmark(setup = silent)]
 fn end(mut shard: Shard) -> Shard {
     for conn in &shard.sessions {
@@ -292,7 +304,7 @@ fn frames() -> (Decoder, Scratch, Vec<Vec<u8>>) {
     let mut frame = Vec::new();
     write_message(&mut frame, Kind::Text, |out| out.extend_from_slice(TEXT));
     // Reading unmasks them where they lie.
-    let frames = vec![masked(&frame); ROUNDS as usize];
+    let frames = (0..ROUNDS).map(|_| masked(&frame)).collect();
     (Decoder::new(None), Scratch::default(), frames)
 }
 
@@ -395,9 +407,7 @@ fn listing(sessions: u64) -> (Plan, Table, Vec<u8>) {
 #[library_benchmark(setup = listing)]
 #[bench::one_session(1)]
 #[bench::ten_sessions(10)]
-fn write_listing(
-    (plan, table, mut out): (Plan, Table, Vec<u8>),
-) -> (Plan, Table, Vec<u8>) {
+fn write_listing((plan, table, mut out): (Plan, Table, Vec<u8>)) -> (Plan, Table, Vec<u8>) {
     for _ in 0..ROUNDS {
         api::reply(black_box(&plan), &table, &mut out);
     }
@@ -406,6 +416,4 @@ fn write_listing(
 
 library_benchmark_group!(name = server_api, benchmarks = [plan_body, write_listing]);
 
-main!(
-    library_benchmark_groups = [session, shard, rings, wire, protocol, auth, server_api]
-);
+main!(library_benchmark_groups = [session, shard, rings, wire, protocol, auth, server_api]);

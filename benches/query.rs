@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use rollcall::ids::ConnId;
 
+use harness::deal::user_of;
 use harness::lone_shard::LoneShard;
 use harness::memory::rss_bytes;
 use harness::mode::is_measuring;
@@ -22,9 +23,12 @@ use harness::node::{connect_request, query_request};
 use harness::random::random;
 use harness::spread::Spread;
 use harness::timing;
-use harness::users::{SESSIONS_PER_USER, user, user_of};
+use harness::users::{SESSIONS_PER_USER, user};
 
 mod harness {
+    pub(crate) mod credentials;
+    pub(crate) mod deal;
+    pub(crate) mod limits;
     pub(crate) mod lone_shard;
     pub(crate) mod machine;
     pub(crate) mod memory;

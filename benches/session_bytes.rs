@@ -11,12 +11,15 @@ use std::time::{Duration, Instant};
 
 use harness::memory::rss_bytes;
 use harness::mode::is_measuring;
-use harness::population::{self, Load, META_BYTES, Naive};
+use harness::naive::{self, Naive};
+use harness::population::{self, Load, META_BYTES};
 use rollcall::session::HeapBytes;
 
 mod harness {
+    pub(crate) mod deal;
     pub(crate) mod memory;
     pub(crate) mod mode;
+    pub(crate) mod naive;
     pub(crate) mod population;
     pub(crate) mod random;
     pub(crate) mod users;
@@ -84,7 +87,7 @@ fn line(kind: &str, sessions: u64) {
     let (heap, took, worst) = match kind {
         "budget" => index(Load::Budget, sessions),
         "plain" => index(Load::Plain, sessions),
-        _ => naive(sessions),
+        _ => in_a_map(sessions),
     };
     let grown = heap.1.saturating_sub(before);
     let HeapBytes { records, by_user, apps, agents } = heap.0;
@@ -117,12 +120,12 @@ fn index(load: Load, sessions: u64) -> Measured {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
-fn naive(sessions: u64) -> Measured {
+fn in_a_map(sessions: u64) -> Measured {
     let mut map: HashMap<String, Vec<Naive>> = HashMap::new();
     let start = Instant::now();
     let (mut last, mut worst) = (start, Duration::ZERO);
     for n in 0..sessions {
-        let naive = population::naive(n, sessions);
+        let naive = naive::session(n, sessions);
         map.entry(naive.user.clone()).or_default().push(naive);
         let now = Instant::now();
         worst = worst.max(now - last);

@@ -13,14 +13,18 @@ use dashmap::DashMap;
 use rollcall::ids::{ClientId, SessionSlot};
 use rollcall::session::Table;
 
+use harness::deal::user_of;
 use harness::mode::is_measuring;
-use harness::population::{self, Load, Naive, open};
+use harness::naive::{self, Naive};
+use harness::population::{self, Load, open};
 use harness::random::random;
 use harness::timing;
-use harness::users::{SESSIONS_PER_USER, user, user_of};
+use harness::users::{SESSIONS_PER_USER, user};
 
 mod harness {
+    pub(crate) mod deal;
     pub(crate) mod mode;
+    pub(crate) mod naive;
     pub(crate) mod population;
     pub(crate) mod random;
     pub(crate) mod timing;
@@ -130,7 +134,7 @@ fn rivals(c: &mut Criterion) {
 
     let dash: DashMap<String, Vec<Naive>> = DashMap::new();
     for n in 0..total {
-        let naive = population::naive(n, total);
+        let naive = naive::session(n, total);
         dash.entry(naive.user.clone()).or_default().push(naive);
     }
     c.bench_function("list a user's 3 sessions, all fields/1M in a DashMap", |b| {
@@ -145,7 +149,7 @@ fn rivals(c: &mut Criterion) {
             n += 1;
             let gone = user(user_of(random(n) % total, total));
             black_box(dash.get_mut(&gone).and_then(|mut sessions| sessions.pop()));
-            let naive = population::naive(n, total);
+            let naive = naive::session(n, total);
             dash.entry(naive.user.clone()).or_default().push(naive);
         });
     });
@@ -153,7 +157,7 @@ fn rivals(c: &mut Criterion) {
 
     let locked = LockedMap::default();
     for n in 0..total {
-        let naive = population::naive(n, total);
+        let naive = naive::session(n, total);
         let mut map = locked.write().expect("not poisoned");
         map.entry(naive.user.clone()).or_default().push(naive);
     }
@@ -170,7 +174,7 @@ fn rivals(c: &mut Criterion) {
             let gone = user(user_of(random(n) % total, total));
             let mut map = locked.write().expect("not poisoned");
             black_box(map.get_mut(&gone).and_then(Vec::pop));
-            let naive = population::naive(n, total);
+            let naive = naive::session(n, total);
             map.entry(naive.user.clone()).or_default().push(naive);
         });
     });

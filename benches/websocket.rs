@@ -5,14 +5,16 @@ use std::hint::black_box;
 use criterion::{BatchSize, Criterion, Throughput};
 use rollcall::wire::http1::parse_head;
 use rollcall::wire::websocket::{
-    Decoder, DeflateAnswer, Deflater, Event, Handshake, Kind, Scratch,
-    write_handshake_response, write_message,
+    Decoder, DeflateAnswer, Deflater, Event, Handshake, Kind, Scratch, write_handshake_response,
+    write_message,
 };
 
+use harness::limits::LIMITS;
 use harness::timing;
-use harness::websocket::{HEAD, LIMITS, masked};
+use harness::websocket::{HEAD, masked};
 
 mod harness {
+    pub(crate) mod limits;
     pub(crate) mod timing;
     pub(crate) mod websocket;
 }

@@ -1,18 +1,16 @@
-//! A node as an operator would run it, and what clients and backends send to it: tokens with a
-//! `jti` and 64 bytes of `meta`, an API key, one request per question.
+//! A node as an operator would run it, and what clients and backends send to it: one request to
+//! connect, one per question.
 
-use jsonwebtoken::Algorithm;
 use rollcall::api;
 use rollcall::connection::Options;
 use rollcall::connection::options::{Endpoints, StreamEndpoint, WebSocketEndpoint};
-use rollcall::ids::uuid_text;
-use rollcall::wire::websocket::Limits;
+use rollcall::connection::origin::Origins;
 
-use super::random::random;
+use super::credentials::credentials;
+use super::limits::LIMITS;
 use super::token;
 
 const API_KEY: &str = "7b3ea1a8-8f5d-4f0e-9a64-4a4bd6a8d7a1";
-const META: &str = r#"{"plan":"pro","device":"pixel-9","roles":["admin","support-eu"]}"#;
 
 /// The defaults of the configuration, with the stream endpoint on too.
 pub(crate) fn options() -> Options {
@@ -21,7 +19,7 @@ pub(crate) fn options() -> Options {
         endpoints: Endpoints {
             websocket: Some(WebSocketEndpoint {
                 path: "/connection/websocket".to_owned(),
-                limits: Limits { message_bytes_max: 65_536, inflated_bytes_max: 655_360 },
+                limits: LIMITS,
                 compression: None,
             }),
             uni_http_stream: Some(StreamEndpoint {
@@ -39,6 +37,7 @@ pub(crate) fn options() -> Options {
             body_bytes_max: 1024 * 1024,
         }),
         token: token::options(),
+        origins: Origins::new(&["http://localhost:8000".to_owned()]).expect("a pattern"),
         ..Options::default()
     }
 }
@@ -46,15 +45,6 @@ pub(crate) fn options() -> Options {
 /// What the nth session's client sends.
 pub(crate) fn connect_request(user: &str, n: u64) -> Vec<u8> {
     post("/connection/uni_http_stream", "", &credentials(user, n))
-}
-
-/// What the nth session's client says of itself: a token of its own, a name and a version.
-pub(crate) fn credentials(user: &str, n: u64) -> String {
-    let jti = uuid_text(&((u128::from(random(n)) << 64) | u128::from(random(!n))).to_be_bytes());
-    let jti = std::str::from_utf8(&jti).expect("digits and hyphens");
-    let claims = format!(r#"{{"sub":"{user}","iat":1732000000,"jti":"{jti}","meta":{META}}}"#);
-    let token = token::signed(Algorithm::HS256, &claims);
-    format!(r#"{{"token":"{token}","name":"ios","version":"1.2.3"}}"#)
 }
 
 /// What a backend sends to learn a user's sessions.

@@ -1,7 +1,5 @@
 //! What a client of a WebSocket sends.
 
-use rollcall::wire::websocket::Limits;
-
 /// What a browser opens it with.
 pub(crate) const HEAD: &[u8] = b"GET /connection/websocket HTTP/1.1\r\n\
     Host: localhost:8000\r\n\
@@ -12,9 +10,6 @@ pub(crate) const HEAD: &[u8] = b"GET /connection/websocket HTTP/1.1\r\n\
     User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
     Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n";
-
-/// How long its messages may be.
-pub(crate) const LIMITS: Limits = Limits { message_bytes_max: 65_536, inflated_bytes_max: 655_360 };
 
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
