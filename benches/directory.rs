@@ -31,6 +31,7 @@ use harness::threads::pin;
 mod harness {
     pub(crate) mod asking;
     pub(crate) mod credentials;
+    pub(crate) mod deal;
     pub(crate) mod limits;
     pub(crate) mod machine;
     pub(crate) mod mode;

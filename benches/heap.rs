@@ -92,8 +92,8 @@ impl Server {
             "client": {
                 "token": {"hmac_secret_key": token::options().hmac_secret},
                 "allowed_origins": ["http://localhost:8000"],
-                "ping_interval": "4s",
-                "pong_timeout": "3s",
+                "ping_interval": if is_measuring() { "4s" } else { "1s" },
+                "pong_timeout": if is_measuring() { "3s" } else { "900ms" },
             },
             "shards": {"count": 2},
             "log": {"level": "error"},

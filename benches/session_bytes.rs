@@ -47,7 +47,7 @@ const ACCOUNT: [(&str, usize); 15] = [
     ("next session of the user", 4),
     ("previous session of the user", 4),
     ("salt of its ids", 8),
-    ("connection", 8),
+    ("place of its connection", 4),
     ("connected at", 6),
     ("user: length, text", 1 + 10),
     ("issued at", 4),

@@ -1,27 +1,27 @@
-//! Whose each live byte of a heap profile is: of the innermost function on its backtrace that one
-//! of the owners has.
+//! Whose each live byte of a heap profile is: of the innermost function on its backtrace that is in
+//! a file of one of the owners.
 
 use std::path::Path;
 
 use serde::Deserialize;
 
-/// Owners and where their functions are. The first that matches a function has it.
-pub(crate) const OWNERS: [(&str, &[&str]); 15] = [
-    ("session records", &["rollcall::session::pages"]),
-    ("user index", &["rollcall::session::by_user"]),
-    ("names, versions, user agents", &["rollcall::session::interner"]),
-    ("directory of users and shards", &["rollcall::shard::directory"]),
-    ("connections", &["rollcall::shard::conns"]),
-    ("timers", &["rollcall::shard::timers"]),
-    ("places of sockets", &["rollcall::engine::sockets"]),
-    ("parking", &["rollcall::engine::parking"]),
-    ("buffers of the engine", &["rollcall::engine"]),
-    ("rest of the shard", &["rollcall::shard", "rollcall::connection", "rollcall::session"]),
-    ("mesh", &["rollcall::mesh"]),
-    ("runtime: tasks", &["monoio"]),
-    ("driver: io_uring", &["io_uring"]),
-    ("control thread", &["rollcall::control", "tokio"]),
-    ("start: configuration, log, threads", &[""]),
+/// Owners and their files. The first that matches a function's file has it; the last has what
+/// nobody else has.
+pub(crate) const OWNERS: [(&str, &[&str]); 14] = [
+    ("session records", &["src/session/pages.rs"]),
+    ("user index", &["src/session/by_user.rs"]),
+    ("names, versions, user agents", &["src/session/interner.rs"]),
+    ("directory of users and shards", &["src/shard/directory.rs"]),
+    ("connections", &["src/shard/conns.rs"]),
+    ("timers", &["src/shard/timers.rs"]),
+    ("places of sockets", &["src/engine/sockets.rs"]),
+    ("parking", &["src/engine/parking.rs"]),
+    ("runtime, driver, tasks of a shard", &["src/engine/boot.rs", "src/engine/accept.rs"]),
+    ("buffers of the engine", &["src/engine/"]),
+    ("rest of the shard", &["src/shard/", "src/session/", "src/connection/", "src/auth/"]),
+    ("mesh", &["src/mesh/"]),
+    ("control thread", &["src/control/"]),
+    ("configuration, log, threads", &[]),
 ];
 
 /// Live bytes of each of [`OWNERS`].
@@ -57,14 +57,8 @@ pub(crate) fn read(path: &Path) -> Owned {
     owned
 }
 
-/// Who has this frame's function, but for the last owner, who has what nobody else has.
+/// Who has the file of this frame's function, if it is one of the named.
 fn owner(frame: &str) -> Option<usize> {
-    let (_, function) = frame.split_once(": ")?;
-    let path = function.trim_start_matches(['<', '&']);
-    let named = &OWNERS[..OWNERS.len() - 1];
-    named.iter().position(|(_, modules)| {
-        modules
-            .iter()
-            .any(|module| path.strip_prefix(module).is_some_and(|rest| rest.starts_with("::")))
-    })
+    let (_, place) = frame.rsplit_once(" (")?;
+    OWNERS.iter().position(|(_, files)| files.iter().any(|file| place.starts_with(file)))
 }

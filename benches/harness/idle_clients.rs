@@ -70,7 +70,7 @@ pub(crate) fn run(server: &str) {
         let wanted: usize = order.expect("text").parse().expect("a number");
         clients.hold(wanted);
         println!("{wanted}");
-        // Between orders nobody answers pings: the parent takes less time than a pong may.
+        // Until the next order nobody answers pings. It comes before a pong is due.
     }
 }
 
@@ -89,6 +89,11 @@ impl Clients {
     fn hold(&mut self, wanted: usize) {
         const BATCH: usize = 64;
         let give_up = now() + PATIENCE;
+        // Also when there is nothing to hold, the server is up and has answered.
+        let mut first = connect(self.server);
+        first.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("the server reads");
+        read_until(&mut first, |bytes| bytes.ends_with(b"\r\n\r\n"));
+        drop(first);
         while self.sessions.len() < wanted {
             self.open();
             if self.sessions.len().is_multiple_of(BATCH) {
