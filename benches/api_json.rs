@@ -6,36 +6,19 @@
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
-use std::time::Duration;
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use rollcall::api::{
-    Merged, NodeFacts, Options, Outcome, Plan, Scratch, Step, answer, plan, route, write_reply,
-};
-use rollcall::ids::{ConnId, ShardId};
-use rollcall::session::{IdKeys, Opening, Protocol, Session, Table, Transport, UserHasher};
-use rollcall::wire::http1::parse_head;
+use criterion::{BenchmarkId, Criterion, Throughput};
+use rollcall::api::{Question, Step};
+use rollcall::session::Session;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-/// The founding page's request body.
-const PAGE: &str = r#"{"method": "user_connections", "params": {"user": "42"}}"#;
+use harness::api::{PAGE, reply, table, with_planner};
+use harness::timing;
 
-const HEAD: &[u8] = b"POST /api HTTP/1.1\r\nHost: localhost:8000\r\n\r\n";
-
-/// Gives `run` a way to plan a body, with all that is not the body done before.
-fn with_planner<R>(hasher: &UserHasher, run: impl FnOnce(&mut dyn FnMut(&[u8]) -> Plan) -> R) -> R {
-    let options = Options {
-        prefix: String::new(),
-        key: String::new(),
-        insecure: true,
-        error_mode_transport: false,
-        body_bytes_max: 1 << 20,
-    };
-    let head = parse_head(HEAD).expect("a head");
-    let route = route(&options, "/").expect("the prefix itself");
-    let mut scratch = Scratch::default();
-    run(&mut |body| plan(&options, &route, &head, body, &mut scratch, hasher).expect("a good body"))
+mod harness {
+    pub(crate) mod api;
+    pub(crate) mod timing;
 }
 
 #[derive(Deserialize)]
@@ -67,12 +50,11 @@ fn parse_with_serde(body: &[u8]) -> usize {
 }
 
 fn parse(c: &mut Criterion) {
-    let hasher = UserHasher::new([1, 2, 3, 4]);
     for (name, body) in [("page", PAGE.to_owned()), ("page_x100", [PAGE; 100].join("\n"))] {
         let mut group = c.benchmark_group(format!("api_parse_{name}"));
         group.throughput(Throughput::Bytes(body.len() as u64));
         group.bench_function("plan (simd-json, hash of the user included)", |b| {
-            with_planner(&hasher, |plan| b.iter(|| plan(black_box(body.as_bytes()))));
+            with_planner(|plan| b.iter(|| plan(black_box(body.as_bytes()))));
         });
         group.bench_function("serde_json, typed (no hash, no plan)", |b| {
             b.iter(|| parse_with_serde(black_box(body.as_bytes())));
@@ -116,52 +98,22 @@ fn info(session: &Session<'_>) -> (String, Box<RawValue>, [String; 5], Option<i6
     (session.client().to_string(), meta, texts, session.token_issued_at())
 }
 
-fn table(sessions: u64) -> (Table, UserHasher) {
-    let hasher = UserHasher::new([1, 2, 3, 4]);
-    let mut table = Table::new(ShardId::new(0), IdKeys::new([7; 32]), hasher.clone());
-    for random in 1..=sessions {
-        let opening = Opening {
-            user: "42",
-            app_name: "terminal",
-            app_version: "1.2.3",
-            transport: Transport::UniHttpStream,
-            protocol: Protocol::Json,
-            token_uid: "0f6cd0d5-3a2c-4b9e-9a5a-6f2a7f1c2b3d",
-            token_issued_at: Some(1_690_000_000),
-            remote_addr: None,
-            user_agent: "",
-            meta: Some(br#"{"device":"phone","os":"android","build":1234,"tags":["a","b"]}"#),
-            connected_at_ms: 1_700_000_000_123,
-            conn: ConnId { index: 0, generation: 0 },
-        };
-        let opened = table.open(&opening, random.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        assert!(opened.is_ok(), "room for {sessions} sessions");
-    }
-    (table, hasher)
-}
-
 fn encode(c: &mut Criterion) {
     let mut group = c.benchmark_group("api_encode");
     for sessions in [1, 10, 100] {
-        let (table, hasher) = table(sessions);
-        let plan = with_planner(&hasher, |plan| plan(PAGE.as_bytes()));
-        let Some(Step::Ask(question)) = plan.steps.first() else { unreachable!("a listing") };
-        let facts = NodeFacts { uid: "", name: "", version: "", uptime_s: 0, users: 1 };
+        let table = table(sessions);
+        let plan = with_planner(|plan| plan(PAGE.as_bytes()));
         group.throughput(Throughput::Elements(sessions));
         let id = BenchmarkId::new("answer, merge and reply", sessions);
         group.bench_function(id, |b| {
             let mut out = Vec::new();
             b.iter(|| {
-                out.clear();
-                let mut merged = Merged::default();
-                merged.add(answer(black_box(question), &table));
-                write_reply(&plan, &[Outcome::Answered(merged)], &facts, &mut out);
+                reply(black_box(&plan), &table, &mut out);
                 out.len()
             });
         });
         // Only the serializer is measured: what it needs was copied out of the table before.
-        let Step::Ask(rollcall::api::Question::UserConnections { user, hash }) = &plan.steps[0]
-        else {
+        let Step::Ask(Question::UserConnections { user, hash }) = &plan.steps[0] else {
             unreachable!("a listing")
         };
         let owned: Vec<_> = table.by_user(user, *hash).map(|session| info(&session)).collect();
@@ -198,12 +150,9 @@ fn encode(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group! {
-    name = benches;
-    config = Criterion::default()
-        .sample_size(40)
-        .warm_up_time(Duration::from_millis(500))
-        .measurement_time(Duration::from_secs(2));
-    targets = parse, encode
+fn main() {
+    timing::run(|criterion| {
+        parse(criterion);
+        encode(criterion);
+    });
 }
-criterion_main!(benches);

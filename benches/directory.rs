@@ -13,14 +13,14 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints its result")]
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::BuildHasherDefault;
 use std::hint::black_box;
 use std::sync::{Arc, Barrier, RwLock};
 use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
 use rollcall::ids::{ShardId, UserHash};
-use rollcall::shard::directory::Directory;
+use rollcall::shard::directory::{AlreadyHashed, Directory};
 
 use harness::asking::{self, IN_FLIGHT, Price};
 use harness::mode::is_measuring;
@@ -30,12 +30,16 @@ use harness::threads::pin;
 
 mod harness {
     pub(crate) mod asking;
+    pub(crate) mod credentials;
+    pub(crate) mod deal;
+    pub(crate) mod limits;
     pub(crate) mod machine;
     pub(crate) mod mode;
     pub(crate) mod node;
     pub(crate) mod random;
     pub(crate) mod spread;
     pub(crate) mod threads;
+    pub(crate) mod token;
     pub(crate) mod users;
 }
 
@@ -63,25 +67,7 @@ impl Map for Directory {
     }
 }
 
-/// The key is a hash already.
-#[derive(Clone, Default)]
-struct AsItIs(u64);
-
-impl Hasher for AsItIs {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, _: &[u8]) {
-        unreachable!("keys are u64");
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-}
-
-type Keyed = BuildHasherDefault<AsItIs>;
+type Keyed = BuildHasherDefault<AlreadyHashed>;
 
 impl Map for papaya::HashMap<u64, u64, Keyed> {
     fn add(&self, user: u64, shard: ShardId) {

@@ -29,11 +29,14 @@ use harness::spread::Spread;
 use harness::threads;
 
 mod harness {
+    pub(crate) mod credentials;
+    pub(crate) mod limits;
     pub(crate) mod mode;
     pub(crate) mod node;
     pub(crate) mod random;
     pub(crate) mod spread;
     pub(crate) mod threads;
+    pub(crate) mod token;
 }
 
 #[global_allocator]

@@ -1,25 +1,17 @@
 //! The HTTP/1.1 core on the path of one API request: its head, its reply, and one line of a stream.
 
 use std::hint::black_box;
-use std::time::Duration;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use rollcall::wire::http1::{
-    HeadScan, Response, Status, Version, parse_head, write_chunk, write_response,
-};
+use criterion::{Criterion, Throughput};
+use rollcall::wire::http1::{HeadScan, Version, parse_head, write_chunk, write_response};
 
-/// What curl sends for the founding page's `user_connections`.
-const HEAD: &[u8] = b"POST /api HTTP/1.1\r\n\
-    Host: localhost:8000\r\n\
-    User-Agent: curl/8.5.0\r\n\
-    Accept: */*\r\n\
-    Content-Type: application/json\r\n\
-    Authorization: apikey 7b3ea1a8-8f5d-4f0e-9a64-4a4bd6a8d7a1\r\n\
-    Content-Length: 58\r\n\r\n";
+use harness::http::{BODY, HEAD, RESPONSE};
+use harness::timing;
 
-/// A reply of about three sessions.
-const BODY: &[u8] = &[b'x'; 463];
-const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+mod harness {
+    pub(crate) mod http;
+    pub(crate) mod timing;
+}
 
 fn http1(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("http1");
@@ -42,15 +34,7 @@ fn http1(criterion: &mut Criterion) {
     group.bench_function("write_response_463", |bencher| {
         bencher.iter(|| {
             out.clear();
-            let response = Response {
-                status: Status(200),
-                content_type: Some("application/json"),
-                keep_alive: true,
-                version: Version::Http11,
-                date: black_box(DATE),
-                extra: &[],
-            };
-            write_response(&mut out, &response, black_box(BODY));
+            write_response(&mut out, black_box(&RESPONSE), black_box(BODY));
             out.len()
         });
     });
@@ -68,11 +52,6 @@ fn http1(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group! {
-    name = benches;
-    config = Criterion::default()
-        .warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_secs(1));
-    targets = http1
+fn main() {
+    timing::run(http1);
 }
-criterion_main!(benches);

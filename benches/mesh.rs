@@ -28,11 +28,13 @@ use rollcall::mesh::{Endpoint, mesh};
 use harness::mode::is_measuring;
 use harness::spread::Spread;
 use harness::threads;
+use harness::timing;
 
 mod harness {
     pub(crate) mod mode;
     pub(crate) mod spread;
     pub(crate) mod threads;
+    pub(crate) mod timing;
 }
 
 /// As large as the server's message.
@@ -419,14 +421,9 @@ fn same_thread(criterion: &mut Criterion) {
 }
 
 fn main() {
-    let mut criterion = Criterion::default()
-        .warm_up_time(Duration::from_millis(500))
-        .measurement_time(Duration::from_secs(2))
-        .configure_from_args();
-    same_thread(&mut criterion);
+    timing::run(same_thread);
     let rounds = if is_measuring() { 9 } else { 1 };
     table("one way, batches of 64", ["ns per message", "CPU ns per message"], rounds, stream);
     table("64 round trips on their way", ["ns per trip", "CPU ns per trip"], rounds, loaded);
     table("both asleep", ["ns, p50", "ns, p99", "CPU ns per trip"], rounds, idle);
-    criterion.final_summary();
 }

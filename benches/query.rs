@@ -11,30 +11,33 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints its result")]
 
 use std::hint::black_box;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use criterion::Criterion;
-use rollcall::connection::open::Scope;
 use rollcall::ids::ConnId;
-use rollcall::session::UserHasher;
-use rollcall::shard::Shard;
-use rollcall::shard::directory::Directory;
-use rollcall::shard::effects::Effects;
 
-use harness::machine::{NOW, shard};
+use harness::deal::user_of;
+use harness::lone_shard::LoneShard;
+use harness::memory::rss_bytes;
 use harness::mode::is_measuring;
 use harness::node::{connect_request, query_request};
 use harness::random::random;
 use harness::spread::Spread;
-use harness::users::{SESSIONS_PER_USER, user, user_of};
+use harness::timing;
+use harness::users::{SESSIONS_PER_USER, user};
 
 mod harness {
+    pub(crate) mod credentials;
+    pub(crate) mod deal;
+    pub(crate) mod limits;
+    pub(crate) mod lone_shard;
     pub(crate) mod machine;
+    pub(crate) mod memory;
     pub(crate) mod mode;
     pub(crate) mod node;
     pub(crate) mod random;
     pub(crate) mod spread;
+    pub(crate) mod timing;
+    pub(crate) mod token;
     pub(crate) mod users;
 }
 
@@ -50,40 +53,10 @@ const GROWTH_MAX: f64 = 1.5;
 /// Where the digits of the user stand in a request.
 const DIGITS: usize = 9;
 
-/// A shard and the buffers an engine has for it.
-struct Machine {
-    shard: Shard,
-    connections: u32,
-    input: Vec<u8>,
-    effects: Effects,
-}
-
-impl Machine {
-    fn open(&mut self) -> ConnId {
-        let conn = ConnId { index: self.connections, generation: 0 };
-        self.connections += 1;
-        self.shard.on_open(conn, Scope::All, NOW);
-        conn
-    }
-
-    /// A request in, what is sent for it out. What an engine does, but for the system calls.
-    fn exchange(&mut self, conn: ConnId, request: &[u8]) -> &[u8] {
-        self.effects.clear();
-        self.input.clear();
-        self.input.extend_from_slice(request);
-        self.shard.on_bytes(conn, &mut self.input, NOW);
-        self.shard.take_effects(&mut self.effects);
-        let (list, bytes) = self.effects.drain();
-        debug_assert_eq!(list.len(), 1, "a reply, and nothing else to do");
-        drop(list);
-        bytes
-    }
-}
-
 /// A shard full of sessions, and one connection that asks it.
 struct Asked {
     name: &'static str,
-    machine: Machine,
+    machine: LoneShard,
     users: u64,
     api: ConnId,
     request: Vec<u8>,
@@ -94,10 +67,7 @@ struct Asked {
 impl Asked {
     /// Opens the sessions through the shard's own door, each on a connection of its own.
     fn filled(name: &'static str, sessions: u64) -> Self {
-        let hasher = UserHasher::new([11, 22, 33, 44]);
-        let shard = shard(0, 1, &Arc::new(Directory::new()), &hasher);
-        let (input, effects) = (Vec::new(), Effects::default());
-        let mut machine = Machine { shard, connections: 0, input, effects };
+        let mut machine = LoneShard::new();
         let before = rss_bytes();
         let mut took = Duration::ZERO;
         for first in (0..sessions).step_by(1024) {
@@ -161,13 +131,6 @@ impl Asked {
     }
 }
 
-/// The resident memory of this process (proc(5), statm).
-fn rss_bytes() -> usize {
-    let statm = std::fs::read_to_string("/proc/self/statm").expect("Linux tells");
-    let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok());
-    pages.expect("the second number") * 4096
-}
-
 /// Rounds in which all sizes take turns, and the growth from the first size to each.
 fn growth(shards: &mut [Asked]) {
     let (rounds, queries) = if is_measuring() { (15, 100_000) } else { (1, 100) };
@@ -193,11 +156,6 @@ fn growth(shards: &mut [Asked]) {
 }
 
 fn main() {
-    let mut criterion = Criterion::default()
-        .sample_size(20)
-        .warm_up_time(Duration::from_millis(500))
-        .measurement_time(Duration::from_secs(2))
-        .configure_from_args();
     let scale = if is_measuring() { 1 } else { 1_000 };
     let mut shards: Vec<Asked> = SIZES
         .into_iter()
@@ -205,10 +163,13 @@ fn main() {
         .collect();
     for shard in &mut shards {
         shard.check();
-        criterion.bench_function(&format!("whole query in one shard/{}", shard.name), |b| {
-            b.iter(|| black_box(shard.ask().len()));
-        });
     }
+    timing::run(|criterion| {
+        for shard in &mut shards {
+            criterion.bench_function(&format!("whole query in one shard/{}", shard.name), |b| {
+                b.iter(|| black_box(shard.ask().len()));
+            });
+        }
+    });
     growth(&mut shards);
-    criterion.final_summary();
 }

@@ -9,12 +9,17 @@ use std::collections::HashMap;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use harness::memory::rss_bytes;
 use harness::mode::is_measuring;
-use harness::population::{self, Load, META_BYTES, Naive};
+use harness::naive::{self, Naive};
+use harness::population::{self, Load, META_BYTES};
 use rollcall::session::HeapBytes;
 
 mod harness {
+    pub(crate) mod deal;
+    pub(crate) mod memory;
     pub(crate) mod mode;
+    pub(crate) mod naive;
     pub(crate) mod population;
     pub(crate) mod random;
     pub(crate) mod users;
@@ -42,7 +47,7 @@ const ACCOUNT: [(&str, usize); 15] = [
     ("next session of the user", 4),
     ("previous session of the user", 4),
     ("salt of its ids", 8),
-    ("connection", 8),
+    ("place of its connection", 4),
     ("connected at", 6),
     ("user: length, text", 1 + 10),
     ("issued at", 4),
@@ -82,7 +87,7 @@ fn line(kind: &str, sessions: u64) {
     let (heap, took, worst) = match kind {
         "budget" => index(Load::Budget, sessions),
         "plain" => index(Load::Plain, sessions),
-        _ => naive(sessions),
+        _ => in_a_map(sessions),
     };
     let grown = heap.1.saturating_sub(before);
     let HeapBytes { records, by_user, apps, agents } = heap.0;
@@ -115,12 +120,12 @@ fn index(load: Load, sessions: u64) -> Measured {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
-fn naive(sessions: u64) -> Measured {
+fn in_a_map(sessions: u64) -> Measured {
     let mut map: HashMap<String, Vec<Naive>> = HashMap::new();
     let start = Instant::now();
     let (mut last, mut worst) = (start, Duration::ZERO);
     for n in 0..sessions {
-        let naive = population::naive(n, sessions);
+        let naive = naive::session(n, sessions);
         map.entry(naive.user.clone()).or_default().push(naive);
         let now = Instant::now();
         worst = worst.max(now - last);
@@ -128,11 +133,4 @@ fn naive(sessions: u64) -> Measured {
     }
     let unknown = HeapBytes { records: 0, by_user: 0, apps: 0, agents: 0 };
     ((unknown, rss_bytes()), last - start, worst)
-}
-
-/// The resident memory of this process (proc(5), statm).
-fn rss_bytes() -> usize {
-    let statm = std::fs::read_to_string("/proc/self/statm").expect("Linux tells");
-    let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok());
-    pages.expect("the second number") * 4096
 }

@@ -7,22 +7,27 @@
 
 use std::collections::HashMap;
 use std::hint::black_box;
-use std::time::Duration;
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::Criterion;
 use dashmap::DashMap;
 use rollcall::ids::{ClientId, SessionSlot};
 use rollcall::session::Table;
 
+use harness::deal::user_of;
 use harness::mode::is_measuring;
-use harness::population::{self, Load, Naive, open};
+use harness::naive::{self, Naive};
+use harness::population::{self, Load, open};
 use harness::random::random;
-use harness::users::{SESSIONS_PER_USER, user, user_of};
+use harness::timing;
+use harness::users::{SESSIONS_PER_USER, user};
 
 mod harness {
+    pub(crate) mod deal;
     pub(crate) mod mode;
+    pub(crate) mod naive;
     pub(crate) mod population;
     pub(crate) mod random;
+    pub(crate) mod timing;
     pub(crate) mod users;
 }
 
@@ -74,7 +79,7 @@ fn lookups(c: &mut Criterion, name: &str, table: &Table, sessions: u64) {
     c.bench_function(&format!("find a user's 3 sessions/{name}"), |b| {
         b.iter(|| {
             let user = asked.next().expect("endless");
-            let found = table.by_user(user, hasher.hash(user)).map(|s| s.conn().index).sum::<u32>();
+            let found = table.by_user(user, hasher.hash(user)).map(|s| s.conn_index()).sum::<u32>();
             black_box(found)
         });
     });
@@ -102,7 +107,7 @@ fn resolve(c: &mut Criterion, name: &str, table: &Table, clients: &[ClientId]) {
     c.bench_function(&format!("resolve a client id/{name}"), |b| {
         b.iter(|| {
             let session = table.by_client(*asked.next().expect("endless"));
-            black_box(session.map(|session| session.conn()))
+            black_box(session.map(|session| session.conn_index()))
         });
     });
 }
@@ -129,7 +134,7 @@ fn rivals(c: &mut Criterion) {
 
     let dash: DashMap<String, Vec<Naive>> = DashMap::new();
     for n in 0..total {
-        let naive = population::naive(n, total);
+        let naive = naive::session(n, total);
         dash.entry(naive.user.clone()).or_default().push(naive);
     }
     c.bench_function("list a user's 3 sessions, all fields/1M in a DashMap", |b| {
@@ -144,7 +149,7 @@ fn rivals(c: &mut Criterion) {
             n += 1;
             let gone = user(user_of(random(n) % total, total));
             black_box(dash.get_mut(&gone).and_then(|mut sessions| sessions.pop()));
-            let naive = population::naive(n, total);
+            let naive = naive::session(n, total);
             dash.entry(naive.user.clone()).or_default().push(naive);
         });
     });
@@ -152,7 +157,7 @@ fn rivals(c: &mut Criterion) {
 
     let locked = LockedMap::default();
     for n in 0..total {
-        let naive = population::naive(n, total);
+        let naive = naive::session(n, total);
         let mut map = locked.write().expect("not poisoned");
         map.entry(naive.user.clone()).or_default().push(naive);
     }
@@ -169,7 +174,7 @@ fn rivals(c: &mut Criterion) {
             let gone = user(user_of(random(n) % total, total));
             let mut map = locked.write().expect("not poisoned");
             black_box(map.get_mut(&gone).and_then(Vec::pop));
-            let naive = population::naive(n, total);
+            let naive = naive::session(n, total);
             map.entry(naive.user.clone()).or_default().push(naive);
         });
     });
@@ -199,12 +204,10 @@ fn place(random: u64, len: u64) -> usize {
     usize::try_from(random % len).expect("below a length")
 }
 
-criterion_group! {
-    name = benches;
-    config = Criterion::default()
-        .sample_size(20)
-        .warm_up_time(Duration::from_millis(500))
-        .measurement_time(Duration::from_secs(2));
-    targets = index, plain, rivals
+fn main() {
+    timing::run(|criterion| {
+        index(criterion);
+        plain(criterion);
+        rivals(criterion);
+    });
 }
-criterion_main!(benches);

@@ -1,37 +1,22 @@
 //! The WebSocket core on the path of one small message: read, written, deflated, inflated, opened.
 
 use std::hint::black_box;
-use std::time::Duration;
 
-use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, Throughput};
 use rollcall::wire::http1::parse_head;
 use rollcall::wire::websocket::{
-    Decoder, DeflateAnswer, Deflater, Event, Handshake, Kind, Limits, Scratch,
-    write_handshake_response, write_message,
+    Decoder, DeflateAnswer, Deflater, Event, Handshake, Kind, Scratch, write_handshake_response,
+    write_message,
 };
 
-/// What a browser sends.
-const HEAD: &[u8] = b"GET /connection/websocket HTTP/1.1\r\n\
-    Host: localhost:8000\r\n\
-    Connection: Upgrade\r\n\
-    Upgrade: websocket\r\n\
-    Origin: http://localhost:8000\r\n\
-    Sec-WebSocket-Version: 13\r\n\
-    User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36\r\n\
-    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-    Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n";
+use harness::limits::LIMITS;
+use harness::timing;
+use harness::websocket::{HEAD, masked};
 
-const LIMITS: Limits = Limits { message_bytes_max: 65_536, inflated_bytes_max: 655_360 };
-const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
-
-/// A frame of ours of at most 65,535 bytes as a client would send it.
-fn masked(written: &[u8]) -> Vec<u8> {
-    let head_len = if written[1] == 126 { 4 } else { 2 };
-    let (head, payload) = written.split_at(head_len);
-    let payload = payload.iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask);
-    let mut frame: Vec<u8> = head.iter().chain(&MASK).copied().chain(payload).collect();
-    frame[1] |= 0x80;
-    frame
+mod harness {
+    pub(crate) mod limits;
+    pub(crate) mod timing;
+    pub(crate) mod websocket;
 }
 
 /// About a kilobyte of JSON as a listing has it.
@@ -125,11 +110,6 @@ fn websocket(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group! {
-    name = benches;
-    config = Criterion::default()
-        .warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_secs(1));
-    targets = websocket
+fn main() {
+    timing::run(websocket);
 }
-criterion_main!(benches);

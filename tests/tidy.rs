@@ -99,6 +99,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("tonic", &["src/control/"], "gRPC is spoken on the control thread"),
     ("hyper", &["src/control/"], "gRPC is spoken on the control thread"),
     ("papaya", &["src/shard/directory.rs"], "no guard may escape the directory"),
+    ("seize", &["src/shard/directory.rs"], "no guard may escape the directory"),
     (
         "sync::atomic",
         &["src/mesh/", "src/shard/directory.rs", "src/shard/admission.rs"],

@@ -16,13 +16,14 @@ use rollcall::shard::Shard;
 use rollcall::shard::directory::Directory;
 use rollcall::shard::effects::{Effect, Effects};
 
+use super::deal::user_of;
 use super::machine::{NOW, shard};
 use super::mode::is_measuring;
 use super::node::{connect_request, query_request};
 use super::random::random;
 use super::spread::Spread;
 use super::threads;
-use super::users::{SESSIONS_PER_USER, user, user_of};
+use super::users::{SESSIONS_PER_USER, user};
 
 /// Questions of one connection that are on their way together.
 pub(crate) const IN_FLIGHT: usize = 32;

@@ -1,19 +1,20 @@
-//! The sessions that the session benchmarks are run with, and the obvious way to keep them.
+//! The sessions that the session benchmarks are run with.
 
 use std::net::IpAddr;
 
 use rollcall::ids::{ConnId, ShardId, uuid_text};
 use rollcall::session::{IdKeys, Opened, Opening, Protocol, Table, Transport, UserHasher};
 
+use super::deal::user_of;
 use super::random::random;
-use super::users::{user, user_of};
+use super::users::user;
 
 /// Of `meta`, in a session of the budget.
 pub(crate) const META_BYTES: usize = 64;
 
 const SEEDS: [u64; 4] = [11, 22, 33, 44];
-const CONNECTED_AT_MS: u64 = 1_767_225_600_123;
-const META: [u8; META_BYTES] = [b'm'; META_BYTES];
+pub(crate) const CONNECTED_AT_MS: u64 = 1_767_225_600_123;
+pub(crate) const META: [u8; META_BYTES] = [b'm'; META_BYTES];
 
 /// What clients say they are.
 const AGENTS: [&str; 4] = [
@@ -46,90 +47,68 @@ pub(crate) fn table() -> Table {
 
 /// Opens the nth session.
 pub(crate) fn open(table: &mut Table, load: Load, n: u64, sessions: u64) -> Opened {
-    let user = user(user_of(n, sessions));
-    let uid = uuid(n);
-    let index = u32::try_from(n % (1 << 32)).expect("the lower half");
-    let plain = Opening {
-        user: &user,
-        app_name: "",
-        app_version: "",
-        transport: Transport::UniHttpStream,
-        protocol: Protocol::Json,
-        remote_addr: None,
-        user_agent: "",
-        token_uid: "",
-        token_issued_at: None,
-        meta: None,
-        connected_at_ms: CONNECTED_AT_MS + n,
-        conn: ConnId { index, generation: 1 },
-    };
-    let opening = match load {
-        Load::Plain => plain,
-        Load::Budget => Opening {
-            app_name: "ios",
-            app_version: "1.2.3",
-            remote_addr: Some(address(n)),
-            user_agent: agent(n),
-            token_uid: &uid,
-            token_issued_at: Some(1_767_225_000),
-            meta: Some(&META),
-            ..plain
-        },
-    };
-    table.open(&opening, random(n)).expect("there is room")
+    Newcomer::new(load, n, sessions).open(table)
 }
 
-fn address(n: u64) -> IpAddr {
+/// Who opens a session.
+pub(crate) struct Newcomer {
+    load: Load,
+    n: u64,
+    user: String,
+    uid: String,
+}
+
+impl Newcomer {
+    /// The nth of `sessions`.
+    pub(crate) fn new(load: Load, n: u64, sessions: u64) -> Self {
+        Self { load, n, user: user(user_of(n, sessions)), uid: uuid(n) }
+    }
+
+    pub(crate) fn open(&self, table: &mut Table) -> Opened {
+        let Self { load, n, .. } = *self;
+        let index = u32::try_from(n % (1 << 32)).expect("the lower half");
+        let plain = Opening {
+            user: &self.user,
+            app_name: "",
+            app_version: "",
+            transport: Transport::UniHttpStream,
+            protocol: Protocol::Json,
+            remote_addr: None,
+            user_agent: "",
+            token_uid: "",
+            token_issued_at: None,
+            meta: None,
+            connected_at_ms: CONNECTED_AT_MS + n,
+            conn: ConnId { index, generation: 1 },
+        };
+        let opening = match load {
+            Load::Plain => plain,
+            Load::Budget => Opening {
+                app_name: "ios",
+                app_version: "1.2.3",
+                remote_addr: Some(address(n)),
+                user_agent: agent(n),
+                token_uid: &self.uid,
+                token_issued_at: Some(1_767_225_000),
+                meta: Some(&META),
+                ..plain
+            },
+        };
+        table.open(&opening, random(n)).expect("there is room")
+    }
+}
+
+pub(crate) fn address(n: u64) -> IpAddr {
     let [a, b, c, d, ..] = random(n).to_le_bytes();
     IpAddr::from([a, b, c, d])
 }
 
-const fn agent(n: u64) -> &'static str {
+pub(crate) const fn agent(n: u64) -> &'static str {
     let [low, ..] = n.to_le_bytes();
     AGENTS[low as usize % AGENTS.len()]
 }
 
-fn uuid(n: u64) -> String {
+pub(crate) fn uuid(n: u64) -> String {
     let bytes = ((u128::from(random(n)) << 64) | u128::from(random(!n))).to_be_bytes();
     String::from_utf8(uuid_text(&bytes).to_vec()).expect("digits and hyphens")
-}
-
-/// A session as a struct with owned fields, to be kept in a map from its user.
-#[derive(Clone, Debug)]
-#[expect(dead_code, reason = "fields are there to be stored and loaded, not to be used")]
-pub(crate) struct Naive {
-    pub client: String,
-    pub session: String,
-    pub user: String,
-    pub app_name: String,
-    pub app_version: String,
-    pub transport: Transport,
-    pub protocol: Protocol,
-    pub remote_addr: Option<IpAddr>,
-    pub user_agent: String,
-    pub token_uid: String,
-    pub token_issued_at: Option<i64>,
-    pub meta: Option<Vec<u8>>,
-    pub connected_at_ms: u64,
-    pub conn: ConnId,
-}
-
-/// The nth session with all that the budget counts.
-pub(crate) fn naive(n: u64, sessions: u64) -> Naive {
-    Naive {
-        client: uuid(n ^ 1 << 40),
-        session: uuid(n ^ 1 << 41),
-        user: user(user_of(n, sessions)),
-        app_name: "ios".to_owned(),
-        app_version: "1.2.3".to_owned(),
-        transport: Transport::UniHttpStream,
-        protocol: Protocol::Json,
-        remote_addr: Some(address(n)),
-        user_agent: agent(n).to_owned(),
-        token_uid: uuid(n),
-        token_issued_at: Some(1_767_225_000),
-        meta: Some(META.to_vec()),
-        connected_at_ms: CONNECTED_AT_MS + n,
-        conn: ConnId { index: 0, generation: 1 },
-    }
 }

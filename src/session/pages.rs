@@ -29,7 +29,7 @@ const PLACES_MAX: usize = 1 << PLACE_BITS;
 const PAGES_MAX: usize = 1 << if cfg!(test) { 12 } else { u32::BITS - PLACE_BITS };
 
 /// Shorter records do not exist (`record` asserts it): a page then never has too many places.
-pub(super) const RECORD_BYTES_MIN: usize = 32;
+pub(super) const RECORD_BYTES_MIN: usize = 28;
 
 const _: () = assert!(PAGE_BYTES / RECORD_BYTES_MIN <= PLACES_MAX, "a place fits its bits");
 const _: () = assert!(PLACES_MAX < NO_PLACE as usize, "the end of a free list is no place");

@@ -1,4 +1,4 @@
-//! A session as one run of bytes: 34 that each session has, then only what this one has.
+//! A session as one run of bytes: 30 that each session has, then only what this one has.
 //!
 //! ```text
 //!    0  kind        1  transport and protocol; never 0, which marks a free place
@@ -7,9 +7,9 @@
 //!    4  next        4  the same user's next older session
 //!    8  prev        4  the same user's next newer session: removal is O(1) among a million
 //!   12  salt        8  tells this session from others that had the slot (`id`)
-//!   20  conn        8  its connection: place and generation
-//!   28  connected   6  Unix milliseconds
-//!   34  user           length, text
+//!   20  conn        4  the place of its connection, which is not given to another before it ends
+//!   24  connected   6  Unix milliseconds
+//!   30  user           length, text
 //!       issued at   4  seconds from the connect, or 8: since the epoch
 //!       address     4  of IPv4, or 16
 //!       agent       2  the user agent, interned; 0xFFFF: it stands at the end
@@ -30,7 +30,7 @@ use smallvec::SmallVec;
 use super::interner::{Interner, TextId};
 use super::table::Opening;
 use super::view::{Protocol, Transport};
-use crate::ids::{self, ConnId};
+use crate::ids;
 
 /// No slot: the end of a chain. Slots end below it (`pages`).
 pub(super) const NONE: u32 = u32::MAX;
@@ -42,11 +42,11 @@ const NEXT: usize = 4;
 const PREV: usize = 8;
 const SALT: usize = 12;
 const CONN: usize = 20;
-const CONNECTED: usize = 28;
-const TAIL: usize = 34;
+const CONNECTED: usize = 24;
+const TAIL: usize = 30;
 
 const _: () = assert!(TAIL >= super::pages::RECORD_BYTES_MIN, "pages count on a shortest record");
-const _: () = assert!(TAIL == 34, "ten million copies");
+const _: () = assert!(TAIL == 30, "ten million copies");
 
 // Bits of `kind`.
 const LIVE: u8 = 0x80;
@@ -91,7 +91,7 @@ pub(super) fn write(opening: &Opening<'_>, shared: Shared, salt: u64, next: u32)
     bytes.extend_from_slice(&next.to_le_bytes());
     bytes.extend_from_slice(&NONE.to_le_bytes());
     bytes.extend_from_slice(&salt.to_le_bytes());
-    bytes.extend_from_slice(&opening.conn.to_word().to_le_bytes());
+    bytes.extend_from_slice(&opening.conn.index.to_le_bytes());
     bytes.extend_from_slice(&connected_at_ms.to_le_bytes()[..6]);
     debug_assert_eq!(bytes.len(), TAIL);
 
@@ -177,8 +177,8 @@ impl<'a> Record<'a> {
         u64::from_le_bytes(self.fixed(SALT))
     }
 
-    pub(super) fn conn(self) -> ConnId {
-        ConnId::from_word(u64::from_le_bytes(self.fixed(CONN)))
+    pub(super) fn conn_index(self) -> u32 {
+        u32::from_le_bytes(self.fixed(CONN))
     }
 
     pub(super) fn connected_at_ms(self) -> u64 {

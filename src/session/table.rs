@@ -60,7 +60,7 @@ pub struct Opening<'a> {
     pub meta: Option<&'a [u8]>,
     /// When, in milliseconds since the Unix epoch.
     pub connected_at_ms: u64,
-    /// Its connection.
+    /// Its connection. Only the place is kept: nobody else has it while the session lives.
     pub conn: ConnId,
 }
 

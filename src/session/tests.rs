@@ -86,7 +86,7 @@ impl Plain {
         assert_eq!(session.token_issued_at(), self.issued_at);
         assert_eq!(session.meta(), self.meta.as_deref());
         assert_eq!(session.connected_at_ms(), self.connected_at_ms);
-        assert_eq!(session.conn(), self.conn);
+        assert_eq!(session.conn_index(), self.conn.index);
         assert_eq!((session.transport(), session.protocol()), (self.transport, self.protocol));
         assert_eq!(session.remote_addr(), self.remote_addr.map(|address| address.to_canonical()));
         let cut = self.agent.floor_char_boundary(USER_AGENT_BYTES_MAX);

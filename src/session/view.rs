@@ -6,7 +6,7 @@ use std::ops::Deref;
 
 use super::record::{Record, Uid};
 use super::table::Table;
-use crate::ids::{self, ClientId, ConnId, SessionId, SessionSlot, UUID_TEXT_LEN};
+use crate::ids::{self, ClientId, SessionId, SessionSlot, UUID_TEXT_LEN};
 
 /// How a session's bytes travel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -175,10 +175,10 @@ impl<'a> Session<'a> {
         self.record.meta()
     }
 
-    /// Its connection.
+    /// The place of its connection ([`crate::ids::ConnId::index`]).
     #[must_use]
-    pub fn conn(&self) -> ConnId {
-        self.record.conn()
+    pub fn conn_index(&self) -> u32 {
+        self.record.conn_index()
     }
 
     /// When it was opened, in milliseconds since the Unix epoch.

@@ -5,8 +5,10 @@
 //! then says too much; a shard clears its bit only when none of its own users has that hash.
 
 use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
 
 use papaya::{Compute, HashMap, Operation, ResizeMode};
+use seize::Collector;
 
 use crate::ids::{ShardId, UserHash};
 
@@ -22,9 +24,12 @@ pub struct Directory {
     parts: Box<[HashMap<u64, u64, BuildHasherDefault<AlreadyHashed>>]>,
 }
 
-/// The key is a hash already: hashing it again would only cost time.
-#[derive(Default)]
-struct AlreadyHashed(u64);
+/// Takes a key of 64 bits for its own hash: hashing a hash again would only cost time.
+///
+/// # Panics
+/// When it is given anything but a `u64`.
+#[derive(Clone, Default, Debug)]
+pub struct AlreadyHashed(u64);
 
 impl Hasher for AlreadyHashed {
     fn finish(&self) -> u64 {
@@ -56,11 +61,14 @@ impl Directory {
     /// An empty directory.
     #[must_use]
     pub fn new() -> Self {
+        // One for all parts: each would hold 17 KiB, and entries that it has not freed yet.
+        let collector = Arc::new(Collector::new());
         let part = || {
             // Incremental resizing (the default) made lookups 15 to 30 times slower.
             HashMap::builder()
                 .hasher(BuildHasherDefault::default())
                 .resize_mode(ResizeMode::Blocking)
+                .shared_collector(Arc::clone(&collector))
                 .build()
         };
         Self { parts: (0..PARTS).map(|_| part()).collect() }

@@ -77,7 +77,8 @@ impl Shard {
         commands: &[u8],
         now: Now,
     ) {
-        let Some(conn) = self.table.by_session(session).map(|session| session.conn()) else {
+        let session = self.table.by_session(session);
+        let Some(conn) = session.and_then(|session| self.conns.at(session.conn_index())) else {
             return;
         };
         if let Some(State::Live(live)) = self.conns.state_mut(conn)

@@ -15,7 +15,7 @@ impl Shard {
     /// more.
     pub(super) fn end_session(&mut self, slot: SessionSlot, reason: &CloseReason, now: Now) {
         let view = self.table.view(slot);
-        let conn = view.conn();
+        let conn_index = view.conn_index();
         let lived_ms = now.unix_ms.saturating_sub(view.connected_at_ms());
         if self.watched {
             let told = reason.last_message().map_or("".into(), |last| last.reason);
@@ -29,10 +29,12 @@ impl Shard {
         self.admission.closed(self.id);
         self.count_close(reason);
 
+        let Some(conn) = self.conns.at(conn_index) else { return };
         let Some(state) = self.conns.state_mut(conn) else { return };
         let State::Live(live) = *state else {
             unreachable!("a session's connection is live: {state:?}")
         };
+        debug_assert_eq!(live.slot, slot, "a place is given to one connection at a time");
         *state = State::Idle;
         match reason {
             CloseReason::PeerGone => {}

@@ -41,7 +41,7 @@ impl Shard {
             Lifetime::Endless => None,
         };
         self.for_selected(&params.selector, |shard, slot| {
-            let conn = shard.table.view(slot).conn();
+            let Some(conn) = shard.conns.at(shard.table.view(slot).conn_index()) else { return };
             shard.set_expiry(conn, ttl_s, now);
             shard.push_refresh(conn, RefreshPush { ttl: ttl_s });
         })
