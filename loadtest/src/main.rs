@@ -74,12 +74,13 @@ fn run(command: Command) -> Result<Verdict, Failure> {
         Command::Table(args) => (scenarios::table::run(&args)?, args.common),
         Command::Worker => return worker::run().map(|()| Verdict::Clean),
     };
-    report.print()?;
+    // The files first: whoever reads the table may stop reading.
     if let Some(path) = common.json {
         report.write_json(&path)?;
     }
     if let Some(path) = common.html {
         report.write_html(&path)?;
     }
+    report.print()?;
     Ok(if report.has_failures() { Verdict::Wrong } else { Verdict::Clean })
 }

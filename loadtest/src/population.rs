@@ -5,7 +5,7 @@ use rollcall::ids::uuid_text;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Context, Failure};
-use crate::question::Expected;
+use crate::question::{Expected, TokenUids};
 use crate::synthetic::{self, Ranks};
 use crate::transport::Transport;
 
@@ -35,6 +35,8 @@ pub(crate) struct Population {
     pub(crate) per_user: u32,
     /// How all of them connect.
     pub(crate) transport: Transport,
+    /// What their token ids follow from.
+    pub(crate) seed: u64,
 }
 
 impl Population {
@@ -50,11 +52,14 @@ impl Population {
 
     /// What is true of this user, whose id it is.
     pub(crate) fn expected(self, user: u32, user_id: &str) -> Expected<'_> {
+        let sessions = self.sessions_of(user);
+        let first = user.saturating_mul(self.per_user);
         Expected {
             user: user_id,
-            sessions: self.sessions_of(user),
+            sessions,
             transport: self.transport,
             app_names: &[APP_NAME],
+            token_uids: TokenUids::Of { seed: self.seed, first, end: first + sessions },
         }
     }
 }
@@ -177,7 +182,7 @@ impl Mint {
 }
 
 /// A UUID of version 4 in shape, different for every session and seed.
-fn token_uid(seed: u64, session: u32) -> [u8; 16] {
+pub(crate) fn token_uid(seed: u64, session: u32) -> [u8; 16] {
     let mut random = Random::new(seed ^ (u64::from(session) << 32));
     let mut bytes = [0; 16];
     bytes[..8].copy_from_slice(&random.next().to_le_bytes());
@@ -220,7 +225,10 @@ mod tests {
 
     #[test]
     fn every_session_belongs_to_one_user_and_none_is_lost() {
-        let population = Population { sessions: 10, per_user: 3, transport: Transport::Websocket };
+        let population = {
+            let transport = Transport::Websocket;
+            Population { sessions: 10, per_user: 3, transport, seed: 1 }
+        };
         assert_eq!(population.users(), 4);
         let counts: Vec<u32> = (0..5).map(|user| population.sessions_of(user)).collect();
         assert_eq!(counts, [3, 3, 3, 1, 0]);

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::question::Expected;
+use crate::question::{Expected, TokenUids};
 use crate::transport::Transport;
 
 /// Most sessions one user has.
@@ -53,6 +53,7 @@ impl Ranks {
             sessions: u32::try_from(sessions).expect("a thousand at most"),
             transport: Transport::Websocket,
             app_names: &["ios", "android", "web"],
+            token_uids: TokenUids::Any,
         }
     }
 }

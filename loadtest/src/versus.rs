@@ -44,18 +44,35 @@ fn side_by_side<S: Scenario>(scenario: &S, other: Kind) -> Result<Report, Failur
         Target::check_startable(side.common(), side.transport())?;
     }
     let rounds = common.rounds();
-    let mut runs = Vec::new();
-    for round in 1..=rounds {
-        for (kind, side) in &sides {
-            progress(&format!("round {round} of {rounds}: {kind}"));
-            let report = side.run().during(&format!("round {round}, {kind}"))?;
-            runs.push(Run { kind: *kind, round, report });
-        }
-    }
     let settings = json!({"target": other, "rounds": rounds});
     let mut report = Report::new(S::NAME, settings);
+    let mut runs = Vec::new();
+    for round in 1..=rounds {
+        match one_round(&sides, round, rounds) {
+            Ok(pair) => runs.extend(pair),
+            // The rounds before stand, without a pair that is not whole.
+            Err(failure) => {
+                report.fail(failure.to_string());
+                break;
+            }
+        }
+    }
     tell(&mut report, S::HEADLINES, other, &runs);
     Ok(report)
+}
+
+/// The scenario on both sides, one after the other.
+fn one_round<S: Scenario>(
+    sides: &[(Kind, S); 2],
+    round: u32,
+    rounds: u32,
+) -> Result<Vec<Run>, Failure> {
+    let run = |(kind, side): &(Kind, S)| {
+        progress(&format!("round {round} of {rounds}: {kind}"));
+        let report = side.run().during(&format!("round {round}, {kind}"))?;
+        Ok(Run { kind: *kind, round, report })
+    };
+    sides.iter().map(run).collect()
 }
 
 fn tell(report: &mut Report, headlines: &[Headline], other: Kind, runs: &[Run]) {
@@ -86,7 +103,8 @@ fn compare(report: &mut Report, headline: &Headline, other: Kind, runs: &[Run]) 
         let runs = runs.iter().filter(|run| run.kind == kind);
         runs.map(|run| run.report.figure_of(result)).collect::<Option<Vec<f64>>>()
     };
-    let (Some(ours), Some(theirs)) = (of(Kind::Rollcall), of(other)) else {
+    let measured = of(Kind::Rollcall).zip(of(other)).filter(|(ours, _)| !ours.is_empty());
+    let Some((ours, theirs)) = measured else {
         return report.warn(format!("{label}: not measured on both servers"));
     };
     report.heading(*label);

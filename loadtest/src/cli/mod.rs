@@ -37,7 +37,7 @@ pub(crate) enum Command {
     Query(QueryArgs),
     /// Fill servers with sessions that have no socket, up to millions, and query them
     Synthetic(SyntheticArgs),
-    /// The figures servers are compared by, one run after the other; 6 minutes for one server
+    /// The figures servers are compared by, one run after the other
     Table(TableArgs),
     /// A load process; started by the scenarios, talks over its standard input
     #[command(hide = true)]
@@ -164,13 +164,11 @@ impl CommonArgs {
         matches!(self.target, Choice::Start(Kind::Rollcall) | Choice::Running(_))
     }
 
-    /// These flags, and those of `others` that are not given here.
+    /// The flags of `others`, and these where they say nothing and may.
     pub(crate) fn over(&self, others: &Self) -> Self {
-        Self {
-            shards: self.shards.or(others.shards),
-            ping_interval: self.ping_interval.or(others.ping_interval),
-            ..others.clone()
-        }
+        let ping_interval = others.ping_interval.or(self.ping_interval);
+        let ping_interval = ping_interval.filter(|_| others.starts_a_server());
+        Self { ping_interval, ..others.clone() }
     }
 
     /// Whether the server under test is started here.
@@ -359,7 +357,8 @@ pub(crate) struct SyntheticArgs {
           value_parser = value_parser!(u64).range(10..=100_000_000))]
     pub(crate) sizes: Vec<u64>,
 
-    /// Queries per second for users with few sessions; a fiftieth for users with many
+    /// Queries per second for users with 1 and 3 sessions; a 50th of it for those with 50 to 100, a
+    /// 200th for those with 1,000
     #[arg(short, long, default_value_t = 5_000,
           value_parser = value_parser!(u64).range(1..=10_000_000))]
     pub(crate) rate: u64,

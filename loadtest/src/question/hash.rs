@@ -1,7 +1,7 @@
 //! A hash of Redis whose fields are session ids and whose values are records, in RESP
 //! (redis.io/docs/reference/protocol-spec). Sans-IO.
 
-use super::listing::Session;
+use super::listing::{Session, check_sessions};
 use super::{Answer, Expected, Wrong};
 use crate::http::Malformed;
 
@@ -39,15 +39,10 @@ pub(super) fn read(bytes: &[u8]) -> Result<Option<Answer<'_>>, Malformed> {
 pub(super) fn ids<'b>(body: &'b [u8], expected: &Expected<'_>) -> Result<Vec<&'b str>, Wrong> {
     let items = items(body).map_err(|_malformed| Wrong::Shape)?.ok_or(Wrong::Shape)?;
     let (pairs, []) = items.as_chunks() else { return Err(Wrong::Shape) };
-    let mut ids = Vec::with_capacity(pairs.len());
-    for [id, record] in pairs {
-        let record: Session<'_> = serde_json::from_str(record).map_err(|_shape| Wrong::Shape)?;
-        if !record.is_ours(expected) {
-            return Err(Wrong::Entry);
-        }
-        ids.push(*id);
-    }
-    Ok(ids)
+    let record = |[_, record]: &[&'b str; 2]| serde_json::from_str::<Session<'b>>(record);
+    let records: Result<Vec<_>, _> = pairs.iter().map(record).collect();
+    check_sessions(records.map_err(|_shape| Wrong::Shape)?.iter(), expected)?;
+    Ok(pairs.iter().map(|[id, _]| *id).collect())
 }
 
 /// The texts of an array; `None` if it is not whole.

@@ -17,9 +17,7 @@ pub(super) fn ids<'b>(body: &'b [u8], expected: &Expected<'_>) -> Result<Vec<&'b
         return Err(Wrong::Partial);
     }
     let sessions = listing.connections.0;
-    if !sessions.iter().all(|(_, session)| session.is_ours(expected)) {
-        return Err(Wrong::Entry);
-    }
+    check_sessions(sessions.iter().map(|(_, session)| session), expected)?;
     Ok(sessions.into_iter().map(|(client, _)| client).collect())
 }
 
@@ -40,11 +38,25 @@ pub(super) struct Session<'b> {
     transport: &'b str,
     #[serde(default)]
     protocol: &'b str,
+    #[serde(default)]
+    token_uid: &'b str,
+}
+
+/// Checks that all these are as the sessions of this user are, and no others.
+pub(super) fn check_sessions<'s, 'b: 's>(
+    sessions: impl Iterator<Item = &'s Session<'b>> + Clone,
+    expected: &Expected<'_>,
+) -> Result<(), Wrong> {
+    if !sessions.clone().all(|session| session.is_as(expected)) {
+        return Err(Wrong::Entry);
+    }
+    let uids = sessions.map(|session| session.token_uid);
+    if expected.token_uids.cover(uids) { Ok(()) } else { Err(Wrong::Foreign) }
 }
 
 impl Session<'_> {
-    /// Whether it is as the sessions of this user are.
-    pub(super) fn is_ours(&self, expected: &Expected<'_>) -> bool {
+    /// Whether it connected as the sessions of this user did.
+    fn is_as(&self, expected: &Expected<'_>) -> bool {
         expected.app_names.contains(&self.app_name)
             && self.transport == expected.transport.name()
             && self.protocol == expected.transport.protocol()

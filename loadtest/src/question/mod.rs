@@ -17,11 +17,11 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 
-use rollcall::ids::ClientId;
+use rollcall::ids::{ClientId, uuid_text};
 use serde::{Deserialize, Serialize};
 
 use crate::http::{self, Malformed};
-use crate::population::NOBODY;
+use crate::population::{NOBODY, token_uid};
 use crate::transport::Transport;
 pub(crate) use hash::command;
 
@@ -44,13 +44,36 @@ pub(crate) struct Expected<'a> {
     pub(crate) transport: Transport,
     /// What their clients call themselves: one of these.
     pub(crate) app_names: &'static [&'static str],
+    /// What their tokens are called, where a listing says it.
+    pub(crate) token_uids: TokenUids,
+}
+
+/// The ids of the tokens of a user's sessions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum TokenUids {
+    /// The server made them up.
+    Any,
+    /// Those of sessions `first..end` of a population.
+    Of { seed: u64, first: u32, end: u32 },
+}
+
+impl TokenUids {
+    /// Whether each of these is one of them.
+    fn cover<'b>(self, listed: impl Iterator<Item = &'b str>) -> bool {
+        let Self::Of { seed, first, end } = self else { return true };
+        let uids = (first..end).map(|session| uuid_text(&token_uid(seed, session)));
+        let mut uids: Vec<_> = uids.collect();
+        uids.sort_unstable();
+        let is_one = |uid: &str| uids.binary_search_by(|one| one[..].cmp(uid.as_bytes())).is_ok();
+        listed.into_iter().all(is_one)
+    }
 }
 
 impl Expected<'_> {
     /// A user without a session.
     pub(crate) const fn nobody() -> Self {
         let (user, transport) = (NOBODY, Transport::Websocket);
-        Self { user, sessions: 0, transport, app_names: &[] }
+        Self { user, sessions: 0, transport, app_names: &[], token_uids: TokenUids::Any }
     }
 }
 

@@ -18,7 +18,7 @@ fn verdict(kind: Question, sessions: &[(&str, &str)], expected: u32) -> Result<(
 
 fn user_with(sessions: u32) -> Expected<'static> {
     let (transport, app_names) = (Transport::Websocket, &[APP_NAME]);
-    Expected { user: "u", sessions, transport, app_names }
+    Expected { user: "u", sessions, transport, app_names, token_uids: TokenUids::Any }
 }
 
 /// What a server of this kind answers that has these sessions.
@@ -129,4 +129,26 @@ fn a_request_names_the_user_and_carries_the_key() {
         assert!(text.contains("\r\nAuthorization: apikey k\r\n"), "{text}");
     }
     assert_eq!(text(Question::Hash), "*2\r\n$7\r\nHGETALL\r\n$2\r\nu1\r\n");
+}
+
+#[test]
+fn a_session_with_the_token_of_another_user_is_foreign() {
+    let uid = |session| String::from_utf8(uuid_text(&token_uid(7, session)).to_vec()).unwrap();
+    for kind in [Question::UserConnections, Question::Hash] {
+        let verdict = |sessions: [u32; 2]| {
+            let named =
+                |session| OURS.replacen('{', &format!("{{\"token_uid\":\"{}\",", uid(session)), 1);
+            let [a, b] = sessions.map(named);
+            let token_uids = TokenUids::Of { seed: 7, first: 4, end: 6 };
+            let expected = Expected { token_uids, ..user_with(2) };
+            kind.check(answer(kind, &[(A, &a), (B, &b)]).as_bytes(), &expected)
+        };
+        assert_eq!(verdict([4, 5]), Ok(()), "{kind:?}");
+        assert_eq!(verdict([5, 6]), Err(Wrong::Foreign), "{kind:?}");
+    }
+    let expected =
+        Expected { token_uids: TokenUids::Of { seed: 7, first: 4, end: 5 }, ..user_with(1) };
+    let nameless = answer(Question::UserConnections, &[(A, OURS)]);
+    let verdict = Question::UserConnections.check(nameless.as_bytes(), &expected);
+    assert_eq!(verdict, Err(Wrong::Foreign), "a session without a token's name");
 }

@@ -370,7 +370,8 @@ mod tests {
 
     /// Two users with two sessions each; the calls were sent at 100 and 200.
     fn judged(seen: &[Seen]) -> Ends {
-        let population = Population { sessions: 4, per_user: 2, transport: Transport::Websocket };
+        let population =
+            Population { sessions: 4, per_user: 2, transport: Transport::Websocket, seed: 1 };
         let call = |user, sent_ns| Call { user, sent_ns, answered_ns: sent_ns + 10 };
         let seen: Vec<SessionEnd> = seen
             .iter()

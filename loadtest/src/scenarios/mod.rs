@@ -92,14 +92,16 @@ impl Rig {
         }
         let target = Target::up(args, transport)?;
         let holders = Holders::start(workers, opening(args, &target, transport))?;
-        let population = Population { sessions, per_user: args.per_user, transport };
+        let population =
+            Population { sessions, per_user: args.per_user, transport, seed: args.seed };
         let sampler = Sampler::start(target.pid);
         Ok(Self { target, holders, population, sampler })
     }
 
     /// A server with records of these sessions instead of the sessions.
     fn filled(args: &CommonArgs, sessions: u32, transport: Transport) -> Result<Self, Failure> {
-        let population = Population { sessions, per_user: args.per_user, transport };
+        let population =
+            Population { sessions, per_user: args.per_user, transport, seed: args.seed };
         let target = Target::filled(args, population)?;
         let holders = Holders::start(0, opening(args, &target, transport))?;
         let sampler = Sampler::start(target.pid);
@@ -241,15 +243,25 @@ const KEPT_WAITING: f64 = 0.1;
 
 /// Doubts figures taken while other work had the server's cores.
 fn doubt_shared_cores(report: &mut Report, server: Cpu) {
-    let share = ratio(server.kept_waiting_ns, server.used_ns.max(1));
-    report.result("server_kept_waiting_share", share);
-    if share > KEPT_WAITING {
-        report.warn(format!(
-            "the server was ready to run but had no core for {:.0} % of the time it ran: the \
-             machine was busy with something else",
-            share * 100.0
-        ));
+    report.result("server_kept_waiting_share", kept_waiting(server));
+    if let Some(doubt) = doubt_of_cores(server) {
+        report.warn(doubt);
     }
+}
+
+/// For each moment the server ran, how long it waited for a core.
+fn kept_waiting(server: Cpu) -> f64 {
+    ratio(server.kept_waiting_ns, server.used_ns.max(1))
+}
+
+fn doubt_of_cores(server: Cpu) -> Option<String> {
+    let share = kept_waiting(server);
+    (share > KEPT_WAITING).then(|| {
+        format!(
+            "for each second it ran the server waited {share:.1} s for a core: the machine was \
+             busy with something else"
+        )
+    })
 }
 
 /// Waits and says so.

@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Scenario, query};
+use super::{Scenario, doubt_of_cores, kept_waiting, query};
 use crate::cli::{CommonArgs, SyntheticArgs};
 use crate::failure::Failure;
 use crate::latency::{Buckets, Percentiles};
@@ -169,16 +169,17 @@ fn ask(
     for (why, count) in &measured.errors {
         report.fail(format!("{about}: {count} queries: {why}"));
     }
+    let server = used.server.expect("its process is known");
     let doubts = query::doubts_of_pace(rate, &measured).into_iter();
-    for doubt in doubts.chain(query::doubts_of_harness(&measured, &used)?) {
+    let doubts = doubts.chain(query::doubts_of_harness(&measured, &used)?);
+    for doubt in doubts.chain(doubt_of_cores(server)) {
         report.warn(format!("{about}: {doubt}"));
     }
-    let server = used.server.expect("its process is known");
     let (latency, _) = query::percentiles(&measured)?;
     Ok(Asked {
         latency,
         cpu_us: ratio(server.used_ns, measured.answered.max(1)) / 1000.0,
-        kept_waiting: ratio(server.kept_waiting_ns, server.used_ns.max(1)),
+        kept_waiting: kept_waiting(server),
         buckets: measured.latency,
     })
 }
@@ -210,10 +211,12 @@ fn tell_queries(report: &mut Report, users: &Users, index: usize, sizes: &[Size]
     for size in sizes {
         let Some(asked) = &size.asked[index] else { continue };
         let smallest = *first.get_or_insert(asked.cpu_us);
+        let Percentiles { count, p50_ns, p99_ns, .. } = asked.latency;
         let note = format!(
-            "p50 {}, p99 {}; CPU {:.2} times that of the smallest",
-            duration(asked.latency.p50_ns),
-            duration(asked.latency.p99_ns),
+            "p50 {}, p99 {} of {}; CPU {:.2} times that of the smallest",
+            duration(p50_ns),
+            duration(p99_ns),
+            grouped(count),
             asked.cpu_us / smallest
         );
         let label = format!("{} sessions", grouped(size.sessions));

@@ -66,8 +66,12 @@ mod tests {
 
     #[test]
     fn what_is_stored_is_a_right_answer() {
-        let population =
-            Population { sessions: 5, per_user: 3, transport: Transport::WebsocketProtobuf };
+        let population = Population {
+            sessions: 5,
+            per_user: 3,
+            transport: Transport::WebsocketProtobuf,
+            seed: 1,
+        };
         let mint = Mint::new("s", population.per_user, 1, 0);
         for number in [0, 1] {
             let stored = String::from_utf8(store(number, &mint, population)).unwrap();

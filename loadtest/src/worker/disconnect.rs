@@ -194,7 +194,8 @@ mod tests {
 
     #[test]
     fn all_are_listed_before_a_call_and_none_after_its_answer() {
-        let population = Population { sessions: 4, per_user: 2, transport: Transport::Websocket };
+        let population =
+            Population { sessions: 4, per_user: 2, transport: Transport::Websocket, seed: 1 };
         let ids = [1, 2, 3].map(|letter| ClientId([letter; 16]));
         let answered = State::Answered { at_ns: 10 };
         for (state, asked_ns, listed, expected) in [
@@ -219,7 +220,8 @@ mod tests {
 
     #[test]
     fn every_user_is_called_for_once() {
-        let population = Population { sessions: 5, per_user: 2, transport: Transport::Websocket };
+        let population =
+            Population { sessions: 5, per_user: 2, transport: Transport::Websocket, seed: 1 };
         let calls = Calls::new(population, Question::UserConnections);
         let users: Vec<u32> = std::iter::from_fn(|| calls.next()).collect();
         assert_eq!(users, [0, 1, 2]);

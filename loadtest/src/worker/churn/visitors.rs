@@ -18,7 +18,7 @@ use crate::latency::Latencies;
 use crate::ledger::Ledger;
 use crate::orders::{ChurnOrder, Churned, Connects, Leaver, OpenOrder, Parting};
 use crate::population::{Mint, Population, Random, user_id};
-use crate::question::Wrong;
+use crate::question::{Expected, TokenUids, Wrong};
 
 pub(in super::super) struct Visitors {
     order: ChurnOrder,
@@ -223,10 +223,13 @@ impl Visitors {
 
     /// Judges the body of an answer that has just been read.
     pub(super) fn judge(&self, user: u32, asked_ns: u64, body: &[u8]) -> Vec<Wrong> {
-        let OpenOrder { per_user, transport, end, .. } = self.order.open;
-        let population = Population { sessions: end, per_user, transport };
+        let OpenOrder { per_user, transport, end, seed, .. } = self.order.open;
+        let population = Population { sessions: end, per_user, transport, seed };
         let user_id = user_id(user);
-        match self.order.query.question.ids(body, &population.expected(user, &user_id)) {
+        // Which sessions they are the ledger knows.
+        let expected =
+            Expected { token_uids: TokenUids::Any, ..population.expected(user, &user_id) };
+        match self.order.query.question.ids(body, &expected) {
             Ok(listed) => self.ledger.borrow_mut().judge(self.local(user), asked_ns, &listed),
             Err(wrong) => vec![wrong],
         }
@@ -315,7 +318,7 @@ mod tests {
             address,
             key: "k".into(),
             question: Question::UserConnections,
-            crowd: Crowd::Held(Population { sessions: 37, per_user: 3, transport }),
+            crowd: Crowd::Held(Population { sessions: 37, per_user: 3, transport, seed: 1 }),
             connections: 1,
             rate: 1,
             lead_s: 0,

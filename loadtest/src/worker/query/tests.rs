@@ -10,7 +10,7 @@ use crate::transport::Transport;
 const LISTING: &str = r#"{"result":{"connections":{}}}"#;
 
 fn crowd(sessions: u32) -> Crowd {
-    Crowd::Held(Population { sessions, per_user: 3, transport: Transport::Sse })
+    Crowd::Held(Population { sessions, per_user: 3, transport: Transport::Sse, seed: 1 })
 }
 
 fn order() -> QueryOrder {
