@@ -15,7 +15,7 @@ use super::accept::Listener;
 use super::outbox::{Outbox, Outboxes};
 use super::parking::{Parking, breathe};
 use super::remote::{Body, Remotes};
-use super::sockets::{Read, Sockets};
+use super::sockets::{Read, Sockets, reset_when_closed};
 use crate::connection::open::Scope;
 use crate::ids::{ConnId, ShardId};
 use crate::mesh::Endpoint;
@@ -425,8 +425,11 @@ impl<P: Parking> Drive<P> {
     }
 
     fn close(&mut self, conn: ConnId) {
-        self.outboxes.remove(&conn);
+        let unread = self.outboxes.remove(&conn);
         if let Some(socket) = self.sockets.remove(conn) {
+            if unread.is_some() {
+                reset_when_closed(socket.as_raw_fd());
+            }
             // Wakes a task that still waits for this socket; closing follows when it lets go.
             let _gone = shutdown(socket.as_raw_fd(), Shutdown::Both);
         } else {

@@ -1,10 +1,12 @@
 //! A slab of sockets: eight bytes per place for a parked one.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 
 use nix::errno::Errno;
-use nix::sys::socket::{MsgFlags, SockaddrStorage, getpeername, recv, send};
+use nix::libc;
+use nix::sys::socket::sockopt::Linger;
+use nix::sys::socket::{MsgFlags, SockaddrStorage, getpeername, recv, send, setsockopt};
 
 use crate::ids::ConnId;
 
@@ -137,4 +139,13 @@ impl<S: AsRawFd> Sockets<S> {
         }
         Some(sent)
     }
+}
+
+/// Has the end of this socket be a reset that throws away what the kernel still holds for its peer.
+/// A FIN would queue behind bytes nobody reads: the peer would never hear it, and the kernel would
+/// keep them for minutes.
+pub(super) fn reset_when_closed(socket: RawFd) {
+    let at_once = libc::linger { l_onoff: 1, l_linger: 0 };
+    // Nothing but memory depends on it.
+    let _kept = setsockopt(socket, Linger, &at_once);
 }

@@ -107,7 +107,7 @@ fn half_messages_cost_no_more_than_the_longest_and_are_forgotten_with_their_clie
 }
 
 #[test]
-fn an_emulated_client_that_never_reads_is_cut_at_its_queue_limit() {
+fn an_emulated_client_that_never_reads_is_cut_at_its_queue_limit_by_a_reset() {
     let server = Server::start(&json!({
         "client": {"queue_max_size": 65536},
         "http_stream": {"enabled": true},
@@ -126,6 +126,11 @@ fn an_emulated_client_that_never_reads_is_cut_at_its_queue_limit() {
         server.listed("42").is_empty().then_some(())
     });
     assert_eq!(counter(&server, "sessions_slow"), 1);
+    // A FIN would stand behind bytes it never reads, in memory of the kernel.
+    let reset = eventually("it hears of it", || {
+        stream.reader.get_ref().take_error().expect("a socket has that option")
+    });
+    assert_eq!(reset.kind(), std::io::ErrorKind::ConnectionReset);
 }
 
 #[test]
