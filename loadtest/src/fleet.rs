@@ -1,6 +1,6 @@
 //! The worker processes, seen from the coordinator.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -57,10 +57,19 @@ impl Worker {
     pub(crate) fn receive_telling(
         &mut self,
         work: Duration,
+        done: impl FnMut(u64),
+    ) -> Result<Reply, Failure> {
+        self.receive_before(now_ns() + nanoseconds(work + PATIENCE), done)
+    }
+
+    /// One deadline for all lines: a worker that tells of progress for ever is no nearer its end.
+    fn receive_before(
+        &mut self,
+        deadline_ns: u64,
         mut done: impl FnMut(u64),
     ) -> Result<Reply, Failure> {
         loop {
-            let reply = self.receive_line(work)?;
+            let reply = self.receive_line(deadline_ns)?;
             if let Reply::Progress { done: count } = reply {
                 done(count);
             } else if let Reply::Failed(why) = reply {
@@ -71,13 +80,16 @@ impl Worker {
         }
     }
 
-    fn receive_line(&mut self, work: Duration) -> Result<Reply, Failure> {
-        let within = Some(work + PATIENCE);
+    fn receive_line(&mut self, deadline_ns: u64) -> Result<Reply, Failure> {
+        let left = deadline_ns.checked_sub(now_ns()).filter(|left| *left > 0);
+        let left = left.ok_or_else(overdue)?;
+        let within = Some(Duration::from_nanos(left));
         self.control.get_ref().set_read_timeout(within).during("setting a deadline")?;
         let mut line = String::new();
         match self.control.read_line(&mut line) {
             Ok(0) => return Err(Failure::new("a worker has ended; its own words stand above")),
             Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(overdue()),
             Err(error) => return Err(error).during("waiting for a worker"),
         }
         serde_json::from_str(&line).during("reading a worker's reply")
@@ -91,6 +103,14 @@ impl Drop for Worker {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+fn overdue() -> Failure {
+    Failure::new("a worker did not reply in time")
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).expect("a run ends within centuries")
 }
 
 /// Sends each worker its own order, by its index and how many there are.
@@ -256,6 +276,21 @@ mod tests {
         assert_eq!(shares, [(10, 13), (13, 16), (16, 20)]);
         let tiny: Vec<_> = (0..3).map(|index| share(0, 1, index, 3)).collect();
         assert_eq!(tiny, [(0, 0), (0, 0), (0, 1)]);
+    }
+
+    #[test]
+    fn progress_does_not_put_the_deadline_off() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let child = Command::new("true").spawn().unwrap();
+        let mut worker = Worker { child, control: BufReader::new(ours) };
+        let mut line = serde_json::to_vec(&Reply::Progress { done: 1 }).unwrap();
+        line.push(b'\n');
+        theirs.write_all(&line.repeat(3)).unwrap();
+        let mut told = 0;
+        let failure = worker.receive_before(now_ns() + 20_000_000, |_| told += 1).unwrap_err();
+        assert_eq!((failure, told), (overdue(), 3));
+        theirs.write_all(&line).unwrap();
+        assert_eq!(worker.receive_before(now_ns(), |_| ()).unwrap_err(), overdue());
     }
 
     #[test]

@@ -40,7 +40,8 @@ pub(crate) enum Order {
     /// Have them come and go while queries run: answered by `Measuring` after the lead, then
     /// by `Churned`.
     Churn,
-    /// Have the server disconnect every user while queries run: answered by `Disconnected`.
+    /// Have the server disconnect every user while queries run: answered by `Measuring` before the
+    /// first call, then by `Disconnected`.
     Disconnect(DisconnectOrder),
     /// Connect clients that do not do their part: answered by `Measuring` when those are in that
     /// must be, then by `Slowed`.
@@ -331,6 +332,8 @@ pub(crate) struct Disconnected {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct Call {
     pub(crate) user: u32,
+    /// When it should have been sent.
+    pub(crate) due_ns: u64,
     pub(crate) sent_ns: u64,
     pub(crate) answered_ns: u64,
 }

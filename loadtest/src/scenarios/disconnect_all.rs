@@ -17,7 +17,7 @@ use super::{Rig, Scenario, Sides, check_rollcall, doubt_shared_cores, rest, tell
 use crate::cli::{CommonArgs, DisconnectAllArgs};
 use crate::clock::now_ns;
 use crate::failure::Failure;
-use crate::fleet::{Worker, unasked};
+use crate::fleet::{Holders, Worker, unasked};
 use crate::latency::{Buckets, Latencies, Percentiles};
 use crate::orders::{
     Call, DisconnectOrder, Disconnected, Measured, Order, QueryOrder, Reply, SessionEnd,
@@ -34,6 +34,9 @@ const GONE_NS: u64 = 30_000_000_000;
 /// Pause between two looks.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// The same while the last sessions end: the time until they are gone is measured by it.
+const LOOK_AT_ENDS: Duration = Duration::from_millis(10);
+
 /// Longest time the calls may take together.
 const CALLS_S: u64 = 3_600;
 
@@ -46,11 +49,11 @@ type Point = Option<(Memory, usize)>;
 /// What the sessions saw.
 #[derive(Clone, PartialEq, Debug, Default)]
 struct Ends {
-    /// From the call sent to the farewell read, by session.
+    /// From the instant the call was due to the farewell read, by session.
     told: Buckets,
-    /// From the call sent to the end of the connection or stream.
+    /// From the instant the call was due to the end of the connection or stream.
     gone: Buckets,
-    /// From the first call sent to the last session gone.
+    /// From the first call due to the last session gone.
     span_ns: u64,
     /// Sessions that did not end as they should, by what was seen.
     wrong: BTreeMap<String, u64>,
@@ -112,9 +115,9 @@ fn run(args: &DisconnectAllArgs) -> Result<Report, Failure> {
     rest(args.settle, "memory settles");
     let full = point(&rig)?;
     let alone = measure_alone(args, &rig, &mut caller)?;
-    let (disconnected, used) = disconnect(args, &mut rig, &mut caller)?;
+    let (disconnected, gone, used) = disconnect(args, &mut rig, &mut caller)?;
     drop(caller);
-    let ends = ends(&rig.holders.ends()?, &disconnected.calls, rig.population, args.code)?;
+    let ends = ends(&gone, &disconnected.calls, rig.population, args.code)?;
     tell_ends(&mut report, args, &ends, &disconnected);
     tell_queries(&mut report, &alone, &disconnected.queries)?;
     tell_cost(&mut report, args, &used);
@@ -183,15 +186,15 @@ fn measure_alone(
     super::query_load(caller, QueryOrder { lead_s: 1, ..order })
 }
 
-/// Calls for every user, and waits until no session is left.
+/// Calls for every user, and waits until every session has seen its connection end; what is used
+/// counts from the first call until then.
 fn disconnect(
     args: &DisconnectAllArgs,
     rig: &mut Rig,
     caller: &mut Worker,
-) -> Result<(Disconnected, Used), Failure> {
+) -> Result<(Disconnected, Vec<SessionEnd>, Used), Failure> {
     progress(&format!("{} users are disconnected", grouped(rig.population.users().into())));
     let pids = [rig.holders.pids(), vec![caller.pid()]].concat();
-    let meter = Meter::start(&rig.target, &pids)?;
     rig.sampler.mark("disconnect");
     caller.send(&Order::Disconnect(DisconnectOrder {
         population: rig.population,
@@ -200,15 +203,36 @@ fn disconnect(
         code: args.code,
         query: queries(args, rig, rig.population, CALLS_S),
     }))?;
-    let Reply::Disconnected(disconnected) = caller.receive(Duration::from_secs(CALLS_S))? else {
-        return Err(unasked());
-    };
-    let used = meter.stop(&rig.target, &pids)?;
-    let give_up = now_ns() + GONE_NS;
-    while rig.holders.tally()?.held > 0 && now_ns() < give_up {
-        sleep(LOOK);
+    let Reply::Measuring = caller.receive(Duration::ZERO)? else { return Err(unasked()) };
+    let meter = Meter::start(&rig.target, &pids)?;
+    std::thread::scope(|scope| {
+        let calling = scope.spawn(|| caller.receive(Duration::from_secs(CALLS_S)));
+        let gone = all_gone(&mut rig.holders, args.sessions, || calling.is_finished())?;
+        let used = meter.stop(&rig.target, &pids)?;
+        let reply = calling.join().expect("does not panic")?;
+        let Reply::Disconnected(disconnected) = reply else { return Err(unasked()) };
+        Ok((disconnected, gone, used))
+    })
+}
+
+/// The ends of so many sessions, or those there are a while after all calls have been made.
+fn all_gone(
+    holders: &mut Holders,
+    sessions: u32,
+    all_called: impl Fn() -> bool,
+) -> Result<Vec<SessionEnd>, Failure> {
+    let mut gone = Vec::new();
+    let mut give_up = None;
+    loop {
+        gone.extend(holders.ends()?);
+        if gone.len() >= sessions as usize {
+            return Ok(gone);
+        }
+        if all_called() && now_ns() > *give_up.get_or_insert_with(|| now_ns() + GONE_NS) {
+            return Ok(gone);
+        }
+        sleep(LOOK_AT_ENDS);
     }
-    Ok((disconnected, used))
 }
 
 /// Holds what sessions saw against the calls for their users.
@@ -218,32 +242,33 @@ fn ends(
     population: Population,
     code: u32,
 ) -> Result<Ends, Failure> {
-    let mut sent: Vec<Option<u64>> = vec![None; population.users() as usize];
+    let mut called: Vec<Option<&Call>> = vec![None; population.users() as usize];
     for call in calls {
-        sent[call.user as usize] = Some(call.sent_ns);
+        called[call.user as usize] = Some(call);
     }
     let (mut told, mut gone) = (Latencies::new(), Latencies::new());
     let mut found = Ends::default();
     let mut wrong = |why: String| *found.wrong.entry(why).or_default() += 1;
     for end in ends {
         let user = end.session / population.per_user;
-        let Some(sent_ns) = sent[user as usize].filter(|sent_ns| *sent_ns <= end.gone_ns) else {
+        let call = called[user as usize].filter(|call| call.sent_ns <= end.gone_ns);
+        let Some(Call { due_ns, .. }) = call else {
             wrong("ended before anybody asked".to_owned());
             continue;
         };
         match end.farewell {
-            Some((seen, at_ns)) if seen == code => told.record(at_ns.saturating_sub(sent_ns)),
+            Some((seen, at_ns)) if seen == code => told.record(at_ns.saturating_sub(*due_ns)),
             Some((seen, _)) => wrong(format!("was told {seen} in place of {code}")),
             None => wrong("ended without a farewell".to_owned()),
         }
-        gone.record(end.gone_ns - sent_ns);
+        gone.record(end.gone_ns - due_ns);
     }
     let missing = u64::from(population.sessions).saturating_sub(ends.len() as u64);
     if missing > 0 {
         found.wrong.insert("is not gone".to_owned(), missing);
     }
     (found.told, found.gone) = (told.buckets(), gone.buckets());
-    let first = calls.iter().map(|call| call.sent_ns).min().unwrap_or_default();
+    let first = calls.iter().map(|call| call.due_ns).min().unwrap_or_default();
     let last = ends.iter().map(|end| end.gone_ns).max().unwrap_or_default();
     found.span_ns = last.saturating_sub(first);
     Ok(found)
@@ -251,7 +276,7 @@ fn ends(
 
 fn tell_ends(report: &mut Report, args: &DisconnectAllArgs, ends: &Ends, made: &Disconnected) {
     let mut answers = Latencies::new();
-    made.calls.iter().for_each(|call| answers.record(call.answered_ns - call.sent_ns));
+    made.calls.iter().for_each(|call| answers.record(call.answered_ns - call.due_ns));
     report.heading(format!(
         "{} {} sessions of {} users are disconnected, a call per user",
         grouped(args.sessions.into()),
@@ -264,9 +289,9 @@ fn tell_ends(report: &mut Report, args: &DisconnectAllArgs, ends: &Ends, made: &
     report.result("all_gone_after_ns", ends.span_ns);
     report.result("sessions_gone_per_second", per_second);
     let distributions = [
-        ("told", &ends.told, "from the call sent to the farewell read"),
-        ("gone", &ends.gone, "from the call sent to the socket gone, or the stream ended"),
-        ("call answered", &answers.buckets(), "from the call sent to its answer read"),
+        ("told", &ends.told, "from the call due to the farewell read"),
+        ("gone", &ends.gone, "from the call due to the socket gone, or the stream ended"),
+        ("call answered", &answers.buckets(), "from the call due to its answer read"),
     ];
     for (what, buckets, note) in distributions {
         let found = tell_percentiles(report, what, buckets, note);
@@ -308,8 +333,11 @@ fn tell_cost(report: &mut Report, args: &DisconnectAllArgs, used: &Used) {
     if let Some(server) = used.server {
         report.heading("what it costs the server");
         let each = ratio(server.used_ns, args.sessions.into()) / 1000.0;
-        let note = "the queries and the second after the last call included";
-        report.figure("CPU per session ended", format!("{each:.1} µs"), note);
+        let note = format!(
+            "from the first call to the last session gone, the {} queries per second included",
+            args.query_rate
+        );
+        report.figure("CPU per session ended", format!("{each:.1} µs"), &note);
         report.result("server_cpu_us_per_session_ended", each);
         doubt_shared_cores(report, server);
     }
@@ -368,11 +396,12 @@ mod tests {
     /// Session, code told and when, gone when.
     type Seen = (u32, Option<(u32, u64)>, u64);
 
-    /// Two users with two sessions each; the calls were sent at 100 and 200.
+    /// Two users with two sessions each; the calls were due at 100 and 200, and sent 2 later.
     fn judged(seen: &[Seen]) -> Ends {
         let population =
             Population { sessions: 4, per_user: 2, transport: Transport::Websocket, seed: 1 };
-        let call = |user, sent_ns| Call { user, sent_ns, answered_ns: sent_ns + 10 };
+        let call =
+            |user, due_ns| Call { user, due_ns, sent_ns: due_ns + 2, answered_ns: due_ns + 10 };
         let seen: Vec<SessionEnd> = seen
             .iter()
             .map(|(session, farewell, gone_ns)| SessionEnd {
@@ -385,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_is_timed_from_the_call_for_its_user() {
+    fn a_session_is_timed_from_the_instant_the_call_for_its_user_was_due() {
         let farewell = |at| Some((3503, at));
         let found = judged(&[
             (0, farewell(105), 106),

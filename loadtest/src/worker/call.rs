@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use monoio::io::{AsyncReadRent, AsyncWriteRentExt};
 use monoio::net::TcpStream;
 
+use super::deadline::{CALL, within};
 use super::dial::Goodbye;
 use super::open::connect;
 use crate::failure::{Context, Failure};
@@ -15,7 +16,7 @@ use crate::question::{Question, Wrong};
 /// Bytes read at once.
 const READ_BYTES: usize = 16 * 1024;
 
-/// A connection to the API.
+/// A connection to the API; of no use any more once a call on it has failed.
 pub(super) struct Caller {
     socket: TcpStream,
     host: String,
@@ -24,7 +25,7 @@ pub(super) struct Caller {
 
 impl Caller {
     pub(super) async fn connect(address: SocketAddr, key: &str) -> Result<Self, Failure> {
-        let socket = connect(address, None, Goodbye::Fin).await?;
+        let socket = within(CALL, "no connection", connect(address, None, Goodbye::Fin)).await?;
         Ok(Self { socket, host: address.to_string(), key: key.to_owned() })
     }
 
@@ -35,18 +36,19 @@ impl Caller {
         user: &str,
     ) -> Result<Result<Vec<u8>, Wrong>, Failure> {
         let request = question.request(&self.host, &self.key, user);
-        exchange(&mut self.socket, request, |received| {
+        let asked = exchange(&mut self.socket, request, |received| {
             let answer = question.read(received)?;
             Ok(answer.map(|answer| (answer.body.map(Cow::into_owned), answer.len)))
-        })
-        .await
+        });
+        within(CALL, "no answer", asked).await
     }
 
     /// Status and body of the answer.
     pub(super) async fn call(&mut self, path: &str, body: &str) -> Result<(u16, Vec<u8>), Failure> {
         let authorization = format!("Authorization: apikey {}", self.key);
         let headers = ["Content-Type: application/json", authorization.as_str()];
-        post(&mut self.socket, http::post(&self.host, path, &headers, body)).await
+        let request = http::post(&self.host, path, &headers, body);
+        within(CALL, "no answer", post(&mut self.socket, request)).await
     }
 }
 

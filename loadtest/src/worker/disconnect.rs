@@ -14,25 +14,28 @@ use super::query::{Asked, Querying, Truth};
 use super::schedule::Schedule;
 use crate::clock::{NS_PER_S, Timer, now_ns};
 use crate::failure::{Context, Failure};
-use crate::orders::{Call, DisconnectOrder, Disconnected};
+use crate::orders::{Call, DisconnectOrder, Disconnected, Reply};
 use crate::population::{Population, Random, user_id};
 use crate::question::{self, Question, Wrong};
 
 /// How long queries go on after the last call: its sockets may take their time to go.
 const TAIL_NS: u64 = NS_PER_S;
 
-/// Calls for every user; queries begin before the first and end after the last.
+/// Calls for every user, saying when the first is made; queries begin before it and end after the
+/// last.
 pub(super) async fn run(
     order: DisconnectOrder,
     control: &mut Control,
 ) -> Result<Disconnected, Failure> {
     let calls = Rc::new(Calls::new(order.population, order.query.question));
+    let callers = connect(&order, calls.population.users()).await?;
     let querying = Querying::start(&order.query, Box::new(Known(Rc::clone(&calls)))).await?;
     let stop = querying.stop();
+    control.send(&Reply::Measuring).await?;
     let calling = Rc::clone(&calls);
     let timer = Timer::new()?;
     let caller = monoio::spawn(async move {
-        let called = call_all(order, calling).await;
+        let called = call_all(callers, order, calling).await;
         let waited = timer.until(now_ns() + TAIL_NS).await;
         stop.now();
         called.and(waited)
@@ -43,20 +46,35 @@ pub(super) async fn run(
     Ok(Disconnected { calls: made, errors: calls.errors.take(), queries })
 }
 
-async fn call_all(order: DisconnectOrder, calls: Rc<Calls>) -> Result<(), Failure> {
-    let schedule = order.rate.map(|rate| Schedule::new(now_ns(), rate));
-    let mut lanes = Vec::new();
-    for _ in 0..order.calls.min(calls.population.users()) {
-        let caller = Caller::connect(order.query.address, &order.query.key).await?;
-        lanes.push(monoio::spawn(lane(caller, Rc::clone(&calls), schedule, order.code)));
+/// The connections calls are made on.
+async fn connect(order: &DisconnectOrder, users: u32) -> Result<Vec<Caller>, Failure> {
+    let mut callers = Vec::new();
+    for _ in 0..order.calls.min(users) {
+        callers.push(Caller::connect(order.query.address, &order.query.key).await?);
     }
+    Ok(callers)
+}
+
+async fn call_all(
+    callers: Vec<Caller>,
+    order: DisconnectOrder,
+    calls: Rc<Calls>,
+) -> Result<(), Failure> {
+    let schedule = order.rate.map(|rate| Schedule::new(now_ns(), rate));
+    let lanes: Vec<_> = callers
+        .into_iter()
+        .map(|caller| monoio::spawn(lane(caller, Rc::clone(&calls), schedule, order.code)))
+        .collect();
     for lane in lanes {
         lane.await?;
+    }
+    while calls.next().is_some() {
+        calls.error(&Failure::new("not made: no connection was left"));
     }
     Ok(())
 }
 
-/// One call after the other, none before it is due.
+/// One call after the other, none before it is due, until one is not answered.
 async fn lane(
     mut caller: Caller,
     calls: Rc<Calls>,
@@ -65,18 +83,23 @@ async fn lane(
 ) -> Result<(), Failure> {
     let timer = Timer::new()?;
     while let Some(user) = calls.next() {
-        if let Some(schedule) = schedule {
-            timer.until(schedule.due_ns(user.into())).await?;
-        }
+        let due_ns = schedule.map_or_else(now_ns, |schedule| schedule.due_ns(user.into()));
+        timer.until(due_ns).await?;
         let sent_ns = now_ns();
         calls.set(user, State::Called);
-        let (status, body) = caller.call("/api/disconnect", &body(user, code)).await?;
+        let answer = match caller.call("/api/disconnect", &body(user, code)).await {
+            Ok((status, body)) => success(status, &body),
+            Err(failure) => {
+                calls.error(&failure);
+                return Ok(());
+            }
+        };
         let answered_ns = now_ns();
-        match success(status, &body) {
+        match answer {
             Ok(()) => calls.set(user, State::Answered { at_ns: answered_ns }),
             Err(failure) => calls.error(&failure),
         }
-        calls.made.borrow_mut().push(Call { user, sent_ns, answered_ns });
+        calls.made.borrow_mut().push(Call { user, due_ns, sent_ns, answered_ns });
     }
     Ok(())
 }
@@ -190,6 +213,8 @@ impl Truth for Known {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::orders::QueryOrder;
+    use crate::population::Crowd;
     use crate::transport::Transport;
 
     #[test]
@@ -229,6 +254,35 @@ mod tests {
             body(7, 4001),
             r#"{"user":"u000000007","disconnect":{"code":4001,"reason":"load test"}}"#
         );
+    }
+
+    #[test]
+    fn calls_that_get_no_answer_fail_and_so_do_those_never_made() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let population = Population { sessions: 3, per_user: 1, transport: Transport::Websocket };
+        let calls = Rc::new(Calls::new(population, Question::UserConnections));
+        super::super::deadline::tests::block_on(async {
+            let caller = Caller::connect(address, "key").await.unwrap();
+            // It is closed in place of an answer.
+            drop(listener.accept().unwrap());
+            let query = QueryOrder {
+                address,
+                question: Question::UserConnections,
+                key: "key".into(),
+                crowd: Crowd::Held(population),
+                connections: 1,
+                rate: 1,
+                lead_s: 0,
+                duration_s: 1,
+                seed: 1,
+            };
+            let order = DisconnectOrder { population, calls: 1, rate: None, code: 4000, query };
+            call_all(vec![caller], order, Rc::clone(&calls)).await.unwrap();
+        });
+        assert_eq!(calls.errors.borrow()["not made: no connection was left"], 2);
+        assert_eq!(calls.errors.borrow().values().sum::<u64>(), 3);
+        assert!(calls.made.borrow().is_empty());
     }
 
     #[test]

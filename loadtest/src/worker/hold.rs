@@ -4,6 +4,7 @@ use std::cell::{Cell, OnceCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 
+use super::deadline::{CONNECT, within};
 use super::dial::{Goodbye, source};
 use super::emulation::Emulation;
 use super::grpc;
@@ -104,7 +105,8 @@ async fn lane(opening: Rc<Opening>) -> Result<(), Failure> {
         } else {
             let from = order.source.map(|source_first| source(source_first, first));
             let sessions = first..end;
-            grpc::open(order.address, from, &opening.mint, sessions, &opening.shared).await
+            let open = grpc::open(order.address, from, &opening.mint, sessions, &opening.shared);
+            within(CONNECT, "not accepted", open).await
         };
         match opened {
             Ok(ping_s) => opening.ping_s.set(ping_s),

@@ -9,6 +9,7 @@ mod call;
 mod churn;
 mod connect;
 mod control;
+mod deadline;
 mod dial;
 mod disconnect;
 mod emulation;
@@ -42,6 +43,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         return Err(Failure::new("a worker is started by a scenario, not by hand"));
     }
     let mut runtime = monoio::RuntimeBuilder::<monoio::LegacyDriver>::new()
+        .enable_timer()
         .build()
         .during("starting the runtime")?;
     runtime.block_on(serve(socket))

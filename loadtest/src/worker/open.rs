@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use monoio::io::{AsyncReadRent, AsyncWriteRentExt};
 use monoio::net::TcpStream;
 
+use super::deadline::{CONNECT, within};
 use super::dial::{Goodbye, dial};
 use crate::failure::{Context, Failure};
 use crate::http::{self, Framing, Head};
@@ -47,13 +48,17 @@ impl Door {
         Self { address, host, path, transport, goodbye, upgrade }
     }
 
+    /// Fails as well if that takes too long: nobody waits for a server that does not answer.
     pub(super) async fn open(
         &self,
         from: Option<Ipv4Addr>,
         token: &str,
     ) -> Result<Opened, Failure> {
-        let socket = connect(self.address, from, self.goodbye).await?;
-        self.enter(socket, token).await
+        within(CONNECT, "not accepted", async {
+            let socket = connect(self.address, from, self.goodbye).await?;
+            self.enter(socket, token).await
+        })
+        .await
     }
 
     /// The same on a connection that is up.

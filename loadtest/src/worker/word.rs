@@ -71,7 +71,7 @@ mod tests {
                 assert!(heard.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
             }
         }
-        word.clone().say();
+        word.say();
         assert_eq!(sleepers.map(|sleeper| sleeper.0.load(Ordering::Relaxed)), [1, 1]);
         assert!(pin!(word.said()).poll(&mut Context::from_waker(Waker::noop())).is_ready());
     }
