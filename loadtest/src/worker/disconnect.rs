@@ -260,7 +260,8 @@ mod tests {
     fn calls_that_get_no_answer_fail_and_so_do_those_never_made() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let population = Population { sessions: 3, per_user: 1, transport: Transport::Websocket };
+        let population =
+            Population { sessions: 3, per_user: 1, transport: Transport::Websocket, seed: 1 };
         let calls = Rc::new(Calls::new(population, Question::UserConnections));
         super::super::deadline::tests::block_on(async {
             let caller = Caller::connect(address, "key").await.unwrap();
