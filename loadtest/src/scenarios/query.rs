@@ -49,6 +49,7 @@ impl Scenario for QueryArgs {
             label: "queries per second and server core",
             unit: Unit::PerSecond,
         },
+        Headline { result: "/server_cores", label: "server cores", unit: Unit::Cores },
         Headline { result: "/latency/p50_ns", label: "latency, p50", unit: Unit::Nanoseconds },
         Headline { result: "/latency/p99_ns", label: "latency, p99", unit: Unit::Nanoseconds },
     ];
