@@ -180,14 +180,15 @@ fn measure(args: &ChurnArgs, rig: &mut Rig) -> Result<(Churned, Used), Failure> 
     await_all(workers, &Reply::Measuring, lead, done)?;
     rig.sampler.mark("measured from here");
     let meter = Meter::start(target, &pids)?;
+    await_all(workers, &Reply::LoadOver, work, done)?;
+    let used = meter.stop(target, &pids)?;
     // A user a millisecond at the least, when all is quiet at the end.
     let sweep = Duration::from_secs(grace + u64::from(args.sessions / 1000));
     let mut churned = Churned::default();
-    for reply in receive_all(workers, work + sweep, done)? {
+    for reply in receive_all(workers, sweep, |_| ())? {
         let Reply::Churned(found) = reply else { return Err(unasked()) };
         churned.add(&found)?;
     }
-    let used = meter.stop(target, &pids)?;
     Ok((churned, used))
 }
 
@@ -259,11 +260,8 @@ fn tell_queries(
     query::tell_latency(report, question, queries)?;
     report.figure("answered", format!("{answered:.0} /s"), &format!("of {}", args.query_rate));
     report.result("queries_answered_per_second", answered);
-    if answered < KEPT * ratio(args.query_rate, 1) {
-        report.warn(format!(
-            "only {answered:.0} of {} queries per second were answered",
-            args.query_rate
-        ));
+    for doubt in query::doubts_of_pace(args.query_rate, queries) {
+        report.warn(doubt);
     }
     Ok(())
 }

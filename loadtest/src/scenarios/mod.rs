@@ -216,7 +216,7 @@ fn tell_beside(
         let note = format!("{}; {} {}", sides.beside, duration(alone_ns), sides.alone);
         report.figure(label, duration(ns), &note);
     }
-    report.figure("answered", grouped(busy.count - beside.unanswered), sides.beside);
+    report.figure("answered", grouped(beside.answered), sides.beside);
     report.result("latency_alone", json!(quiet));
     report.result("latency", json!(busy));
     report.result("latency_alone_buckets_ns", json!(alone.latency));
@@ -229,8 +229,8 @@ fn tell_beside(
         for (why, count) in &measured.errors {
             report.fail(format!("{} queries {side}: {why}", grouped(*count)));
         }
-        if measured.unanswered > 0 {
-            report.warn(format!("{} queries {side} were not answered", measured.unanswered));
+        if measured.unsent > 0 {
+            report.warn(format!("{} queries {side} were due and never sent", measured.unsent));
         }
     }
     Ok(())
