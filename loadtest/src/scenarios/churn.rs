@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::meter::{Meter, Used};
-use super::{Rig, Scenario, check_rollcall, doubt_shared_cores, query};
+use super::{Rig, Scenario, doubt_shared_cores, query};
 use crate::cli::{ChurnArgs, CommonArgs};
 use crate::clock::{NS_PER_S, now_ns};
 use crate::failure::Failure;
@@ -38,15 +38,7 @@ const LOOK: Duration = Duration::from_millis(50);
 
 impl Scenario for ChurnArgs {
     const NAME: &'static str = "churn";
-    const HEADLINES: &'static [Headline] = &[
-        Headline { result: "/server_cores", label: "server CPU", unit: Unit::Cores },
-        Headline {
-            result: "/connect_time/p99_ns",
-            label: "time of a connect, p99",
-            unit: Unit::Nanoseconds,
-        },
-        Headline { result: "/latency/p99_ns", label: "latency, p99", unit: Unit::Nanoseconds },
-    ];
+    const HEADLINES: &'static [Headline] = &[];
 
     fn common(&self) -> &CommonArgs {
         &self.common
@@ -66,7 +58,6 @@ impl Scenario for ChurnArgs {
 }
 
 fn run(args: &ChurnArgs) -> Result<Report, Failure> {
-    check_rollcall(&args.common, ChurnArgs::NAME)?;
     let common = &args.common;
     // Those on their way and the connections of queries need descriptors too.
     let extra = common.concurrency.saturating_add(2 * args.connections);

@@ -170,15 +170,6 @@ impl Rig {
     }
 }
 
-/// Fails if this scenario asks for what only Rollcall's API has, of another server.
-fn check_rollcall(args: &CommonArgs, scenario: &str) -> Result<(), Failure> {
-    if args.is_rollcall() {
-        return Ok(());
-    }
-    let text = format!("{scenario} asks for what only Rollcall has: --target is for its URL here");
-    Err(Failure::new(text))
-}
-
 /// Has a worker carry out a load of queries, and waits for it.
 fn query_load(worker: &mut Worker, order: QueryOrder) -> Result<Measured, Failure> {
     let (lead, work) = (Duration::from_secs(order.lead_s), Duration::from_secs(order.duration_s));
