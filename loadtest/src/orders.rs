@@ -32,8 +32,8 @@ pub(crate) enum Order {
     Prepare(OpenOrder),
     /// Connect in a closed loop: answered by `Measuring` after the lead, then by `Connects`.
     Connect(ConnectOrder),
-    /// Connect all of them at this instant of the monotonic clock, and hold them: answered by
-    /// `Stormed`.
+    /// Connect all of them from this instant of the monotonic clock on, as fast as those in flight
+    /// allow, and hold them: answered by `Stormed`.
     Storm { at_ns: u64 },
     /// Open sessions that will come and go: answered by `Opened`.
     Gather(ChurnOrder),
