@@ -32,13 +32,13 @@ pub(crate) enum Order {
     Prepare(OpenOrder),
     /// Connect in a closed loop: answered by `Measuring` after the lead, then by `Connects`.
     Connect(ConnectOrder),
-    /// Connect all of them at this instant of the monotonic clock, and hold them: answered by
-    /// `Stormed`.
+    /// Connect all of them from this instant of the monotonic clock on, as fast as those in flight
+    /// allow, and hold them: answered by `Stormed`.
     Storm { at_ns: u64 },
     /// Open sessions that will come and go: answered by `Opened`.
     Gather(ChurnOrder),
-    /// Have them come and go while queries run: answered by `Measuring` after the lead, then
-    /// by `Churned`.
+    /// Have them come and go while queries run: answered by `Measuring` after the lead, by
+    /// `LoadOver`, and by `Churned` when every user has been looked at once more.
     Churn,
     /// Have the server disconnect every user while queries run: answered by `Measuring` before the
     /// first call, then by `Disconnected`.
@@ -174,6 +174,8 @@ pub(crate) enum Reply {
     /// The lead is over; what is sent from now on counts.
     Measuring,
     Measured(Measured),
+    /// What is measured is over; what comes until the last reply is not part of it.
+    LoadOver,
     /// The tokens are made.
     Prepared,
     Connects(Connects),
@@ -356,11 +358,13 @@ pub(crate) struct Measured {
     pub(crate) due: u64,
     /// Queries answered, rightly or wrongly.
     pub(crate) answered: u64,
-    /// Wrong answers and broken connections, by what was seen.
+    /// Wrong and missing answers and broken connections, by what was seen.
     pub(crate) errors: BTreeMap<String, u64>,
-    /// Queries due but never sent, or sent but not answered before the run was given up: they
-    /// count in `latency` with the time they had waited by then.
+    /// Queries sent but not answered before the run was given up, each one of `errors` too. Like
+    /// those never sent they count in `latency` with the time they had waited by then.
     pub(crate) unanswered: u64,
+    /// Queries due but never sent.
+    pub(crate) unsent: u64,
     /// Queries that had to wait for a free connection.
     pub(crate) delayed: u64,
     /// From the first instant a query was due to the last answer, in nanoseconds.
@@ -381,6 +385,7 @@ impl Measured {
         self.answered += other.answered;
         add_counts(&mut self.errors, &other.errors);
         self.unanswered += other.unanswered;
+        self.unsent += other.unsent;
         self.delayed += other.delayed;
         self.elapsed_ns = self.elapsed_ns.max(other.elapsed_ns);
         self.latency = latency::sum(&[&self.latency, &other.latency])?;

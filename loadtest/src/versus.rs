@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::failure::{Context, Failure};
 use crate::report::{Line, Plot, Report, Unit, bytes, duration, progress, whole};
 use crate::scenarios::Scenario;
-use crate::target::{Kind, Target};
+use crate::target::{Choice, Kind, Target};
 
 /// A result two servers are compared by.
 pub(crate) struct Headline {
@@ -27,17 +27,25 @@ struct Run {
 /// Runs it beside Rollcall if another server is to be started, else on the one server there is.
 pub(crate) fn run<S: Scenario>(scenario: &S) -> Result<Report, Failure> {
     scenario.common().check()?;
+    check_askable(scenario)?;
     match scenario.common().beside() {
         Some(other) => side_by_side(scenario, other),
         None => scenario.run(),
     }
 }
 
-fn side_by_side<S: Scenario>(scenario: &S, other: Kind) -> Result<Report, Failure> {
-    if S::HEADLINES.is_empty() {
-        let text = format!("{} is of Rollcall alone: it takes no --target {other}", S::NAME);
-        return Err(Failure::new(text));
+/// Fails if the scenario asks for what only Rollcall has, of another server.
+fn check_askable<S: Scenario>(scenario: &S) -> Result<(), Failure> {
+    match &scenario.common().target {
+        Choice::Start(kind) if *kind != Kind::Rollcall && S::HEADLINES.is_empty() => {
+            let text = format!("{} is of Rollcall alone: it takes no --target {kind}", S::NAME);
+            Err(Failure::new(text))
+        }
+        Choice::Start(_) | Choice::Running(_) => Ok(()),
     }
+}
+
+fn side_by_side<S: Scenario>(scenario: &S, other: Kind) -> Result<Report, Failure> {
     let common = scenario.common();
     let sides = [Kind::Rollcall, other].map(|kind| (kind, scenario.on(common.on(kind))));
     for (_, side) in &sides {
@@ -185,7 +193,10 @@ pub(crate) fn text(unit: Unit, value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+    use crate::cli::{Cli, Command};
 
     const HEADLINES: [Headline; 2] = [
         Headline { result: "/bytes", label: "memory", unit: Unit::Bytes },
@@ -205,6 +216,28 @@ mod tests {
         let mut report = Report::new("query", json!({}));
         tell(&mut report, &HEADLINES, Kind::Axum, runs);
         report
+    }
+
+    #[test]
+    fn what_only_rollcall_has_is_not_asked_of_another_server() {
+        for flags in ["--target centrifugo", "--target axum --alone", "--target redis"] {
+            for scenario in ["churn", "slow-clients", "synthetic"] {
+                let line = format!("x {scenario} --server /nowhere {flags}");
+                let error = match Cli::parse_from(line.split(' ')).command {
+                    Command::Churn(args) => super::run(&args),
+                    Command::SlowClients(args) => super::run(&args),
+                    Command::Synthetic(args) => super::run(&args),
+                    Command::Idle(_)
+                    | Command::ConnectStorm(_)
+                    | Command::DisconnectAll(_)
+                    | Command::Query(_)
+                    | Command::Table(_)
+                    | Command::Worker => panic!("{line}"),
+                };
+                let error = error.err().map(|failure| failure.to_string()).unwrap_or_default();
+                assert!(error.contains("is of Rollcall alone"), "{line}: {error}");
+            }
+        }
     }
 
     #[test]

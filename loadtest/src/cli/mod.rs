@@ -259,7 +259,8 @@ pub(crate) struct ConnectStormArgs {
     #[arg(short, long, default_value_t = Transport::Websocket)]
     pub(crate) transport: Transport,
 
-    /// Connect so many clients at once, and hold them, instead of a closed loop
+    /// Connect so many clients, as fast as --concurrency in flight allow, and hold them, instead
+    /// of a closed loop
     #[arg(short = 'n', long, conflicts_with_all = ["keep", "tokens", "duration", "lead"],
           value_parser = value_parser!(u32).range(1..=20_000_000))]
     pub(crate) sessions: Option<u32>,

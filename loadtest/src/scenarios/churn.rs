@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::meter::{Meter, Used};
-use super::{Rig, Scenario, check_rollcall, doubt_shared_cores, query};
+use super::{Rig, Scenario, doubt_shared_cores, query};
 use crate::cli::{ChurnArgs, CommonArgs};
 use crate::clock::{NS_PER_S, now_ns};
 use crate::failure::Failure;
@@ -38,15 +38,7 @@ const LOOK: Duration = Duration::from_millis(50);
 
 impl Scenario for ChurnArgs {
     const NAME: &'static str = "churn";
-    const HEADLINES: &'static [Headline] = &[
-        Headline { result: "/server_cores", label: "server CPU", unit: Unit::Cores },
-        Headline {
-            result: "/connect_time/p99_ns",
-            label: "time of a connect, p99",
-            unit: Unit::Nanoseconds,
-        },
-        Headline { result: "/latency/p99_ns", label: "latency, p99", unit: Unit::Nanoseconds },
-    ];
+    const HEADLINES: &'static [Headline] = &[];
 
     fn common(&self) -> &CommonArgs {
         &self.common
@@ -66,7 +58,6 @@ impl Scenario for ChurnArgs {
 }
 
 fn run(args: &ChurnArgs) -> Result<Report, Failure> {
-    check_rollcall(&args.common, ChurnArgs::NAME)?;
     let common = &args.common;
     // Those on their way and the connections of queries need descriptors too.
     let extra = common.concurrency.saturating_add(2 * args.connections);
@@ -180,14 +171,15 @@ fn measure(args: &ChurnArgs, rig: &mut Rig) -> Result<(Churned, Used), Failure> 
     await_all(workers, &Reply::Measuring, lead, done)?;
     rig.sampler.mark("measured from here");
     let meter = Meter::start(target, &pids)?;
+    await_all(workers, &Reply::LoadOver, work, done)?;
+    let used = meter.stop(target, &pids)?;
     // A user a millisecond at the least, when all is quiet at the end.
     let sweep = Duration::from_secs(grace + u64::from(args.sessions / 1000));
     let mut churned = Churned::default();
-    for reply in receive_all(workers, work + sweep, done)? {
+    for reply in receive_all(workers, sweep, |_| ())? {
         let Reply::Churned(found) = reply else { return Err(unasked()) };
         churned.add(&found)?;
     }
-    let used = meter.stop(target, &pids)?;
     Ok((churned, used))
 }
 
@@ -259,11 +251,8 @@ fn tell_queries(
     query::tell_latency(report, question, queries)?;
     report.figure("answered", format!("{answered:.0} /s"), &format!("of {}", args.query_rate));
     report.result("queries_answered_per_second", answered);
-    if answered < KEPT * ratio(args.query_rate, 1) {
-        report.warn(format!(
-            "only {answered:.0} of {} queries per second were answered",
-            args.query_rate
-        ));
+    for doubt in query::doubts_of_pace(args.query_rate, queries) {
+        report.warn(doubt);
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::meter::{Meter, Used};
-use super::{Rig, Scenario, Sides, check_rollcall, doubt_shared_cores, rest, tell_beside};
+use super::{Rig, Scenario, Sides, doubt_shared_cores, rest, tell_beside};
 use crate::cli::{CommonArgs, DisconnectAllArgs};
 use crate::clock::now_ns;
 use crate::failure::Failure;
@@ -24,7 +24,7 @@ use crate::orders::{
 };
 use crate::population::{Crowd, Population};
 use crate::procfs::{Memory, descriptors};
-use crate::report::{Plot, Report, Unit, bytes, duration, grouped, progress, ratio};
+use crate::report::{Plot, Report, bytes, duration, grouped, progress, ratio};
 use crate::transport::Transport;
 use crate::versus::Headline;
 
@@ -61,23 +61,7 @@ struct Ends {
 
 impl Scenario for DisconnectAllArgs {
     const NAME: &'static str = "disconnect-all";
-    const HEADLINES: &'static [Headline] = &[
-        Headline {
-            result: "/gone_time/p50_ns",
-            label: "from the call to the socket gone, p50",
-            unit: Unit::Nanoseconds,
-        },
-        Headline {
-            result: "/gone_time/p99_ns",
-            label: "from the call to the socket gone, p99",
-            unit: Unit::Nanoseconds,
-        },
-        Headline {
-            result: "/server_cpu_us_per_session_ended",
-            label: "server CPU per session ended",
-            unit: Unit::Microseconds,
-        },
-    ];
+    const HEADLINES: &'static [Headline] = &[];
 
     fn common(&self) -> &CommonArgs {
         &self.common
@@ -97,7 +81,6 @@ impl Scenario for DisconnectAllArgs {
 }
 
 fn run(args: &DisconnectAllArgs) -> Result<Report, Failure> {
-    check_rollcall(&args.common, DisconnectAllArgs::NAME)?;
     let mut rig = Rig::up(&args.common, args.sessions, args.transport)?;
     let settings = json!({
         "transport": args.transport, "sessions": args.sessions,

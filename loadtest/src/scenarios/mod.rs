@@ -172,15 +172,6 @@ impl Rig {
     }
 }
 
-/// Fails if this scenario asks for what only Rollcall's API has, of another server.
-fn check_rollcall(args: &CommonArgs, scenario: &str) -> Result<(), Failure> {
-    if args.is_rollcall() {
-        return Ok(());
-    }
-    let text = format!("{scenario} asks for what only Rollcall has: --target is for its URL here");
-    Err(Failure::new(text))
-}
-
 /// Has a worker carry out a load of queries, and waits for it.
 fn query_load(worker: &mut Worker, order: QueryOrder) -> Result<Measured, Failure> {
     let (lead, work) = (Duration::from_secs(order.lead_s), Duration::from_secs(order.duration_s));
@@ -218,7 +209,7 @@ fn tell_beside(
         let note = format!("{}; {} {}", sides.beside, duration(alone_ns), sides.alone);
         report.figure(label, duration(ns), &note);
     }
-    report.figure("answered", grouped(busy.count - beside.unanswered), sides.beside);
+    report.figure("answered", grouped(beside.answered), sides.beside);
     report.result("latency_alone", json!(quiet));
     report.result("latency", json!(busy));
     report.result("latency_alone_buckets_ns", json!(alone.latency));
@@ -231,8 +222,8 @@ fn tell_beside(
         for (why, count) in &measured.errors {
             report.fail(format!("{} queries {side}: {why}", grouped(*count)));
         }
-        if measured.unanswered > 0 {
-            report.warn(format!("{} queries {side} were not answered", measured.unanswered));
+        if measured.unsent > 0 {
+            report.warn(format!("{} queries {side} were due and never sent", measured.unsent));
         }
     }
     Ok(())

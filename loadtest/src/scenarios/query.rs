@@ -177,6 +177,7 @@ fn tell_rate(
     report.result("due", measured.due);
     report.result("answered", measured.answered);
     report.result("unanswered", measured.unanswered);
+    report.result("unsent", measured.unsent);
     report.result("delayed", measured.delayed);
     if let Some(server) = used.server {
         let per_query = ratio(server.used_ns, measured.answered.max(1)) / 1000.0;
@@ -211,11 +212,11 @@ pub(super) fn doubts_of_pace(rate: u64, measured: &Measured) -> Vec<String> {
              those of a growing queue"
         ));
     }
-    if measured.unanswered > 0 {
+    if measured.unsent > 0 {
         doubts.push(format!(
-            "{} queries had no answer when the run ended; they count with the time they had \
-             waited by then",
-            grouped(measured.unanswered)
+            "{} queries were due and not sent when the run ended; they count with the time they \
+             had waited by then",
+            grouped(measured.unsent)
         ));
     }
     doubts

@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::meter::{Meter, Used};
-use super::{Rig, Scenario, Sides, check_rollcall, doubt_shared_cores, rest, tell_beside};
+use super::{Rig, Scenario, Sides, doubt_shared_cores, rest, tell_beside};
 use crate::cli::{CommonArgs, SlowClientsArgs};
 use crate::failure::Failure;
 use crate::fleet::{Worker, unasked};
@@ -20,7 +20,7 @@ use crate::latency::Percentiles;
 use crate::orders::{Measured, OpenOrder, Order, QueryOrder, Reply, Slow, SlowOrder, Slowed};
 use crate::population::Crowd;
 use crate::procfs::{Kernel, Memory, memory_peak};
-use crate::report::{Plot, Report, Unit, bytes, duration, grouped, progress, ratio};
+use crate::report::{Plot, Report, bytes, duration, grouped, progress, ratio};
 use crate::target::Node;
 use crate::transport::Transport;
 use crate::versus::Headline;
@@ -39,8 +39,7 @@ const QUEUE_GROWTH: u64 = 2;
 
 impl Scenario for SlowClientsArgs {
     const NAME: &'static str = "slow-clients";
-    const HEADLINES: &'static [Headline] =
-        &[Headline { result: "/latency/p99_ns", label: "latency, p99", unit: Unit::Nanoseconds }];
+    const HEADLINES: &'static [Headline] = &[];
 
     fn common(&self) -> &CommonArgs {
         &self.common
@@ -78,7 +77,6 @@ struct Memories {
 }
 
 fn run(args: &SlowClientsArgs) -> Result<Report, Failure> {
-    check_rollcall(&args.common, SlowClientsArgs::NAME)?;
     let slow = args.slow.saturating_mul(2 * u32::try_from(args.kinds.len()).expect("few kinds"));
     let sessions = args.sessions.saturating_add(args.list).saturating_add(slow);
     let mut rig = Rig::up(&told(args), sessions, args.transport)?;

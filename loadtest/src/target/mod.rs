@@ -83,6 +83,9 @@ impl Target {
     ) -> Result<(), Failure> {
         let Choice::Start(kind) = args.target else { return Ok(()) };
         transport.map_or(Ok(()), |transport| kind.check_transport(transport))?;
+        if kind == Kind::Redis {
+            redis::check(args.per_user)?;
+        }
         binary(args, kind).map(|_found| ())
     }
 
@@ -92,6 +95,7 @@ impl Target {
         let Choice::Start(Kind::Redis) = args.target else {
             return Err(Failure::new("records are stored in redis only"));
         };
+        redis::check(args.per_user)?;
         let target = Self::start(args, Kind::Redis, population.transport)?.answering()?;
         let mint = Mint::new(&target.secret, args.per_user, args.seed, unix_s());
         redis::fill(target.address, &mint, population)?;

@@ -3,6 +3,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
 use super::kind::{Launch, Program, Wanted};
 use crate::failure::{Context, Failure};
@@ -12,14 +13,28 @@ use crate::question::command;
 pub(super) const PROGRAM: Program =
     Program { file: "redis-server", built_by: "apt-get install redis-server" };
 
-/// Users whose records are on the way at once.
-const USERS_AT_ONCE: u32 = 1_000;
+/// Records on the way at once, or those of one user.
+const RECORDS_AT_ONCE: u32 = 10_000;
+
+/// Records of one user at most: they are one command.
+const PER_USER_MAX: u32 = 10_000;
+
+/// How long an answer may take.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// In memory only, or a snapshot would be measured with it.
 pub(super) fn launch(wanted: &Wanted<'_>) -> Launch {
     let (ip, port) = (wanted.address.ip().to_string(), wanted.address.port().to_string());
     let words = ["--bind", &ip, "--port", &port, "--save", "", "--appendonly", "no"];
     Launch { arguments: words.map(str::to_owned).to_vec(), ..Launch::default() }
+}
+
+/// Fails if a user has more records than one command is to carry.
+pub(super) fn check(per_user: u32) -> Result<(), Failure> {
+    if per_user <= PER_USER_MAX {
+        return Ok(());
+    }
+    Err(Failure::new(format!("--per-user may be {PER_USER_MAX} with --target redis at most")))
 }
 
 /// Stores the records of all these sessions.
@@ -29,10 +44,13 @@ pub(super) fn fill(
     population: Population,
 ) -> Result<(), Failure> {
     let mut writer = TcpStream::connect(address).during("connecting to Redis")?;
+    writer.set_read_timeout(Some(ANSWER_TIMEOUT)).during("setting a time-out")?;
+    writer.set_write_timeout(Some(ANSWER_TIMEOUT)).during("setting a time-out")?;
     let mut reader = BufReader::new(writer.try_clone().during("connecting to Redis")?);
     let users = population.users();
-    for first in (0..users).step_by(USERS_AT_ONCE as usize) {
-        let batch = first..users.min(first.saturating_add(USERS_AT_ONCE));
+    let users_at_once = (RECORDS_AT_ONCE / population.per_user).max(1);
+    for first in (0..users).step_by(users_at_once as usize) {
+        let batch = first..users.min(first.saturating_add(users_at_once));
         let commands: Vec<u8> =
             batch.clone().flat_map(|user| store(user, mint, population)).collect();
         writer.write_all(&commands).during("storing records")?;
@@ -63,6 +81,13 @@ mod tests {
     use super::*;
     use crate::question::Question;
     use crate::transport::Transport;
+
+    #[test]
+    fn a_user_with_more_records_than_a_command_carries_is_refused() {
+        assert_eq!(check(10_000), Ok(()));
+        let error = check(10_001).unwrap_err().to_string();
+        assert!(error.contains("--per-user may be 10000"), "{error}");
+    }
 
     #[test]
     fn what_is_stored_is_a_right_answer() {

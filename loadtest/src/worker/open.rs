@@ -1,5 +1,6 @@
 //! From nothing to an accepted session: TCP, handshake or request, connect, its answer.
 
+use std::cell::Cell;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use monoio::io::{AsyncReadRent, AsyncWriteRentExt};
@@ -10,6 +11,7 @@ use super::dial::{Goodbye, dial};
 use crate::failure::{Context, Failure};
 use crate::http::{self, Framing, Head};
 use crate::protocol::{self, Connected, Told};
+use crate::report::progress;
 use crate::stream::Stream;
 use crate::transport::{Carrier, Encoding, Transport};
 use crate::websocket::{self, Kind};
@@ -29,6 +31,8 @@ pub(super) struct Door {
     goodbye: Goodbye,
     /// The opening request, where it is the same for all.
     upgrade: Vec<u8>,
+    /// Whether a response that was no opening has been shown.
+    has_shown: Cell<bool>,
 }
 
 /// A session that has been accepted.
@@ -45,7 +49,7 @@ impl Door {
         let host = address.to_string();
         let path = format!("/connection/{}", transport.name());
         let upgrade = websocket::upgrade(&host, &path, subprotocol(transport));
-        Self { address, host, path, transport, goodbye, upgrade }
+        Self { address, host, path, transport, goodbye, upgrade, has_shown: Cell::new(false) }
     }
 
     /// Fails as well if that takes too long: nobody waits for a server that does not answer.
@@ -78,7 +82,7 @@ impl Door {
                     return Err(refused(&head, &received));
                 }
                 websocket::check_upgraded(&head, &received, subprotocol(self.transport))
-                    .map_err(|malformed| unexpected(&malformed.to_string(), &received))?;
+                    .map_err(|malformed| self.unexpected(&malformed.to_string(), &received))?;
                 received.drain(..head.len);
                 let mut frame = Vec::new();
                 websocket::write(&mut frame, frame_kind(self.transport.encoding()), &first);
@@ -95,12 +99,21 @@ impl Door {
                     return Err(refused(&head, &received));
                 }
                 if head.framing != Framing::Chunked {
-                    return Err(unexpected("no stream", &received));
+                    return Err(self.unexpected("no stream", &received));
                 }
                 received.drain(..head.len);
             }
         }
         accepted(socket, stream, received).await
+    }
+
+    /// A response that is no opening, named by what is wrong with it alone, so that those alike
+    /// are counted alike; the first is shown.
+    fn unexpected(&self, what: &str, received: &[u8]) -> Failure {
+        if !self.has_shown.replace(true) {
+            progress(&format!("{what}: {:?}", String::from_utf8_lossy(received)));
+        }
+        Failure::new(what)
     }
 
     /// The request whose response is the stream.
@@ -198,10 +211,6 @@ fn refused(head: &Head, received: &[u8]) -> Failure {
     Failure::new(format!("refused with HTTP status {} {}", head.status, why.trim()))
 }
 
-fn unexpected(what: &str, received: &[u8]) -> Failure {
-    Failure::new(format!("{what} but: {:?}", String::from_utf8_lossy(received)))
-}
-
 const fn subprotocol(transport: Transport) -> Option<&'static str> {
     match transport.encoding() {
         Encoding::Protobuf => Some(PROTOBUF),
@@ -273,5 +282,8 @@ mod tests {
         };
         assert_eq!(refusal("noon", "full\n"), "refused with HTTP status 503 full");
         assert_eq!(refusal("noon", ""), refusal("one", ""));
+        let door = Door::new("127.0.0.1:1".parse().unwrap(), Transport::Sse, Goodbye::Fin);
+        let unexpected = ["noon", "one"].map(|date| door.unexpected("no stream", date.as_bytes()));
+        assert_eq!(unexpected, [Failure::new("no stream"), Failure::new("no stream")]);
     }
 }

@@ -1,4 +1,4 @@
-//! A storm: everybody connects at the same instant, as after a restart, and stays.
+//! A storm: everybody connects from one instant on, as after a restart, and stays.
 
 use std::cell::{Cell, RefCell};
 use std::net::Ipv4Addr;

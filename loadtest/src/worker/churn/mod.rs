@@ -19,7 +19,8 @@ pub(super) use visitors::Visitors;
 /// How often somebody looks who waits for something else than an instant.
 const LOOK_NS: u64 = 1_000_000;
 
-/// Has the visitors come and go for as long as queries run, saying when the lead is over.
+/// Has the visitors come and go for as long as queries run, saying when the lead is
+/// over and when they do no more.
 pub(super) async fn run(visitors: Rc<Visitors>, control: &mut Control) -> Result<Churned, Failure> {
     let ChurnOrder { query, grace_s, .. } = visitors.order();
     let truth = Box::new(Known(Rc::clone(&visitors)));
@@ -29,6 +30,7 @@ pub(super) async fn run(visitors: Rc<Visitors>, control: &mut Control) -> Result
     control.send(&Reply::Measuring).await?;
     let queries = querying.measure(control).await?;
     turnover.await?;
+    control.send(&Reply::LoadOver).await?;
     let timer = Timer::new()?;
     while visitors.is_anybody_coming() {
         timer.until(now_ns() + LOOK_NS).await?;

@@ -34,6 +34,9 @@ const LOOK_NS: u64 = 1_000_000;
 /// How long answers may be late after the last query was due.
 const PATIENCE_NS: u64 = 5_000_000_000;
 
+/// What a query is that was sent and got no answer within that time.
+const NO_ANSWER: &str = "not answered within 5 s after the last query was due";
+
 /// Carries an order out, saying when the lead is over.
 pub(super) async fn run(order: QueryOrder, control: &mut Control) -> Result<Measured, Failure> {
     let truth = Steady { crowd: order.crowd, question: order.question };
@@ -369,11 +372,16 @@ impl Load {
     fn take_measured(&mut self, now: u64) -> Measured {
         let (first, end) = (self.first, self.last_end);
         let owed = self.conns.iter().filter_map(|conn| conn.asked.map(|asked| asked.n));
+        let owed: Vec<u64> = owed.filter(|n| (first..end).contains(n)).collect();
         let unsent = self.next.clamp(first, end)..end;
         let mut measured = std::mem::take(&mut self.measured);
-        measured.delayed += unsent.end - unsent.start;
-        for n in owed.filter(|n| (first..end).contains(n)).chain(unsent) {
-            measured.unanswered += 1;
+        measured.unanswered = owed.len() as u64;
+        measured.unsent = unsent.end - unsent.start;
+        measured.delayed += measured.unsent;
+        if measured.unanswered > 0 {
+            measured.errors.insert(NO_ANSWER.to_owned(), measured.unanswered);
+        }
+        for n in owed.into_iter().chain(unsent) {
             self.latency.record(now.saturating_sub(self.schedule.due_ns(n)));
         }
         measured.due = end - first;

@@ -77,7 +77,9 @@ fn what_was_never_sent_or_answered_counts_with_the_time_it_waited() {
     load.next = 10;
     load.send(0, due(10));
     let measured = load.take_measured(due(30));
-    assert_eq!((measured.due, measured.answered, measured.unanswered), (20, 0, 20));
+    assert_eq!((measured.due, measured.answered), (20, 0));
+    assert_eq!((measured.unanswered, measured.unsent), (1, 19));
+    assert_eq!(measured.errors, [(NO_ANSWER.to_owned(), 1)].into(), "only the server's fault");
     assert_eq!(measured.latency.iter().map(|(_, count)| count).sum::<u64>(), 20);
 }
 
@@ -133,5 +135,5 @@ fn a_load_that_is_stopped_owes_only_what_was_due_by_then() {
     assert_eq!((load.end, load.last_end), (13, 13));
     load.send_due();
     let measured = load.take_measured(now_ns());
-    assert_eq!((measured.due, measured.unanswered), (3, 3));
+    assert_eq!((measured.due, measured.unanswered, measured.unsent), (3, 0, 3));
 }
