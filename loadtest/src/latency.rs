@@ -38,6 +38,10 @@ impl Latencies {
         self.0.saturating_record(ns);
     }
 
+    pub(crate) fn count(&self) -> u64 {
+        self.0.len()
+    }
+
     pub(crate) fn buckets(&self) -> Buckets {
         let recorded = self.0.iter_recorded();
         recorded.map(|step| (step.value_iterated_to(), step.count_at_value())).collect()

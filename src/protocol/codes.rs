@@ -72,7 +72,7 @@ disconnects! {
     INSUFFICIENT_STATE    3010 "insufficient state"     "What the client knows can no longer be brought up to date.";
     FORCE_RECONNECT       3011 "force reconnect"        "A backend asked the client to connect anew.";
     NO_PONG               3012 "no pong"                "The client did not answer a ping.";
-    TOO_MANY_REQUESTS     3013 "too many requests"      "The client asked too often.";
+    TOO_MANY_REQUESTS     3013 "too many requests"      "The client asked too often, or the node is full.";
     STATE_INVALIDATED     3014 "state invalidated"      "The client must forget its token and subscriptions before it returns.";
     INVALID_TOKEN         3500 "invalid token"          "The token is not one this server accepts.";
     BAD_REQUEST           3501 "bad request"            "The request makes no sense here, or names no user in any way.";
@@ -98,7 +98,7 @@ errors! {
     ERROR_NOT_AVAILABLE        108 "not available"           false "The server does not offer this.";
     ERROR_TOKEN_EXPIRED        109 "token expired"           false "The token is expired or not valid yet; a new one will do.";
     ERROR_EXPIRED              110 "expired"                 false "What the credentials allow has ended.";
-    ERROR_TOO_MANY_REQUESTS    111 "too many requests"       true  "The client asks too often.";
+    ERROR_TOO_MANY_REQUESTS    111 "too many requests"       true  "The client asks too often, or the node is full.";
     ERROR_UNRECOVERABLE        112 "unrecoverable position"  false "The position in the stream is lost.";
     ERROR_CONCURRENT_PAGINATION 113 "concurrent pagination"  true  "Pages of one list were asked for at the same time.";
 }

@@ -42,12 +42,18 @@ impl Admission {
 
     /// Whether one more connect may be tried now. Counts against the rate even when the connect
     /// is refused later, as every attempt costs.
-    ///
-    /// The session limit may be passed by as many connects as shards decide at the same moment.
     #[must_use]
     pub fn admits(&self, now_mono_ms: u64) -> bool {
-        let below = self.options.sessions_max == 0 || self.sessions() < self.options.sessions_max;
-        below && self.admits_rate(now_mono_ms)
+        self.has_room() && self.admits_rate(now_mono_ms)
+    }
+
+    /// Whether one more session may be opened now. A connect that was admitted asks again: any
+    /// number of handshakes may have been admitted before the first of them became a session.
+    ///
+    /// The limit may be passed by as many sessions as shards open in the same moment.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.options.sessions_max == 0 || self.sessions() < self.options.sessions_max
     }
 
     /// Sessions on this node.
@@ -113,7 +119,7 @@ mod tests {
         admission.opened(ShardId::new(0));
         assert!(admission.admits(0));
         admission.opened(ShardId::new(1));
-        assert!(!admission.admits(0));
+        assert!(!admission.admits(0) && !admission.has_room());
         admission.closed(ShardId::new(0));
         assert!(admission.admits(0));
     }

@@ -191,6 +191,10 @@ impl Shard {
     /// before a byte of the reply can leave.
     fn open_session(&mut self, conn: ConnId, connecting: Connecting, now: Now) {
         let Connecting { credentials, app_name, app_version, wire, caller, id } = connecting;
+        if !self.admission.has_room() {
+            let refused = Refused::Error(codes::ERROR_TOO_MANY_REQUESTS);
+            return self.refuse_connect(conn, wire, &caller, (id, refused), now);
+        }
         let hash = self.hasher.hash(&credentials.user);
         self.reply.clear();
         if let Some(meta) = &credentials.meta {

@@ -184,6 +184,36 @@ fn limits_of_the_node_refuse_the_handshake() {
 }
 
 #[test]
+fn the_limit_of_the_node_holds_for_those_who_shook_hands_before_it_was_reached() {
+    let server = Server::start(&json!({
+        "client": {"connection_limit": 1},
+        "uni_websocket": {"enabled": true},
+    }));
+    let mut sockets: Vec<_> = (0..3).map(|_| Socket::open(&server, "websocket", &[])).collect();
+    let mut uni = Socket::open(&server, "uni_websocket", &[]);
+    let request = json!({"token": token("42", json!({}))});
+    for (index, socket) in sockets.iter_mut().enumerate() {
+        socket.say(&json!({"id": 1, "connect": request}));
+        let reply = socket.reply();
+        // A temporary error: the client comes back later by itself.
+        let refused = json!({"code": 111, "message": "too many requests", "temporary": true});
+        assert_eq!(reply["error"], if index == 0 { Value::Null } else { refused }, "{reply}");
+    }
+    uni.say(&request);
+    assert_eq!(server.listed("42").len(), 1);
+    let Heard::Text(told) = uni.hear() else { panic!("no farewell") };
+    let told: Value = serde_json::from_str(&told).expect("JSON");
+    assert_eq!(told, json!({"disconnect": {"code": 3013, "reason": "too many requests"}}));
+    assert_eq!(uni.hear_end(), closed(3013, "too many requests"));
+    drop(sockets);
+    eventually("there is room again", || {
+        let mut socket = Socket::try_open(&server, "websocket", &[]).ok()?;
+        socket.say(&json!({"id": 1, "connect": request}));
+        socket.reply()["error"].is_null().then_some(())
+    });
+}
+
+#[test]
 fn anonymous_and_trusted_clients_connect_as_the_configuration_says() {
     let connect = |config: Value, headers: &[(&str, &str)]| {
         let server = Server::start(&config);

@@ -104,7 +104,8 @@ fn run(args: &SlowClientsArgs) -> Result<Report, Failure> {
     tell_kernel(&mut report, &found.kernel);
     tell_harness(&mut report, &found.used);
     judge_list(&mut report, &mut list, args.list)?;
-    rig.judge(&mut report)?;
+    let held = rig.judge(&mut report)?.held;
+    report.result("sessions_held", held);
     rig.down(&mut report);
     Ok(report)
 }
@@ -198,7 +199,7 @@ fn measure(args: &SlowClientsArgs, rig: &Rig, duration_s: u64) -> Result<Found, 
     let meter = Meter::start(&rig.target, &pids)?;
     let beside = super::query_load(&mut querier, queries(0, duration_s))?;
     let used = meter.stop(&rig.target, &pids)?;
-    let Reply::Slowed(slowed) = slow.receive(Duration::from_secs(SPARE_S))? else {
+    let Reply::Slowed(slowed) = slow.receive(Duration::ZERO)? else {
         return Err(unasked());
     };
     // While the slow ones still hold their ends.

@@ -19,6 +19,12 @@ use crate::latency::Latencies;
 use crate::orders::{Reply, Slow, SlowOrder, Slowed};
 use crate::population::Mint;
 
+/// How much longer those are waited for that have not been cut in time: a machine may be busy.
+const PATIENCE_NS: u64 = 20 * NS_PER_S;
+
+/// Between two looks at whether anybody is left.
+const LOOK_NS: u64 = 20_000_000;
+
 /// Has all clients connect, then be slow until the time is over.
 pub(super) async fn run(
     order: SlowOrder,
@@ -37,7 +43,12 @@ pub(super) async fn run(
     }
     control.send(&Reply::Measuring).await?;
     begin.say();
-    Timer::new()?.until(now_ns() + duration_ns).await?;
+    let timer = Timer::new()?;
+    let end_ns = now_ns() + duration_ns;
+    timer.until(end_ns).await?;
+    while clients.is_anybody_left() && now_ns() < end_ns + PATIENCE_NS {
+        timer.until(now_ns() + LOOK_NS).await?;
+    }
     Ok(clients.outcome())
 }
 
@@ -80,6 +91,11 @@ impl Clients {
         let (slowed, times) = outcome.get_mut(&kind).expect("only asked kinds connect");
         *slowed.seen.entry(seen).or_default() += 1;
         times.record(after_ns);
+    }
+
+    fn is_anybody_left(&self) -> bool {
+        let is_left = |(slowed, times): &(Slowed, Latencies)| times.count() < slowed.begun;
+        self.outcome.borrow().values().any(is_left)
     }
 
     fn outcome(&self) -> BTreeMap<Slow, Slowed> {
@@ -136,6 +152,7 @@ mod tests {
         let clients = Rc::new(Clients::new(SlowOrder { open, count: 2, kinds, duration_s: 1 }));
         clients.cut(Slow::Reader, "reset".into(), 5);
         clients.cut(Slow::Reader, "reset".into(), 7);
+        assert!(clients.is_anybody_left(), "two others");
         let outcome = clients.outcome();
         assert_eq!((outcome[&Slow::Reader].seen["reset"], outcome[&Slow::Reader].begun), (2, 2));
         assert_eq!(outcome[&Slow::Reader].times, [(5, 1), (7, 1)]);
