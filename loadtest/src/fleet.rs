@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::clock::now_ns;
 use crate::failure::{Context, Failure};
+use crate::interrupt;
 use crate::orders::{OpenOrder, Order, Reply, SessionEnd, Tally};
 use crate::report::Growing;
 
@@ -35,6 +36,7 @@ impl Worker {
             .stdout(Stdio::null())
             .spawn()
             .during("starting a worker")?;
+        interrupt::started(child.id());
         Ok(Self { child, control: BufReader::new(ours) })
     }
 
@@ -101,6 +103,7 @@ impl Drop for Worker {
         // It may have ended already: nothing is lost by that.
         drop(self.control.get_ref().shutdown(Shutdown::Both));
         drop(self.child.kill());
+        interrupt::ended(self.pid());
         drop(self.child.wait());
     }
 }

@@ -7,7 +7,7 @@
 //! [`http`], [`websocket`], [`http2`], [`population`], [`synthetic`], [`question`] (what goes over
 //! the wire, written here and not taken from the library, so that the two check each other),
 //! [`ledger`] (what must be listed when sessions come and go), [`procfs`], [`latency`] and
-//! [`rate`] (what is measured), [`sampler`] (how it went over time), [`report`] (how it is told).
+//! [`rate`] (what is measured), [`interrupt`] (nothing is left behind), [`sampler`] (how it went over time), [`report`] (how it is told).
 
 mod cli;
 mod clock;
@@ -15,6 +15,7 @@ mod failure;
 mod fleet;
 mod http;
 mod http2;
+mod interrupt;
 mod latency;
 mod ledger;
 mod limits;
@@ -63,6 +64,9 @@ enum Verdict {
 }
 
 fn run(command: Command) -> Result<Verdict, Failure> {
+    if !matches!(command, Command::Worker) {
+        interrupt::watch()?;
+    }
     let (report, common) = match command {
         Command::Idle(args) => (versus::run(&args)?, args.common),
         Command::ConnectStorm(args) => (versus::run(&args)?, args.common),

@@ -34,12 +34,11 @@ pub(crate) fn run<S: Scenario>(scenario: &S) -> Result<Report, Failure> {
     }
 }
 
-/// Fails if the scenario asks for what only Rollcall has, of another server.
+/// Fails if the scenario asks for what this server does not have.
 fn check_askable<S: Scenario>(scenario: &S) -> Result<(), Failure> {
     match &scenario.common().target {
-        Choice::Start(kind) if *kind != Kind::Rollcall && S::HEADLINES.is_empty() => {
-            let text = format!("{} is of Rollcall alone: it takes no --target {kind}", S::NAME);
-            Err(Failure::new(text))
+        Choice::Start(kind) if !S::can_ask(*kind) => {
+            Err(Failure::new(format!("{kind} has not what {} asks for", S::NAME)))
         }
         Choice::Start(_) | Choice::Running(_) => Ok(()),
     }
@@ -219,23 +218,26 @@ mod tests {
     }
 
     #[test]
-    fn what_only_rollcall_has_is_not_asked_of_another_server() {
-        for flags in ["--target centrifugo", "--target axum --alone", "--target redis"] {
-            for scenario in ["churn", "slow-clients", "synthetic"] {
+    fn what_a_server_has_not_is_not_asked_of_it() {
+        for flags in ["--target centrifuge", "--target axum --alone", "--target redis"] {
+            for scenario in ["churn", "disconnect-all", "slow-clients", "synthetic"] {
                 let line = format!("x {scenario} --server /nowhere {flags}");
                 let error = match Cli::parse_from(line.split(' ')).command {
                     Command::Churn(args) => super::run(&args),
+                    Command::DisconnectAll(args) => super::run(&args),
                     Command::SlowClients(args) => super::run(&args),
                     Command::Synthetic(args) => super::run(&args),
                     Command::Idle(_)
                     | Command::ConnectStorm(_)
-                    | Command::DisconnectAll(_)
                     | Command::Query(_)
                     | Command::Table(_)
                     | Command::Worker => panic!("{line}"),
                 };
                 let error = error.err().map(|failure| failure.to_string()).unwrap_or_default();
-                assert!(error.contains("is of Rollcall alone"), "{line}: {error}");
+                assert!(
+                    error.contains(&format!("has not what {scenario} asks for")),
+                    "{line}: {error}"
+                );
             }
         }
     }

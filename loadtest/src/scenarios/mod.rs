@@ -29,7 +29,7 @@ use crate::population::{Population, user_id};
 use crate::procfs::Cpu;
 use crate::report::{Line, Passing, Plot, Report, Unit, duration, grouped, pause, progress, ratio};
 use crate::sampler::Sampler;
-use crate::target::Target;
+use crate::target::{Kind, Target};
 use crate::transport::Transport;
 use crate::versus::Headline;
 
@@ -38,6 +38,11 @@ pub(crate) trait Scenario {
     const NAME: &'static str;
     /// The results two servers are compared by; none if only Rollcall can be asked.
     const HEADLINES: &'static [Headline];
+
+    /// Whether a server of this kind has what is asked for.
+    fn can_ask(kind: Kind) -> bool {
+        kind == Kind::Rollcall || !Self::HEADLINES.is_empty()
+    }
 
     fn common(&self) -> &CommonArgs;
 

@@ -13,6 +13,7 @@ use super::kind::Launch;
 use super::{LOOK, PATIENCE_NS};
 use crate::clock::now_ns;
 use crate::failure::{Context, Failure};
+use crate::interrupt;
 use crate::report::progress;
 
 /// Bytes of the server's log shown when it fails.
@@ -28,6 +29,7 @@ pub(super) struct Server {
 impl Server {
     pub(super) fn start(binary: &Path, launch: &Launch) -> Result<Self, Failure> {
         let dir = TempDir::with_prefix("rollcall-loadtest-").during("making a directory")?;
+        interrupt::made(dir.path());
         // A file, not a pipe: a pipe nobody empties would stop the server.
         let log = File::create(dir.path().join("log")).during("creating the server's log")?;
         let mut command = Command::new(binary);
@@ -46,6 +48,7 @@ impl Server {
             .stderr(log)
             .spawn()
             .during(&format!("starting {}", binary.display()))?;
+        interrupt::started(child.id());
         Ok(Self { child, dir })
     }
 
@@ -100,6 +103,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         // It may have ended already, as it should.
         drop(self.child.kill());
+        interrupt::ended(self.pid());
         drop(self.child.wait());
     }
 }

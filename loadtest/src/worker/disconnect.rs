@@ -185,12 +185,19 @@ impl Calls {
         }
     }
 
+    /// Centrifugo answers a call first, and has its sessions leave their channels then.
+    const fn unlists_before_it_answers(&self) -> bool {
+        !matches!(self.question, Question::Presence)
+    }
+
     fn judge(&self, user: u32, asked_ns: u64, listed: &[ClientId]) -> Vec<Wrong> {
         let full = self.population.sessions_of(user);
         let counted = question::count(listed, full).err();
         match self.states.borrow()[user as usize] {
             State::Untouched => counted.into_iter().collect(),
-            State::Answered { at_ns } if at_ns <= asked_ns => vec![Wrong::Lingering; listed.len()],
+            State::Answered { at_ns } if at_ns <= asked_ns && self.unlists_before_it_answers() => {
+                vec![Wrong::Lingering; listed.len()]
+            }
             State::Called | State::Answered { .. } => {
                 counted.filter(|wrong| *wrong == Wrong::TooMany).into_iter().collect()
             }
@@ -241,6 +248,16 @@ mod tests {
             let wrong = calls.judge(1, asked_ns, &ids[..listed]);
             assert_eq!(wrong, expected, "{state:?} at {asked_ns}: {listed} listed");
         }
+    }
+
+    #[test]
+    fn who_answers_before_it_unlists_may_still_list_them() {
+        let population = Population { sessions: 4, per_user: 2, transport: Transport::Websocket };
+        let calls = Calls::new(population, Question::Presence);
+        calls.set(1, State::Answered { at_ns: 10 });
+        let ids = [1, 2, 3].map(|letter| ClientId([letter; 16]));
+        assert_eq!(calls.judge(1, 10, &ids[..2]), []);
+        assert_eq!(calls.judge(1, 10, &ids), [Wrong::TooMany]);
     }
 
     #[test]
