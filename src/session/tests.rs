@@ -476,7 +476,7 @@ fn a_slot_that_is_used_again_has_other_ids() {
 }
 
 #[test]
-fn a_session_of_the_budget_takes_136_bytes() {
+fn a_session_of_the_budget_takes_132_bytes() {
     let plain = Plain {
         uid: "db8bc772-2654-4283-851a-f29b888ace74".into(),
         issued_at: Some(1_767_225_000),
@@ -486,7 +486,7 @@ fn a_session_of_the_budget_takes_136_bytes() {
         ..Plain::of("user123456")
     };
     let shared = Shared { app: Some(TextId(0)), agent: Some(TextId(0)) };
-    assert_eq!(super::record::write(&plain.opening(), shared, 0, NONE).len(), 136);
+    assert_eq!(super::record::write(&plain.opening(), shared, 0, NONE).len(), 132);
     let plain = Plain::of("user123456");
-    assert_eq!(super::record::write(&plain.opening(), shared, 0, NONE).len(), 45);
+    assert_eq!(super::record::write(&plain.opening(), shared, 0, NONE).len(), 41);
 }
