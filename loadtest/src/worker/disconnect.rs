@@ -252,7 +252,8 @@ mod tests {
 
     #[test]
     fn who_answers_before_it_unlists_may_still_list_them() {
-        let population = Population { sessions: 4, per_user: 2, transport: Transport::Websocket };
+        let population =
+            Population { sessions: 4, per_user: 2, transport: Transport::Websocket, seed: 1 };
         let calls = Calls::new(population, Question::Presence);
         calls.set(1, State::Answered { at_ns: 10 });
         let ids = [1, 2, 3].map(|letter| ClientId([letter; 16]));
