@@ -145,6 +145,8 @@ pub(crate) struct SlowOrder {
     /// How many there are of each kind.
     pub(crate) count: u32,
     pub(crate) kinds: Vec<Slow>,
+    /// Milliseconds between two questions of a slow reader.
+    pub(crate) ask_every_ms: u64,
     /// How long they are waited for.
     pub(crate) duration_s: u64,
 }

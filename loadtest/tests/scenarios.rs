@@ -24,17 +24,17 @@ fn server() -> PathBuf {
 
 /// Runs a scenario on this server; its results, and whether all was well.
 fn run(line: &str) -> (Value, bool) {
-    let dir = TempDir::new().unwrap();
+    let dir = TempDir::new().expect("a directory");
     let json = dir.path().join("report.json");
     let output = Command::new(LOADTEST)
         .args(line.split_whitespace())
         .arg("--json")
         .arg(&json)
         .output()
-        .unwrap();
+        .expect("the harness was built");
     let said = String::from_utf8_lossy(&output.stderr);
     let report = std::fs::read(&json).unwrap_or_else(|_| panic!("{line}: no report: {said}"));
-    let report: Value = serde_json::from_slice(&report).unwrap();
+    let report: Value = serde_json::from_slice(&report).expect("a report is JSON");
     assert_eq!(output.status.success(), report["failures"] == json!([]), "{line}: {said}");
     (report, output.status.success())
 }
@@ -126,24 +126,25 @@ struct Running {
 
 impl Running {
     fn start() -> Self {
-        let probe = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let address = probe.local_addr().unwrap();
+        let probe = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let address = probe.local_addr().expect("it is bound");
         drop(probe);
-        let dir = TempDir::new().unwrap();
+        let dir = TempDir::new().expect("a directory");
         let config = dir.path().join("config.json");
         let options = json!({
             "http_server": {"address": address.ip().to_string(), "port": address.port()},
             "client": {"token": {"hmac_secret_key": "secret"}},
             "http_api": {"key": "key"},
         });
-        std::fs::write(&config, options.to_string()).unwrap();
+        std::fs::write(&config, options.to_string()).expect("a new file");
         let child = Command::new(server())
             .arg("-c")
             .arg(&config)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .unwrap();
+            .expect("the server starts");
+        #[expect(clippy::disallowed_methods, reason = "a server that does not start is waited for")]
         let begin = Instant::now();
         while TcpStream::connect(address).is_err() {
             assert!(begin.elapsed() < Duration::from_secs(30), "the server does not listen");

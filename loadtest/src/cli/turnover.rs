@@ -129,6 +129,11 @@ pub(crate) struct SlowClientsArgs {
     #[arg(long, default_value_t = 200, value_parser = value_parser!(u32).range(1..=4_000))]
     pub(crate) list: u32,
 
+    /// Milliseconds between two questions of a slow reader: each answer is a whole list
+    #[arg(long, value_name = "MS", default_value_t = 100,
+          value_parser = value_parser!(u64).range(1..=60_000))]
+    pub(crate) ask_every: u64,
+
     /// Queries per second for those who do their part, without and with slow clients
     #[arg(short, long, default_value_t = 1_000,
           value_parser = value_parser!(u64).range(1..=10_000_000))]

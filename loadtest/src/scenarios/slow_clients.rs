@@ -31,6 +31,12 @@ const SPARE_S: u64 = 4;
 /// `client.pong_timeout` of a server that pings seldom enough.
 const PONG_TIMEOUT_S: u64 = 8;
 
+/// Bytes of one session in a list of one's own.
+const LISTED_BYTES: u64 = 170;
+
+/// Bytes the kernel takes for a peer that does not read, at most: `net.ipv4.tcp_wmem` as it comes.
+const SOCKET_BYTES: u64 = 4 * 1024 * 1024;
+
 /// Bytes of server memory beside the queues that slow readers may make it need for a while.
 const MEMORY_SPARE: u64 = 64 * 1024 * 1024;
 
@@ -113,7 +119,7 @@ fn run(args: &SlowClientsArgs) -> Result<Report, Failure> {
 fn settings(args: &SlowClientsArgs, server: &Value) -> Value {
     json!({
         "transport": args.transport, "sessions": args.sessions, "slow": args.slow,
-        "kinds": args.kinds, "list": args.list, "query_rate": args.query_rate,
+        "kinds": args.kinds, "list": args.list, "ask_every_ms": args.ask_every, "query_rate": args.query_rate,
         "connections": args.connections, "queue_max_size": args.queue_max_size,
         "stale_close_delay_s": args.stale_close_delay, "duration_s": args.duration,
         "alone_s": args.alone_for, "settle_s": args.settle, "per_user": args.common.per_user,
@@ -137,11 +143,19 @@ fn told(args: &SlowClientsArgs) -> CommonArgs {
 /// interval, and the time to answer it is shorter than another.
 fn lasting(args: &SlowClientsArgs, ping_s: u64) -> u64 {
     let of = |kind: &Slow| match kind {
-        Slow::Reader => SPARE_S,
+        Slow::Reader => reading(args),
         Slow::Handshake => args.stale_close_delay,
         Slow::Pong => ping_s + ping_s.min(PONG_TIMEOUT_S),
     };
     args.kinds.iter().map(of).max().unwrap_or(0) + SPARE_S
+}
+
+/// How long a reader asks until what it has not read fills the server's socket and queue, in
+/// seconds.
+fn reading(args: &SlowClientsArgs) -> u64 {
+    let answer = u64::from(args.list) * LISTED_BYTES;
+    let answers = (SOCKET_BYTES + args.queue_max_size).div_ceil(answer);
+    (answers * args.ask_every).div_ceil(1_000)
 }
 
 /// The user of the slow ones, whom nobody else is.
@@ -192,7 +206,13 @@ fn measure(args: &SlowClientsArgs, rig: &Rig, duration_s: u64) -> Result<Found, 
     let open = of_slow_user(args, rig)?;
     let open = OpenOrder { source: open.source.map(|first| super::apart(first, 1)), ..open };
     let kinds = args.kinds.clone();
-    slow.send(&Order::Slow(SlowOrder { open, count: args.slow, kinds, duration_s }))?;
+    slow.send(&Order::Slow(SlowOrder {
+        open,
+        count: args.slow,
+        kinds,
+        ask_every_ms: args.ask_every,
+        duration_s,
+    }))?;
     let Reply::Measuring = slow.receive(Duration::ZERO)? else { return Err(unasked()) };
     rig.sampler.mark("slow clients");
     let pids = [querier.pid(), slow.pid()];
@@ -381,9 +401,11 @@ mod tests {
 
     #[test]
     fn slow_ones_are_waited_for_until_the_slowest_kind_must_be_gone() {
-        let all = args("--stale-close-delay 3");
+        let all = args("--kinds handshake,pong --stale-close-delay 3");
         assert_eq!(lasting(&all, 25), 25 + 8 + SPARE_S);
-        assert_eq!(lasting(&all, 1), 3 + SPARE_S + 1);
+        assert_eq!(lasting(&all, 1), 3 + SPARE_S);
+        let readers = args("--kinds reader --list 1000 --queue-max-size 1048576");
+        assert_eq!(lasting(&readers, 25), 4 + SPARE_S, "31 lists, ten a second");
         let one = args("--kinds handshake --stale-close-delay 3");
         assert_eq!(lasting(&one, 25), 3 + SPARE_S);
     }

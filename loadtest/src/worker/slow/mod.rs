@@ -122,6 +122,12 @@ impl Client {
         self.clients.order.open.source.map(|first| source(first, self.index))
     }
 
+    /// Its place among all of them, from 0 to 999.
+    fn share_per_mille(&self) -> u64 {
+        let all = self.clients.kinds() * self.clients.order.count;
+        u64::from(self.index) * 1_000 / u64::from(all)
+    }
+
     /// The number of the user all of them are.
     fn user(&self) -> u32 {
         let open = &self.clients.order.open;
@@ -149,7 +155,13 @@ mod tests {
             source: None,
         };
         let kinds = vec![Slow::Reader, Slow::Pong];
-        let clients = Rc::new(Clients::new(SlowOrder { open, count: 2, kinds, duration_s: 1 }));
+        let clients = Rc::new(Clients::new(SlowOrder {
+            open,
+            count: 2,
+            kinds,
+            ask_every_ms: 20,
+            duration_s: 1,
+        }));
         clients.cut(Slow::Reader, "reset".into(), 5);
         clients.cut(Slow::Reader, "reset".into(), 7);
         assert!(clients.is_anybody_left(), "two others");
@@ -158,6 +170,6 @@ mod tests {
         assert_eq!(outcome[&Slow::Reader].times, [(5, 1), (7, 1)]);
         assert_eq!(outcome[&Slow::Pong], Slowed { begun: 2, ..Slowed::default() });
         let client = Client { index: 0, clients, begin: Word::default() };
-        assert_eq!(client.user(), 3);
+        assert_eq!((client.user(), client.share_per_mille()), (3, 0));
     }
 }

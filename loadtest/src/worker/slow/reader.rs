@@ -18,8 +18,8 @@ use crate::websocket::{self, Kind};
 use super::super::dial::dial_narrow;
 use super::super::open::up;
 
-/// Between two questions: some dozens of them fill what the kernel takes on the server's side.
-const PACE_NS: u64 = 20_000_000;
+/// Nanoseconds of a millisecond.
+const NS_PER_MS: u64 = 1_000_000;
 
 /// Connects, and asks from the moment all are there.
 pub(super) async fn connect(client: Client) -> Result<(), Failure> {
@@ -32,17 +32,22 @@ pub(super) async fn connect(client: Client) -> Result<(), Failure> {
     let timer = Timer::new()?;
     monoio::spawn(async move {
         client.begin.said().await;
-        let begin_ns = now_ns();
+        let pace_ns = client.clients.order.ask_every_ms * NS_PER_MS;
+        // They do not ask all at once.
+        let begin_ns = now_ns() + pace_ns * client.share_per_mille() / 1_000;
+        if timer.until(begin_ns).await.is_err() {
+            return;
+        }
         let mut asker = Asker { writer, unsent: Vec::new(), asked: 1 };
         let seen = loop {
             if let Err(error) = asker.ask() {
                 break error.kind().to_string();
             }
-            if let Err(failure) = timer.until(now_ns() + PACE_NS).await {
+            if let Err(failure) = timer.until(now_ns() + pace_ns).await {
                 break failure.to_string();
             }
         };
-        client.clients.cut(Slow::Reader, seen, now_ns() - begin_ns);
+        client.clients.cut(Slow::Reader, seen, now_ns().saturating_sub(begin_ns));
     });
     Ok(())
 }
