@@ -102,8 +102,8 @@ fn all_are_disconnected_and_nothing_is_left_of_them() {
 #[test]
 fn slow_clients_are_cut_each_kind_in_its_way_and_nobody_else() {
     let results = run_well(
-        "slow-clients -n 30 --slow 3 --list 100 --queue-max-size 65536 --ping-interval 2 \
-         --stale-close-delay 1 --alone-for 1 -d 4 --settle 0 --query-rate 50",
+        "slow-clients -n 30 --slow 3 --list 100 --ask-every 10 --queue-max-size 65536 \
+         --ping-interval 2 --stale-close-delay 1 --alone-for 1 -d 4 --settle 0 --query-rate 50",
     );
     for (kind, seen) in [
         ("reader", "connection reset"),
