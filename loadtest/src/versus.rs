@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::failure::{Context, Failure};
 use crate::report::{Line, Plot, Report, Unit, bytes, duration, progress, whole};
 use crate::scenarios::Scenario;
-use crate::target::{Choice, Kind, Target};
+use crate::target::{Kind, Target};
 
 /// A result two servers are compared by.
 pub(crate) struct Headline {
@@ -27,20 +27,13 @@ struct Run {
 /// Runs it beside Rollcall if another server is to be started, else on the one server there is.
 pub(crate) fn run<S: Scenario>(scenario: &S) -> Result<Report, Failure> {
     scenario.common().check()?;
-    check_askable(scenario)?;
+    let kind = scenario.common().kind();
+    if !S::can_ask(kind) {
+        return Err(Failure::new(format!("{kind} has not what {} asks for", S::NAME)));
+    }
     match scenario.common().beside() {
         Some(other) => side_by_side(scenario, other),
         None => scenario.run(),
-    }
-}
-
-/// Fails if the scenario asks for what this server does not have.
-fn check_askable<S: Scenario>(scenario: &S) -> Result<(), Failure> {
-    match &scenario.common().target {
-        Choice::Start(kind) if !S::can_ask(*kind) => {
-            Err(Failure::new(format!("{kind} has not what {} asks for", S::NAME)))
-        }
-        Choice::Start(_) | Choice::Running(_) => Ok(()),
     }
 }
 

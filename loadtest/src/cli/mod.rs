@@ -159,9 +159,16 @@ impl CommonArgs {
         args
     }
 
-    /// Whether the one server under test is a Rollcall.
+    /// What the one server under test is; one that runs already is spoken to as a Rollcall.
+    pub(crate) const fn kind(&self) -> Kind {
+        match self.target {
+            Choice::Start(kind) => kind,
+            Choice::Running(_) => Kind::Rollcall,
+        }
+    }
+
     pub(crate) const fn is_rollcall(&self) -> bool {
-        matches!(self.target, Choice::Start(Kind::Rollcall) | Choice::Running(_))
+        matches!(self.kind(), Kind::Rollcall)
     }
 
     /// The flags of `others`, and these where they say nothing and may.
@@ -322,18 +329,14 @@ pub(crate) struct QueryArgs {
 impl QueryArgs {
     /// How sessions connect: over what all kinds of server have, unless Rollcall is alone.
     pub(crate) fn sessions_transport(&self) -> Transport {
-        self.transport.unwrap_or(match self.common.target {
-            Choice::Start(Kind::Rollcall) | Choice::Running(_) => Transport::UniHttpStream,
-            Choice::Start(_) => Transport::Websocket,
-        })
+        let alone = self.common.is_rollcall();
+        let common = if alone { Transport::UniHttpStream } else { Transport::Websocket };
+        self.transport.unwrap_or(common)
     }
 
     /// Whether sessions connect to the server; else records of them are stored in it.
     pub(crate) const fn opens_sessions(&self) -> bool {
-        match self.common.target {
-            Choice::Start(kind) => kind.has_sessions(),
-            Choice::Running(_) => true,
-        }
+        self.common.kind().has_sessions()
     }
 }
 

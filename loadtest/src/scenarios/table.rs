@@ -105,7 +105,7 @@ pub(crate) fn run(args: &TableArgs) -> Result<Report, Failure> {
         let found = match measured(command, &args.common) {
             Ok(Some(found)) => found,
             Ok(None) => {
-                report.warn(format!("{command}: only Rollcall can be asked this"));
+                report.warn(format!("{command}: {} cannot be asked this", args.common.kind()));
                 continue;
             }
             // What is measured already is not thrown away.
@@ -147,7 +147,7 @@ fn measured(command: &str, common: &CommonArgs) -> Result<Option<Report>, Failur
 }
 
 fn on<S: Scenario>(scenario: &S, common: &CommonArgs) -> Result<Option<Report>, Failure> {
-    if S::HEADLINES.is_empty() && !common.is_rollcall() {
+    if !S::can_ask(common.kind()) {
         return Ok(None);
     }
     versus::run(&scenario.on(scenario.common().over(common))).map(Some)
