@@ -206,11 +206,10 @@ impl Holders {
         self.grown.push((now_ns(), at));
         while at < end {
             let step_end = end.min(at.saturating_add(SESSIONS_PER_STEP));
-            let count = u32::try_from(self.workers.len()).expect("counted as u32");
-            for (index, worker) in (0..count).zip(&mut self.workers) {
+            send_all(&mut self.workers, |index, count| {
                 let (first, end) = share(at, step_end, index, count);
-                worker.send(&Order::Open(OpenOrder { first, end, ..self.template.clone() }))?;
-            }
+                Order::Open(OpenOrder { first, end, ..self.template.clone() })
+            })?;
             for worker in &mut self.workers {
                 let Reply::Opened { ping_s: seen } = worker.receive(Duration::ZERO)? else {
                     return Err(unasked());

@@ -69,6 +69,17 @@ impl Latencies {
 }
 
 impl Percentiles {
+    /// Each with what it is called, from the middle to the end.
+    pub(crate) const fn labelled(self) -> [(&'static str, u64); 5] {
+        [
+            ("p50", self.p50_ns),
+            ("p90", self.p90_ns),
+            ("p99", self.p99_ns),
+            ("p99.9", self.p999_ns),
+            ("max", self.max_ns),
+        ]
+    }
+
     pub(crate) fn of(buckets: &Buckets) -> Result<Self, Failure> {
         let mut latencies = Latencies::new();
         latencies.add(buckets)?;

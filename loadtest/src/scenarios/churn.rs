@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::meter::{Meter, Used};
-use super::{Rig, Scenario, doubt_shared_cores, query};
+use super::{KEPT, Rig, Scenario, asking, query};
 use crate::cli::{ChurnArgs, CommonArgs};
 use crate::clock::{NS_PER_S, now_ns};
 use crate::failure::Failure;
@@ -23,9 +23,6 @@ use crate::rate::PerSecond;
 use crate::report::{Passing, Plot, Report, Unit, duration, grouped, progress, ratio};
 use crate::transport::Transport;
 use crate::versus::Headline;
-
-/// The pace was kept when at least this share of it was reached.
-const KEPT: f64 = 0.99;
 
 /// How long the server may take to count its sessions right once nobody comes or goes.
 const SETTLED_NS: u64 = 5_000_000_000;
@@ -121,16 +118,13 @@ fn gather(args: &ChurnArgs, rig: &mut Rig) -> Result<(), Failure> {
         let session = |user: u32| (user * population.per_user).min(args.sessions);
         let seed = args.common.seed + u64::from(index);
         let query = QueryOrder {
-            address: target.address,
-            question: target.question,
-            key: target.key.clone(),
-            crowd: Crowd::Held(population),
             connections: u32::try_from(part(args.connections.into(), index, count))
                 .expect("at most what was asked"),
             rate: part(args.query_rate, index, count),
             lead_s: args.lead,
             duration_s: args.duration,
             seed,
+            ..asking(&args.common, target, Crowd::Held(population))
         };
         let open = OpenOrder {
             first: session(first),
@@ -258,14 +252,7 @@ fn tell_queries(
 }
 
 fn tell_cost(report: &mut Report, churned: &Churned, used: &Used) {
-    if let (Some(server), Some(cores)) = (used.server, used.server_cores()) {
-        report.heading("what it costs the server");
-        let note =
-            "queries, arrivals and departures together; loopback bills receiving to the sender";
-        report.figure("CPU", format!("{cores:.2} cores"), note);
-        report.result("server_cores", cores);
-        doubt_shared_cores(report, server);
-    }
+    used.tell_server(report, "queries, arrivals and departures");
     used.tell_harness(
         report,
         "times are its own (--workers for more, or lower rates); what answers listed is judged \

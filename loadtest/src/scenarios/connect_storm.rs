@@ -173,10 +173,9 @@ pub(super) fn tell_rate(report: &mut Report, transport: Transport, found: &Found
         report.fail("not one session was accepted");
         return;
     }
-    let Some(server) = found.used.server else { return };
+    let Some((server, cores)) = found.used.server.zip(found.used.server_cores()) else { return };
     let per_connect_us = ratio(server.used_ns, accepted) / 1000.0;
     let per_core = 1_000_000.0 / per_connect_us;
-    let cores = ratio(server.used_ns, found.used.elapsed_ns.max(1));
     let note = format!("{}; loopback bills receiving to the sender", found.work);
     report.figure("server CPU per connect", format!("{per_connect_us:.1} µs"), &note);
     let demand = match transport {

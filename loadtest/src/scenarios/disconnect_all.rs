@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::meter::{Meter, Used};
-use super::{Rig, Scenario, Sides, doubt_shared_cores, rest, tell_beside};
+use super::{Rig, Scenario, Sides, asking, doubt_shared_cores, rest, tell_beside};
 use crate::cli::{CommonArgs, DisconnectAllArgs};
 use crate::clock::now_ns;
 use crate::failure::Failure;
@@ -164,15 +164,10 @@ fn queries(
     duration_s: u64,
 ) -> QueryOrder {
     QueryOrder {
-        address: rig.target.address,
-        question: rig.target.question,
-        key: rig.target.key.clone(),
-        crowd: Crowd::Held(population),
         connections: args.connections,
         rate: args.query_rate,
-        lead_s: 0,
         duration_s,
-        seed: args.common.seed,
+        ..asking(&args.common, &rig.target, Crowd::Held(population))
     }
 }
 

@@ -11,11 +11,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::meter::{Meter, Used};
 use super::{Rig, Scenario, doubt_shared_cores, rest};
 use crate::cli::{CommonArgs, IdleArgs};
+use crate::clock::NS_PER_S;
 use crate::failure::Failure;
 use crate::orders::Tally;
-use crate::procfs::{Cpu, Kernel, Memory};
+use crate::procfs::{Kernel, Memory};
 use crate::report::{Report, Unit, bytes, duration, grouped, growth, pause, progress, ratio};
 use crate::transport::{Demand, Transport};
 use crate::versus::Headline;
@@ -33,8 +35,7 @@ struct Point {
 /// What the hold showed.
 struct Held {
     seconds: f64,
-    server: Cpu,
-    workers: Vec<Cpu>,
+    used: Used,
     /// What came and was answered meanwhile.
     pings: u64,
     pongs: u64,
@@ -113,7 +114,7 @@ fn run(args: &IdleArgs) -> Result<Report, Failure> {
     rig.sampler.mark("all sessions");
     rest(args.settle, "memory settles");
     let full = point(sessions, pid)?;
-    let held = hold(args, &mut rig, pid, ping_s)?;
+    let held = hold(args, &mut rig, ping_s)?;
     let pinged = point(sessions, pid)?;
     let tally = rig.judge(&mut report)?;
 
@@ -133,26 +134,24 @@ fn point(sessions: u32, pid: u32) -> Result<Point, Failure> {
 }
 
 /// Holds all sessions for a while in which each gets its share of pings.
-fn hold(args: &IdleArgs, rig: &mut Rig, pid: u32, ping_s: u64) -> Result<Held, Failure> {
+fn hold(args: &IdleArgs, rig: &mut Rig, ping_s: u64) -> Result<Held, Failure> {
     // The first ping of a session comes within the first interval, at random; from then on each
     // interval brings exactly one.
     rest(ping_s, "until every session has had its first ping");
     let seconds = args.hold.unwrap_or(if ping_s == 0 { 30 } else { 2 * ping_s });
     progress(&format!("CPU is measured for {seconds} s"));
     rig.sampler.mark("CPU measured from here");
-    let cpu = |pids: &[u32]| pids.iter().map(|pid| Cpu::of(*pid)).collect::<Result<Vec<_>, _>>();
     let pids = rig.holders.pids();
     let before = rig.holders.tally()?;
-    let (start, server, workers) = (crate::clock::now_ns(), Cpu::of(pid)?, cpu(&pids)?);
+    let meter = Meter::start(&rig.target, &pids)?;
     pause(Duration::from_secs(seconds), "CPU is measured");
-    let (server_end, end, workers_end) = (Cpu::of(pid)?, crate::clock::now_ns(), cpu(&pids)?);
+    let used = meter.stop(&rig.target, &pids)?;
     let after = rig.holders.tally()?;
-    let elapsed_s = ratio(end - start, 1_000_000_000);
+    let elapsed_s = ratio(used.elapsed_ns, NS_PER_S);
     let expected = if ping_s == 0 { 0.0 } else { elapsed_s / ratio(ping_s, 1) };
     Ok(Held {
         seconds: elapsed_s,
-        server: server_end.since(server),
-        workers: workers_end.iter().zip(&workers).map(|(end, start)| end.since(*start)).collect(),
+        used,
         pings: after.pings - before.pings,
         pongs: after.pongs - before.pongs,
         frame_pings: after.frame_pings - before.frame_pings,
@@ -241,7 +240,8 @@ fn tell_kernel(report: &mut Report, empty: &Point, full: &Point, connections: u6
 
 fn tell_cpu(report: &mut Report, sessions: u32, held: &Held, ping_s: u64) {
     let session_seconds = f64::from(sessions) * held.seconds;
-    let cpu_ns = ratio(held.server.used_ns, 1);
+    let server = held.used.server.expect("idle is told the process");
+    let cpu_ns = ratio(server.used_ns, 1);
     let per_session = cpu_ns / session_seconds / 1000.0;
     report.heading(format!("server CPU over {:.0} s, pinged every {ping_s} s", held.seconds));
     report.figure(
@@ -257,12 +257,11 @@ fn tell_cpu(report: &mut Report, sessions: u32, held: &Held, ping_s: u64) {
     }
     report.result("ping_interval_s", ping_s);
     report.result("hold_s", held.seconds);
-    let busiest = held.workers.iter().map(|cpu| cpu.used_ns).max().unwrap_or(0);
-    let share = ratio(busiest, 1_000_000_000) / held.seconds;
-    let note = format!("busiest worker, {} of CPU", duration(busiest));
+    let share = held.used.busiest();
+    let note = format!("busiest worker, {} of CPU", duration(held.used.busiest_ns()));
     report.figure("harness", format!("{:.1} %", share * 100.0), &note);
     report.result("harness_core_share_max", share);
-    doubt_shared_cores(report, held.server);
+    doubt_shared_cores(report, server);
     if share > BUSY {
         report.warn("a worker was busy all the time: give more --workers");
     }

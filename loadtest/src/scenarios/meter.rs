@@ -1,5 +1,6 @@
 //! What server and harness used over a part of a run.
 
+use super::doubt_shared_cores;
 use crate::clock::now_ns;
 use crate::failure::Failure;
 use crate::procfs::Cpu;
@@ -7,7 +8,7 @@ use crate::report::{Report, ratio};
 use crate::target::Target;
 
 /// Share of one core above which a worker is the bottleneck.
-const BUSY: f64 = 0.85;
+pub(super) const BUSY: f64 = 0.85;
 
 fn cpus(pids: &[u32]) -> Result<Vec<Cpu>, Failure> {
     pids.iter().map(|pid| Cpu::of(*pid)).collect()
@@ -57,15 +58,29 @@ impl Used {
         self.server.map(|cpu| ratio(cpu.used_ns, self.elapsed_ns.max(1)))
     }
 
-    /// Share of one core the busiest worker needed.
-    fn busiest(&self) -> f64 {
-        let busiest = self.workers.iter().map(|cpu| cpu.used_ns).max().unwrap_or(0);
-        ratio(busiest, self.elapsed_ns.max(1))
+    /// Nanoseconds of CPU the busiest worker used.
+    pub(super) fn busiest_ns(&self) -> u64 {
+        self.workers.iter().map(|cpu| cpu.used_ns).max().unwrap_or(0)
+    }
+
+    /// Share of one core it needed.
+    pub(super) fn busiest(&self) -> f64 {
+        ratio(self.busiest_ns(), self.elapsed_ns.max(1))
     }
 
     /// Nanoseconds of CPU all workers used.
     pub(super) fn harness_ns(&self) -> u64 {
         self.workers.iter().map(|cpu| cpu.used_ns).sum()
+    }
+
+    /// Says how many cores the server needed, where its process is known, for work of this kind.
+    pub(super) fn tell_server(&self, report: &mut Report, work: &str) {
+        let Some((server, cores)) = self.server.zip(self.server_cores()) else { return };
+        report.heading("what it costs the server");
+        let note = format!("{work} together; loopback bills receiving to the sender");
+        report.figure("CPU", format!("{cores:.2} cores"), &note);
+        report.result("server_cores", cores);
+        doubt_shared_cores(report, server);
     }
 
     /// Says how busy the harness was, and what that makes of the figures if it was the bottleneck.

@@ -25,7 +25,7 @@ use crate::fleet::{Holders, Worker, unasked};
 use crate::latency::Percentiles;
 use crate::limits;
 use crate::orders::{Measured, OpenOrder, Order, QueryOrder, Reply, Tally};
-use crate::population::{Population, user_id};
+use crate::population::{Crowd, Population, user_id};
 use crate::procfs::Cpu;
 use crate::report::{Line, Passing, Plot, Report, Unit, duration, grouped, pause, progress, ratio};
 use crate::sampler::Sampler;
@@ -73,6 +73,26 @@ fn opening(args: &CommonArgs, target: &Target, transport: Transport) -> OpenOrde
     }
 }
 
+/// So many sessions, dealt to users as the flags say.
+const fn population(args: &CommonArgs, sessions: u32, transport: Transport) -> Population {
+    Population { sessions, per_user: args.per_user, transport, seed: args.seed }
+}
+
+/// How this server is asked for users of a crowd; how often and how long is for the caller to say.
+fn asking(args: &CommonArgs, target: &Target, crowd: Crowd) -> QueryOrder {
+    QueryOrder {
+        address: target.address,
+        question: target.question,
+        key: target.key.clone(),
+        crowd,
+        connections: 0,
+        rate: 0,
+        lead_s: 0,
+        duration_s: 0,
+        seed: args.seed,
+    }
+}
+
 /// Another network of local addresses for each worker: workers do not look for the same ports.
 fn apart(first: Ipv4Addr, index: u32) -> Ipv4Addr {
     let [a, b, c, d] = first.octets();
@@ -97,20 +117,20 @@ impl Rig {
         }
         let target = Target::up(args, transport)?;
         let holders = Holders::start(workers, opening(args, &target, transport))?;
-        let population =
-            Population { sessions, per_user: args.per_user, transport, seed: args.seed };
-        let sampler = Sampler::start(target.pid);
-        Ok(Self { target, holders, population, sampler })
+        Ok(Self::of(target, holders, population(args, sessions, transport)))
     }
 
     /// A server with records of these sessions instead of the sessions.
     fn filled(args: &CommonArgs, sessions: u32, transport: Transport) -> Result<Self, Failure> {
-        let population =
-            Population { sessions, per_user: args.per_user, transport, seed: args.seed };
+        let population = population(args, sessions, transport);
         let target = Target::filled(args, population)?;
         let holders = Holders::start(0, opening(args, &target, transport))?;
+        Ok(Self::of(target, holders, population))
+    }
+
+    fn of(target: Target, holders: Holders, population: Population) -> Self {
         let sampler = Sampler::start(target.pid);
-        Ok(Self { target, holders, population, sampler })
+        Self { target, holders, population, sampler }
     }
 
     /// As many sessions, dealt to users as the rig's.
@@ -179,15 +199,25 @@ impl Rig {
 
 /// Has a worker carry out a load of queries, and waits for it.
 fn query_load(worker: &mut Worker, order: QueryOrder) -> Result<Measured, Failure> {
+    query_load_from(worker, order, || Ok(())).map(|(measured, ())| measured)
+}
+
+/// The same; `begin` is done when the lead is over.
+fn query_load_from<T>(
+    worker: &mut Worker,
+    order: QueryOrder,
+    begin: impl FnOnce() -> Result<T, Failure>,
+) -> Result<(Measured, T), Failure> {
     let (lead, work) = (Duration::from_secs(order.lead_s), Duration::from_secs(order.duration_s));
     worker.send(&Order::Query(order))?;
     let passing = Passing::new(lead + work, "queries");
     let done = |count| passing.done(count);
     let Reply::Measuring = worker.receive_telling(lead, done)? else { return Err(unasked()) };
+    let begun = begin()?;
     let Reply::Measured(measured) = worker.receive_telling(work, done)? else {
         return Err(unasked());
     };
-    Ok(measured)
+    Ok((measured, begun))
 }
 
 /// What the two loads of [`tell_beside`] are called.
@@ -204,13 +234,7 @@ fn tell_beside(
     beside: &Measured,
 ) -> Result<(), Failure> {
     let (quiet, busy) = (Percentiles::of(&alone.latency)?, Percentiles::of(&beside.latency)?);
-    for (label, alone_ns, ns) in [
-        ("p50", quiet.p50_ns, busy.p50_ns),
-        ("p90", quiet.p90_ns, busy.p90_ns),
-        ("p99", quiet.p99_ns, busy.p99_ns),
-        ("p99.9", quiet.p999_ns, busy.p999_ns),
-        ("max", quiet.max_ns, busy.max_ns),
-    ] {
+    for ((label, ns), (_, alone_ns)) in busy.labelled().into_iter().zip(quiet.labelled()) {
         let note = format!("{}; {} {}", sides.beside, duration(alone_ns), sides.alone);
         report.figure(label, duration(ns), &note);
     }
@@ -233,6 +257,9 @@ fn tell_beside(
     }
     Ok(())
 }
+
+/// A pace was kept when at least this share of what was asked was reached.
+const KEPT: f64 = 0.99;
 
 /// Share of its CPU time a server may have been kept waiting before its figures are doubted.
 const KEPT_WAITING: f64 = 0.1;

@@ -1,40 +1,24 @@
 //! `query`: how long does the server take to say who is there, at a pace it does not choose?
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Rig, Scenario, doubt_shared_cores};
+use super::meter::{BUSY, Meter, Used};
+use super::{KEPT, Rig, Scenario, asking, doubt_shared_cores, query_load_from};
 use crate::cli::{CommonArgs, QueryArgs};
 use crate::clock::NS_PER_S;
 use crate::failure::Failure;
-use crate::fleet::{Worker, unasked};
-use crate::latency::{Latencies, Percentiles};
-use crate::orders::{Measured, Order, QueryOrder, Reply};
+use crate::fleet::Worker;
+use crate::latency::Percentiles;
+use crate::orders::{Measured, QueryOrder};
 use crate::population::Crowd;
-use crate::procfs::Cpu;
 use crate::question::Question;
-use crate::report::{Passing, Plot, Report, Unit, duration, grouped, progress, ratio};
+use crate::report::{Plot, Report, Unit, duration, grouped, progress, ratio};
 use crate::sampler::Sampler;
 use crate::target::Target;
 use crate::transport::Transport;
 use crate::versus::Headline;
-
-/// Share of one core above which the querying worker is the bottleneck.
-const BUSY: f64 = 0.85;
-
-/// The pace was kept when at least this share of the asked rate was answered.
-const KEPT: f64 = 0.99;
-
-/// CPU used while the load was measured.
-pub(super) struct Used {
-    pub(super) server: Option<Cpu>,
-    querier: Cpu,
-    elapsed_ns: u64,
-    /// When the queries began, in nanoseconds of the monotonic clock.
-    begin_ns: u64,
-}
 
 impl Scenario for QueryArgs {
     const NAME: &'static str = "query";
@@ -91,7 +75,7 @@ fn run(args: &QueryArgs) -> Result<Report, Failure> {
     tell_errors(&mut report, &measured.errors);
     let line = measured.per_second.line(
         rig.target.question.name(),
-        rig.sampler.seconds(used.begin_ns),
+        rig.sampler.seconds(used.start_ns - args.lead * NS_PER_S),
         args.lead + args.duration,
     );
     report.plot(rig.sampler.over_time("Answers per second", Unit::PerSecond, vec![line]));
@@ -114,15 +98,11 @@ fn rig(args: &QueryArgs) -> Result<Rig, Failure> {
 /// The load these flags ask for.
 fn order(args: &QueryArgs, rig: &Rig) -> QueryOrder {
     QueryOrder {
-        address: rig.target.address,
-        question: rig.target.question,
-        key: rig.target.key.clone(),
-        crowd: Crowd::Held(rig.population),
         connections: args.connections,
         rate: args.rate,
         lead_s: args.lead,
         duration_s: args.duration,
-        seed: args.common.seed,
+        ..asking(&args.common, &rig.target, Crowd::Held(rig.population))
     }
 }
 
@@ -132,26 +112,13 @@ pub(super) fn measure(
     target: &Target,
     sampler: &Sampler,
 ) -> Result<(Measured, Used), Failure> {
-    let lead = Duration::from_secs(order.lead_s);
-    let work = Duration::from_secs(order.duration_s);
     let mut worker = Worker::start()?;
-    worker.send(&Order::Query(order))?;
-    let passing = Passing::new(lead + work, "queries");
-    let done = |count| passing.done(count);
-    let server_cpu = || target.pid.map(Cpu::of).transpose();
-    let Reply::Measuring = worker.receive_telling(lead, done)? else {
-        return Err(unasked());
-    };
-    sampler.mark("measured from here");
-    let (start, server, querier) = (crate::clock::now_ns(), server_cpu()?, Cpu::of(worker.pid())?);
-    let Reply::Measured(measured) = worker.receive_telling(work, done)? else {
-        return Err(unasked());
-    };
-    let server = server_cpu()?.zip(server).map(|(end, start)| end.since(start));
-    let querier = Cpu::of(worker.pid())?.since(querier);
-    let elapsed_ns = crate::clock::now_ns() - start;
-    let begin_ns = start - lead.as_secs() * NS_PER_S;
-    Ok((measured, Used { server, querier, elapsed_ns, begin_ns }))
+    let pids = [worker.pid()];
+    let (measured, meter) = query_load_from(&mut worker, order, || {
+        sampler.mark("measured from here");
+        Meter::start(target, &pids)
+    })?;
+    Ok((measured, meter.stop(target, &pids)?))
 }
 
 fn tell_rate(
@@ -179,9 +146,8 @@ fn tell_rate(
     report.result("unanswered", measured.unanswered);
     report.result("unsent", measured.unsent);
     report.result("delayed", measured.delayed);
-    if let Some(server) = used.server {
+    if let Some((server, cores)) = used.server.zip(used.server_cores()) {
         let per_query = ratio(server.used_ns, measured.answered.max(1)) / 1000.0;
-        let cores = ratio(server.used_ns, used.elapsed_ns);
         doubt_shared_cores(report, server);
         let note = format!("{cores:.2} cores; loopback bills the receive work to the sender");
         report.figure("server CPU per query", format!("{per_query:.2} µs"), &note);
@@ -228,15 +194,9 @@ pub(super) fn tell_latency(
     question: Question,
     measured: &Measured,
 ) -> Result<(), Failure> {
-    let found = percentiles(measured)?.0;
+    let found = Percentiles::of(&measured.latency)?;
     report.heading("latency, from the instant a query was due to its answer read");
-    for (label, ns) in [
-        ("p50", found.p50_ns),
-        ("p90", found.p90_ns),
-        ("p99", found.p99_ns),
-        ("p99.9", found.p999_ns),
-        ("max", found.max_ns),
-    ] {
+    for (label, ns) in found.labelled() {
         report.figure(label, duration(ns), "");
     }
     report.result("latency", json!(found));
@@ -247,8 +207,8 @@ pub(super) fn tell_latency(
 }
 
 fn tell_harness(report: &mut Report, measured: &Measured, used: &Used) -> Result<(), Failure> {
-    let (_, tardiness) = percentiles(measured)?;
-    let share = harness_share(used);
+    let tardiness = Percentiles::of(&measured.tardiness)?;
+    let share = used.busiest();
     report.heading("the harness itself");
     report.figure("CPU", format!("{:.0} %", share * 100.0), "of one core, the querying worker");
     let late = |ns| if tardiness.count == 0 { "never free".to_owned() } else { duration(ns) };
@@ -264,8 +224,9 @@ fn tell_harness(report: &mut Report, measured: &Measured, used: &Used) -> Result
 
 /// Why latencies may be the harness's own.
 pub(super) fn doubts_of_harness(measured: &Measured, used: &Used) -> Result<Vec<String>, Failure> {
-    let (latency, tardiness) = percentiles(measured)?;
-    let share = harness_share(used);
+    let latency = Percentiles::of(&measured.latency)?;
+    let tardiness = Percentiles::of(&measured.tardiness)?;
+    let share = used.busiest();
     let mut doubts = Vec::new();
     if share > BUSY {
         doubts.push(format!(
@@ -282,11 +243,6 @@ pub(super) fn doubts_of_harness(measured: &Measured, used: &Used) -> Result<Vec<
     Ok(doubts)
 }
 
-/// The part of a core the querying worker used.
-fn harness_share(used: &Used) -> f64 {
-    ratio(used.querier.used_ns, used.elapsed_ns.max(1))
-}
-
 fn tell_errors(report: &mut Report, errors: &BTreeMap<String, u64>) {
     let count: u64 = errors.values().sum();
     report.figure("wrong answers", grouped(count), "every answer's sessions are counted");
@@ -296,19 +252,10 @@ fn tell_errors(report: &mut Report, errors: &BTreeMap<String, u64>) {
     }
 }
 
-/// Latencies, and how late the harness was.
-pub(super) fn percentiles(measured: &Measured) -> Result<(Percentiles, Percentiles), Failure> {
-    let of = |buckets| {
-        let mut latencies = Latencies::new();
-        latencies.add(buckets)?;
-        Ok(latencies.percentiles())
-    };
-    Ok((of(&measured.latency)?, of(&measured.tardiness)?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::procfs::Cpu;
 
     fn report(errors: &[(&str, u64)], querier_ns: u64, late_ns: u64) -> Report {
         let mut report = Report::new("query", json!({}));
@@ -320,7 +267,8 @@ mod tests {
             ..Measured::default()
         };
         let querier = Cpu { used_ns: querier_ns, kept_waiting_ns: 0 };
-        let used = Used { server: None, querier, elapsed_ns: 1_000_000_000, begin_ns: 0 };
+        let workers = vec![querier];
+        let used = Used { server: None, workers, start_ns: 0, elapsed_ns: 1_000_000_000 };
         tell_harness(&mut report, &measured, &used).unwrap();
         tell_errors(&mut report, &measured.errors);
         report

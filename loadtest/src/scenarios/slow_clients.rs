@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::meter::{Meter, Used};
-use super::{Rig, Scenario, Sides, doubt_shared_cores, rest, tell_beside};
+use super::{Rig, Scenario, Sides, asking, rest, tell_beside};
 use crate::cli::{CommonArgs, SlowClientsArgs};
 use crate::failure::Failure;
 use crate::fleet::{Worker, unasked};
@@ -21,15 +21,12 @@ use crate::orders::{Measured, OpenOrder, Order, QueryOrder, Reply, Slow, SlowOrd
 use crate::population::Crowd;
 use crate::procfs::{Kernel, Memory, memory_peak};
 use crate::report::{Plot, Report, bytes, duration, grouped, progress, ratio};
-use crate::target::Node;
+use crate::target::{Node, PONG_TIMEOUT_S};
 use crate::transport::Transport;
 use crate::versus::Headline;
 
 /// Time on top of what a kind of slowness must last, for a busy machine.
 const SPARE_S: u64 = 4;
-
-/// `client.pong_timeout` of a server that pings seldom enough.
-const PONG_TIMEOUT_S: u64 = 8;
 
 /// Bytes of one session in a list of one's own.
 const LISTED_BYTES: u64 = 170;
@@ -185,15 +182,11 @@ fn of_slow_user(args: &SlowClientsArgs, rig: &Rig) -> Result<OpenOrder, Failure>
 fn measure(args: &SlowClientsArgs, rig: &Rig, duration_s: u64) -> Result<Found, Failure> {
     let mut querier = Worker::start()?;
     let queries = |lead_s, duration_s| QueryOrder {
-        address: rig.target.address,
-        question: rig.target.question,
-        key: rig.target.key.clone(),
-        crowd: Crowd::Held(rig.population),
         connections: args.connections,
         rate: args.query_rate,
         lead_s,
         duration_s,
-        seed: args.common.seed,
+        ..asking(&args.common, &rig.target, Crowd::Held(rig.population))
     };
     progress(&format!("{} queries per second for {} s", args.query_rate, args.alone_for));
     rig.sampler.mark("queries alone");
@@ -335,13 +328,7 @@ fn tell_kernel(report: &mut Report, [before, after]: &[Kernel; 2]) {
 }
 
 fn tell_harness(report: &mut Report, used: &Used) {
-    if let Some((server, cores)) = used.server.zip(used.server_cores()) {
-        report.heading("what it costs the server");
-        let note = "queries and slow clients together; loopback bills receiving to the sender";
-        report.figure("CPU", format!("{cores:.2} cores"), note);
-        report.result("server_cores", cores);
-        doubt_shared_cores(report, server);
-    }
+    used.tell_server(report, "queries and slow clients");
     used.tell_harness(report, "latencies are its own: a lower --query-rate, or fewer --slow");
 }
 

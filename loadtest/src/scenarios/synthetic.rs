@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Scenario, doubt_of_cores, kept_waiting, query};
+use super::{Scenario, asking, doubt_of_cores, kept_waiting, query};
 use crate::cli::{CommonArgs, SyntheticArgs};
 use crate::failure::Failure;
 use crate::latency::{Buckets, Percentiles};
@@ -154,15 +154,11 @@ fn ask(
     let rate = (args.rate / users.one_in).max(1);
     progress(&format!("{rate} queries per second for {}", users.name));
     let order = QueryOrder {
-        address: target.address,
-        question: target.question,
-        key: target.key.clone(),
-        crowd: Crowd::Synthetic(ranks),
         connections: args.connections,
         rate,
         lead_s: args.lead,
         duration_s: args.duration,
-        seed: args.common.seed,
+        ..asking(&args.common, target, Crowd::Synthetic(ranks))
     };
     let (measured, used) = query::measure(order, target, sampler)?;
     let about = format!("{} sessions, {}", grouped(ranks.sessions), users.name);
@@ -175,9 +171,8 @@ fn ask(
     for doubt in doubts.chain(doubt_of_cores(server)) {
         report.warn(format!("{about}: {doubt}"));
     }
-    let (latency, _) = query::percentiles(&measured)?;
     Ok(Asked {
-        latency,
+        latency: Percentiles::of(&measured.latency)?,
         cpu_us: ratio(server.used_ns, measured.answered.max(1)) / 1000.0,
         kept_waiting: kept_waiting(server),
         buckets: measured.latency,

@@ -31,6 +31,7 @@ use api::Api;
 pub(crate) use api::Node;
 use kind::Wanted;
 pub(crate) use kind::{Choice, Kind};
+pub(crate) use options::PONG_TIMEOUT_S;
 use process::Server;
 
 /// How long the server may take to end.

@@ -6,7 +6,7 @@ use super::kind::Wanted;
 use crate::transport::Carrier;
 
 /// `client.pong_timeout` of a server that is not told.
-const PONG_TIMEOUT_S: u64 = 8;
+pub(crate) const PONG_TIMEOUT_S: u64 = 8;
 
 /// The options a server is started with: only what the run depends on, the rest its defaults.
 pub(super) fn options(wanted: &Wanted<'_>) -> Value {

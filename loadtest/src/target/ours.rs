@@ -1,14 +1,12 @@
 //! How the programs of `loadtest/peers` are told what to do: by variables of the environment.
 
 use super::kind::{Launch, Wanted};
-use super::options::pong_timeout_ms;
-
-/// Milliseconds a session has to answer a ping, where the interval leaves them.
-const PONG_TIMEOUT_MS: u64 = 8_000;
+use super::options::{PONG_TIMEOUT_S, pong_timeout_ms};
 
 pub(super) fn launch(wanted: &Wanted<'_>) -> Launch {
     let ping_interval_s = wanted.args.ping_interval();
-    let pong_timeout_ms = pong_timeout_ms(ping_interval_s).unwrap_or(PONG_TIMEOUT_MS);
+    // Our peers have no default of their own: they are told Rollcall's.
+    let pong_timeout_ms = pong_timeout_ms(ping_interval_s).unwrap_or(PONG_TIMEOUT_S * 1000);
     Launch {
         environment: vec![
             ("PEER_ADDRESS", wanted.address.to_string()),
