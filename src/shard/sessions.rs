@@ -17,7 +17,7 @@ use crate::connection::connect::{self, Refused};
 use crate::connection::open;
 use crate::connection::opening::{Caller, Connecting, Deciding, Opening, Stage};
 use crate::connection::options::StreamEndpoint;
-use crate::ids::{ClientId, ConnId, SessionId};
+use crate::ids::{ClientId, ConnId, SessionId, UserHash};
 use crate::messages::SessionChange;
 use crate::protocol::codes;
 use crate::protocol::{self, ConnectPush, ConnectRequest, ConnectResult, Dialect, Encoding, Reply};
@@ -220,11 +220,7 @@ impl Shard {
             self.abort(conn);
             return;
         };
-        if opened.first_of_user {
-            self.directory.add(hash, self.id);
-        }
-        self.admission.opened(self.id);
-        self.counters.sessions_opened += 1;
+        self.enlist(&opened, hash);
 
         let ttl = credentials.expire_at.map(|at| ttl_s(at, now));
         self.greet(conn, wire, &caller, (id, &opened, ttl), now);
@@ -239,6 +235,15 @@ impl Shard {
         if self.watched {
             self.report(opened.slot, SessionChange::Opened);
         }
+    }
+
+    /// What the node must know of a session that the table has taken in.
+    pub(super) fn enlist(&mut self, opened: &Opened, hash: UserHash) {
+        if opened.first_of_user {
+            self.directory.add(hash, self.id);
+        }
+        self.admission.opened(self.id);
+        self.counters.sessions_opened += 1;
     }
 
     /// The first thing a client hears.

@@ -33,15 +33,8 @@ const AGENTS: [&str; 4] = [
 /// How many of `sessions` in all the user of this rank has, by Zipf's law with exponent 1: the
 /// user of rank 2 has half as many as that of rank 1, until one is left for each. Ranks begin
 /// at 1; the last user has what is left over.
-const fn sessions_of(rank: u64, sessions: u64) -> u64 {
-    let share = sessions / 10 / rank;
-    if share > SESSIONS_PER_USER_MAX {
-        SESSIONS_PER_USER_MAX
-    } else if share == 0 {
-        1
-    } else {
-        share
-    }
+fn sessions_of(rank: u64, sessions: u64) -> u64 {
+    (sessions / 10 / rank).clamp(1, SESSIONS_PER_USER_MAX)
 }
 
 /// The user of this rank, in 10 bytes.
@@ -92,11 +85,7 @@ impl Shard {
         let opened = self.table.open(&opening, salt);
         // The option's limit is far below what a table holds.
         let opened = opened.expect("a shard holds nine hundred million sessions");
-        if opened.first_of_user {
-            self.directory.add(self.hasher.hash(user), self.id);
-        }
-        self.admission.opened(self.id);
-        self.counters.sessions_opened += 1;
+        self.enlist(&opened, self.hasher.hash(user));
     }
 }
 
