@@ -81,6 +81,17 @@ const fn is(name: &'static str, number: Option<u64>, kind: Kind) -> Command {
 }
 
 impl Command {
+    /// All commands.
+    #[cfg(test)]
+    pub(super) fn all() -> &'static [Self] {
+        &COMMANDS
+    }
+
+    /// Whether it does something here, or answers as if there were nothing to do.
+    pub(super) fn is_served(&self) -> bool {
+        !matches!(self.kind, NeedsChannels | Unavailable)
+    }
+
     /// The command under this last part of a path; exact, as paths are.
     pub(super) fn at_path(name: &str) -> Option<&'static Self> {
         COMMANDS.iter().find(|command| command.name == name)

@@ -11,7 +11,7 @@
 //! mistake in a later command can never lose the answer of an earlier one. Every [`Question`] of
 //! the plan is answered by each shard that may know something with JSON already encoded, so that
 //! merging is joining bytes. There is one file per command; a new one is a file, a line in
-//! `commands`, a variant of [`Question`].
+//! `commands`, a variant of [`Question`], and its words in [`schema`].
 //!
 //! Used by `shard`, which carries plans out, by `messages`, which carries questions and answers,
 //! and by `connection`, which finds the route. Never knows a shard, a ring, a socket or a clock.
@@ -41,6 +41,7 @@ mod question;
 mod refresh;
 mod reply;
 mod route;
+pub mod schema;
 mod selector;
 mod user_connections;
 
