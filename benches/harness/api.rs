@@ -4,7 +4,7 @@ use rollcall::api::{
     Merged, NodeFacts, Options, Outcome, Plan, Scratch, Step, answer, plan, route, write_reply,
 };
 use rollcall::ids::{ConnId, ShardId};
-use rollcall::session::{IdKeys, Opening, Protocol, Table, Transport, UserHasher};
+use rollcall::session::{FilterLimits, IdKeys, Opening, Protocol, Table, Transport, UserHasher};
 use rollcall::wire::http1::parse_head;
 
 /// The founding page's request body.
@@ -25,6 +25,7 @@ pub(crate) fn with_planner<R>(run: impl FnOnce(&mut dyn FnMut(&[u8]) -> Plan) ->
         insecure: true,
         error_mode_transport: false,
         body_bytes_max: 1 << 20,
+        label_filter: FilterLimits::default(),
     };
     let head = parse_head(HEAD).expect("a head");
     let route = route(&options, "/").expect("the prefix itself");

@@ -5,6 +5,7 @@ use rollcall::api;
 use rollcall::connection::Options;
 use rollcall::connection::options::{Endpoints, StreamEndpoint, WebSocketEndpoint};
 use rollcall::connection::origin::Origins;
+use rollcall::session::FilterLimits;
 
 use super::credentials::credentials;
 use super::limits::LIMITS;
@@ -35,6 +36,7 @@ pub(crate) fn options() -> Options {
             insecure: false,
             error_mode_transport: false,
             body_bytes_max: 1024 * 1024,
+            label_filter: FilterLimits::default(),
         }),
         token: token::options(),
         origins: Origins::new(&["http://localhost:8000".to_owned()]).expect("a pattern"),

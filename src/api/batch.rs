@@ -12,22 +12,21 @@ use smallvec::SmallVec;
 use super::body::Scratch;
 use super::commands::Command;
 use super::error::{ApiError, ErrorKind};
-use super::params::{Fault, Mistyped, Place, array, boolean, elements, known, members};
+use super::params::{Fault, Mistyped, Place, Reading, array, boolean, elements, known, members};
 use super::plan::{COMMANDS_MAX, Layout, Plan, Step, step};
 use super::route::Refusal;
-use crate::session::UserHasher;
 
 /// What a batch body asks.
 pub(super) fn plan(
     body: &[u8],
     scratch: &mut Scratch,
-    hasher: &UserHasher,
+    reading: Reading<'_>,
 ) -> Result<Plan, Refusal> {
-    let steps = scratch.parse(body, |batch| steps(batch, hasher))??;
+    let steps = scratch.parse(body, |batch| steps(batch, reading))??;
     Ok(Plan { steps, layout: Layout::Batch })
 }
 
-fn steps(batch: Value<'_, '_>, hasher: &UserHasher) -> Result<SmallVec<[Step; 1]>, Refusal> {
+fn steps(batch: Value<'_, '_>, reading: Reading<'_>) -> Result<SmallVec<[Step; 1]>, Refusal> {
     let commands = commands(batch).map_err(Refusal::bad_request)?;
     let mut steps = SmallVec::new();
     for item in elements(commands) {
@@ -36,7 +35,7 @@ fn steps(batch: Value<'_, '_>, hasher: &UserHasher) -> Result<SmallVec<[Step; 1]
                 "more than {COMMANDS_MAX} commands in one batch, send them in several"
             )));
         }
-        let step = item_step(item, hasher).map_err(|mistyped| {
+        let step = item_step(item, reading).map_err(|mistyped| {
             Refusal::bad_request(format_args!("command {}: {mistyped}", steps.len() + 1))
         })?;
         steps.push(step);
@@ -56,7 +55,7 @@ fn commands<'t, 'i>(batch: Value<'t, 'i>) -> Result<Option<Value<'t, 'i>>, Misty
     Ok(commands)
 }
 
-fn item_step(item: Value<'_, '_>, hasher: &UserHasher) -> Result<Step, Mistyped> {
+fn item_step(item: Value<'_, '_>, reading: Reading<'_>) -> Result<Step, Mistyped> {
     if item.is_null() {
         return Ok(Step::Done(ApiError::bad_request(
             "a command is null, expected an object keyed by the command's name",
@@ -74,7 +73,7 @@ fn item_step(item: Value<'_, '_>, hasher: &UserHasher) -> Result<Step, Mistyped>
         let why = "no key of this command is the name of a command";
         return Ok(Step::Done(ApiError::new(ErrorKind::NotFound, why)));
     };
-    match step(command, params, Place::Key(command.name), hasher) {
+    match step(command, params, Place::Key(command.name), reading) {
         Ok(step) => Ok(step),
         Err(Fault::Refused(error)) => Ok(Step::Done(error)),
         Err(Fault::Mistyped(mistyped)) => Err(mistyped),

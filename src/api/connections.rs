@@ -5,9 +5,10 @@ use simd_json::tape::Value;
 
 use super::encode::Object;
 use super::error::ApiError;
-use super::params::{Fault, known, text};
+use super::label_filter;
+use super::params::{Fault, Reading, known, text};
 use super::question::Question;
-use crate::session::{Session, UserHasher};
+use crate::session::Session;
 
 /// Milliseconds of the last ping's round trip when there is none to tell: no pong yet, or a
 /// transport on which clients never answer (`api.proto`, `ping_pong_latency_ms`).
@@ -19,14 +20,14 @@ const LATENCY_UNKNOWN_MS: i64 = -1;
 /// narrow the listing and cannot yet is refused, not ignored.
 pub(super) fn read<'t, 'i: 't>(
     params: impl Iterator<Item = (&'i str, Value<'t, 'i>)>,
-    hasher: &UserHasher,
+    reading: Reading<'_>,
 ) -> Result<Question, Fault> {
-    let (mut user, mut expression, mut is_filtered) = (None, None, false);
+    let (mut user, mut expression, mut filter) = (None, None, None);
     for (key, value) in params {
         match known(key, &["user", "expression", "label_filter"]) {
             "user" => text(&mut user, "user", value)?,
             "expression" => text(&mut expression, "expression", value)?,
-            "label_filter" => is_filtered |= !value.is_null(),
+            "label_filter" if !value.is_null() => filter = Some(value),
             _ => {}
         }
     }
@@ -35,14 +36,15 @@ pub(super) fn read<'t, 'i: 't>(
             ApiError::not_available("\"expression\" cannot be used yet, only \"user\"").into()
         );
     }
-    if is_filtered {
+    if let Some(filter) = filter {
+        label_filter::read(filter, reading.options.label_filter)?;
         let why = "\"label_filter\" cannot be used yet, only \"user\"";
         return Err(ApiError::not_available(why).into());
     }
     let user = user.filter(|user| !user.is_empty()).ok_or_else(|| {
         ApiError::bad_request("key \"user\" is missing or empty, for now a user id is needed")
     })?;
-    Ok(Question::Connections { user: user.into(), hash: hasher.hash(user) })
+    Ok(Question::Connections { user: user.into(), hash: reading.hasher.hash(user) })
 }
 
 /// Writes one `ConnectionInfo`, in the order of its field numbers; what is empty is left out. Where

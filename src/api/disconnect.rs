@@ -7,12 +7,11 @@ use simd_json::prelude::ValueIntoString;
 use simd_json::tape::Value;
 
 use super::error::ApiError;
-use super::params::{Fault, Place, array, elements, known, members, number, text};
+use super::params::{Fault, Place, Reading, array, elements, known, members, number, text};
 use super::question::Question;
 use super::selector::{Selector, Selectors, not_an_id};
 use crate::ids::ClientId;
 use crate::protocol::codes::{self, REASON_BYTES_MAX};
-use crate::session::UserHasher;
 /// Codes that can be told: every transport can carry them and every SDK sorts by them, 3000 to 3499
 /// and 4000 to 4499 let the client come back, the others do not (client protocol; RFC 6455 §7.4.2).
 const CODES: RangeInclusive<u32> = 3000..=4999;
@@ -57,7 +56,7 @@ impl DisconnectParams {
 /// Reads the selectors and `{"whitelist","disconnect":{"code","reason"}}`.
 pub(super) fn read<'t, 'i: 't>(
     params: impl Iterator<Item = (&'i str, Value<'t, 'i>)>,
-    hasher: &UserHasher,
+    reading: Reading<'_>,
 ) -> Result<Question, Fault> {
     let (mut selectors, mut whitelist, mut told) = (Selectors::default(), None, Told::default());
     for (key, value) in params {
@@ -68,7 +67,7 @@ pub(super) fn read<'t, 'i: 't>(
         }
     }
     let keep = read_whitelist(whitelist)?;
-    let selector = selectors.checked(hasher)?.but(keep);
+    let selector = selectors.checked(reading)?.but(keep);
     let (code, reason) = told.checked()?;
     Ok(Question::Disconnect(Box::new(DisconnectParams::new(selector, code, reason))))
 }

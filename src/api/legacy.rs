@@ -11,24 +11,23 @@ use smallvec::SmallVec;
 use super::body::{Malformed, Objects, Scratch};
 use super::commands::{Command, Kind};
 use super::error::{ApiError, ErrorKind};
-use super::params::{Fault, Mistyped, Place, known, members, number};
+use super::params::{Fault, Mistyped, Place, Reading, known, members, number};
 use super::plan::{COMMANDS_MAX, Layout, Plan, Step, absent, step};
 use super::question::Question;
 use super::route::Refusal;
-use crate::session::UserHasher;
 
 /// What a legacy body asks.
 pub(super) fn plan(
     body: &[u8],
     scratch: &mut Scratch,
-    hasher: &UserHasher,
+    reading: Reading<'_>,
 ) -> Result<Plan, Refusal> {
     let mut lines = Lines::default();
     // Nearly every body is one object: only when it is not, it is cut and each piece parsed.
-    let whole = scratch.parse(body, |command| lines.push(command, hasher));
+    let whole = scratch.parse(body, |command| lines.push(command, reading));
     match whole {
         Ok(pushed) => pushed?,
-        Err(malformed) => several(body, malformed, &mut lines, scratch, hasher)?,
+        Err(malformed) => several(body, malformed, &mut lines, scratch, reading)?,
     }
     let Lines { steps, ids } = lines;
     Ok(Plan { steps, layout: Layout::Legacy { ids } })
@@ -39,7 +38,7 @@ fn several(
     whole: Malformed,
     lines: &mut Lines,
     scratch: &mut Scratch,
-    hasher: &UserHasher,
+    reading: Reading<'_>,
 ) -> Result<(), Refusal> {
     for object in Objects::of(body) {
         let malformed = |why| lines_malformed(lines.steps.len(), why);
@@ -54,7 +53,7 @@ fn several(
         }
         let at = lines.steps.len();
         scratch
-            .parse(object, |command| lines.push(command, hasher))
+            .parse(object, |command| lines.push(command, reading))
             .map_err(|why| lines_malformed(at, why))??;
     }
     if lines.steps.is_empty() {
@@ -74,8 +73,8 @@ struct Lines {
 }
 
 impl Lines {
-    fn push(&mut self, command: Value<'_, '_>, hasher: &UserHasher) -> Result<(), Refusal> {
-        let (id, step) = line(command, hasher).map_err(|why| {
+    fn push(&mut self, command: Value<'_, '_>, reading: Reading<'_>) -> Result<(), Refusal> {
+        let (id, step) = line(command, reading).map_err(|why| {
             Refusal::bad_request(format_args!("command {}: {why}", self.steps.len() + 1))
         })?;
         self.steps.push(step);
@@ -101,7 +100,7 @@ enum BadLine {
 /// Characters of an unknown name that are told back.
 const ECHO_CHARS: usize = 40;
 
-fn line(command: Value<'_, '_>, hasher: &UserHasher) -> Result<(u32, Step), BadLine> {
+fn line(command: Value<'_, '_>, reading: Reading<'_>) -> Result<(u32, Step), BadLine> {
     if command.is_null() {
         return Err(Place::Command.mistyped("an object", command).into());
     }
@@ -115,7 +114,7 @@ fn line(command: Value<'_, '_>, hasher: &UserHasher) -> Result<(u32, Step), BadL
         }
     }
     let step = match find(method.ok_or(BadLine::NoMethod)?)? {
-        Ok(command) => line_step(command, params, hasher),
+        Ok(command) => line_step(command, params, reading),
         Err(number) => Step::Done(ApiError::new(
             ErrorKind::NotFound,
             format_args!("there is no command of number {number}"),
@@ -141,7 +140,7 @@ fn find(method: Value<'_, '_>) -> Result<Result<&'static Command, u64>, BadLine>
 }
 
 /// A command of a legacy body never fails for its parameters: the error is its answer.
-fn line_step(command: &Command, params: Option<Value<'_, '_>>, hasher: &UserHasher) -> Step {
+fn line_step(command: &Command, params: Option<Value<'_, '_>>, reading: Reading<'_>) -> Step {
     match (command.kind, params) {
         // The one command that takes none ignores whatever there is.
         (Kind::Info, _) => Step::Ask(Question::Info),
@@ -149,7 +148,7 @@ fn line_step(command: &Command, params: Option<Value<'_, '_>>, hasher: &UserHash
         (_, None) => Step::Done(ApiError::bad_request(
             "key \"params\" is missing, expected an object with the command's parameters",
         )),
-        (_, Some(params)) => match step(command, params, Place::Key("params"), hasher) {
+        (_, Some(params)) => match step(command, params, Place::Key("params"), reading) {
             Ok(step) => step,
             Err(Fault::Refused(error)) => Step::Done(error),
             Err(Fault::Mistyped(mistyped)) => Step::Done(ApiError::bad_request(mistyped)),

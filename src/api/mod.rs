@@ -33,6 +33,7 @@ mod disconnect;
 mod encode;
 mod error;
 mod info;
+mod label_filter;
 mod legacy;
 mod own_sessions;
 mod params;

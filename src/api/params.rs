@@ -7,6 +7,17 @@ use simd_json::tape::Value;
 use simd_json::tape::object::Iter;
 
 use super::error::ApiError;
+use super::route::Options;
+use crate::session::UserHasher;
+
+/// What reading parameters depends on beside their text.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reading<'a> {
+    /// What the operator chose.
+    pub(super) options: &'a Options,
+    /// The node's way to hash users.
+    pub(super) hasher: &'a UserHasher,
+}
 
 /// A value of a type that cannot be read.
 #[derive(PartialEq, Eq, Debug, thiserror::Error)]
@@ -52,6 +63,18 @@ impl From<Mistyped> for Fault {
 impl From<ApiError> for Fault {
     fn from(error: ApiError) -> Self {
         Self::Refused(error)
+    }
+}
+
+impl Mistyped {
+    /// Where the value stands.
+    pub(super) const fn place(&self) -> Place {
+        self.place
+    }
+
+    /// What was expected and what is there, without the place.
+    pub(super) fn types(&self) -> String {
+        format!("expected {}, got {}", self.expected, self.got)
     }
 }
 

@@ -5,7 +5,7 @@ use smallvec::{SmallVec, smallvec};
 use super::body::{Malformed, Scratch};
 use super::commands::{Command, Kind};
 use super::error::{ApiError, ErrorKind};
-use super::params::{Fault, Place, members};
+use super::params::{Fault, Place, Reading, members};
 use super::question::Question;
 use super::route::{Options, Refusal, Route};
 use super::{batch, connections, disconnect, legacy, refresh, user_connections};
@@ -87,11 +87,12 @@ pub fn plan(
     if body.is_empty() {
         return Err(Refusal::bad_request("the body is empty, expected a JSON object"));
     }
+    let reading = Reading { options, hasher };
     let plan = match route {
-        Route::Legacy => legacy::plan(body, scratch, hasher),
-        Route::Batch => batch::plan(body, scratch, hasher),
+        Route::Legacy => legacy::plan(body, scratch, reading),
+        Route::Batch => batch::plan(body, scratch, reading),
         Route::Command(command) => {
-            single(command, error_mode(options, head), body, scratch, hasher)
+            single(command, error_mode(options, head), body, scratch, reading)
         }
     };
     scratch.shed();
@@ -113,10 +114,10 @@ fn single(
     mode: ErrorMode,
     body: &[u8],
     scratch: &mut Scratch,
-    hasher: &UserHasher,
+    reading: Reading<'_>,
 ) -> Result<Plan, Refusal> {
     let step = scratch
-        .parse(body, |params| match step(command, params, Place::Body, hasher) {
+        .parse(body, |params| match step(command, params, Place::Body, reading) {
             Ok(step) => Ok(step),
             Err(Fault::Refused(error)) => Ok(Step::Done(error)),
             Err(Fault::Mistyped(mistyped)) => Err(Refusal::bad_request(mistyped)),
@@ -131,14 +132,14 @@ pub(super) fn step(
     command: &Command,
     params: Value<'_, '_>,
     place: Place,
-    hasher: &UserHasher,
+    reading: Reading<'_>,
 ) -> Result<Step, Fault> {
     let params = members(params, place)?;
     let question = match command.kind {
-        Kind::UserConnections => user_connections::read(params, hasher)?,
-        Kind::Connections => connections::read(params, hasher)?,
-        Kind::Disconnect => disconnect::read(params, hasher)?,
-        Kind::Refresh => refresh::read(params, hasher)?,
+        Kind::UserConnections => user_connections::read(params, reading)?,
+        Kind::Connections => connections::read(params, reading)?,
+        Kind::Disconnect => disconnect::read(params, reading)?,
+        Kind::Refresh => refresh::read(params, reading)?,
         Kind::Info => Question::Info,
         Kind::NeedsChannels | Kind::Unavailable => return Ok(Step::Done(absent(command))),
     };

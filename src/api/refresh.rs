@@ -4,10 +4,9 @@
 
 use simd_json::tape::Value;
 
-use super::params::{Fault, boolean, integer, known};
+use super::params::{Fault, Reading, boolean, integer, known};
 use super::question::Question;
 use super::selector::{Selector, Selectors};
-use crate::session::UserHasher;
 use crate::time::Now;
 
 /// Seconds a backend can give a session from now on: 365 days (Centrifugo's limit). A later end
@@ -65,7 +64,7 @@ impl Expiry {
 /// end away; `expired` counts before it.
 pub(super) fn read<'t, 'i: 't>(
     params: impl Iterator<Item = (&'i str, Value<'t, 'i>)>,
-    hasher: &UserHasher,
+    reading: Reading<'_>,
 ) -> Result<Question, Fault> {
     let (mut selectors, mut expired, mut expire_at) = (Selectors::default(), None, None);
     for (key, value) in params {
@@ -75,7 +74,7 @@ pub(super) fn read<'t, 'i: 't>(
             _ => selectors.read(key, value)?,
         }
     }
-    let selector = selectors.checked(hasher)?;
+    let selector = selectors.checked(reading)?;
     let expiry = match (expired, expire_at) {
         (Some(true), _) => Expiry::Reached,
         (_, Some(expire_at @ 1..)) => Expiry::At(expire_at),

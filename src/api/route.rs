@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::commands::Command;
 use crate::auth::ApiKey;
+use crate::session::FilterLimits;
 use crate::wire::http1::{Head, Status, query_value};
 
 /// What an operator can choose about the server API.
@@ -21,6 +22,8 @@ pub struct Options {
     pub error_mode_transport: bool,
     /// Largest request body in bytes; one more is refused with 413.
     pub body_bytes_max: usize,
+    /// How large a `label_filter` may be.
+    pub label_filter: FilterLimits,
 }
 
 /// What a path calls.

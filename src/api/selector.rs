@@ -10,10 +10,11 @@ use simd_json::prelude::TypedScalarValue;
 use simd_json::tape::Value;
 
 use super::error::ApiError;
-use super::params::{Mistyped, Place, boolean, known, text};
+use super::label_filter;
+use super::params::{Mistyped, Place, Reading, boolean, known, text};
 use super::question::Subject;
 use crate::ids::{ClientId, SessionId, SessionSlot, UserHash};
-use crate::session::{Session, Table, UserHasher};
+use crate::session::{Session, Table};
 
 /// Which sessions are meant; something is always given.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -88,22 +89,22 @@ impl Selector {
 
 /// The selectors among a command's parameters, as given.
 #[derive(Default)]
-pub(super) struct Selectors<'i> {
+pub(super) struct Selectors<'t, 'i> {
     user: Option<&'i str>,
     client: Option<&'i str>,
     session: Option<&'i str>,
-    is_filtered: bool,
+    label_filter: Option<Value<'t, 'i>>,
     all_users: Option<bool>,
 }
 
-impl<'i> Selectors<'i> {
+impl<'t, 'i> Selectors<'t, 'i> {
     /// Reads one parameter, if it is a selector.
-    pub(super) fn read(&mut self, key: &str, value: Value<'_, 'i>) -> Result<(), Mistyped> {
+    pub(super) fn read(&mut self, key: &str, value: Value<'t, 'i>) -> Result<(), Mistyped> {
         match known(key, &["user", "client", "session", "label_filter", "all_users"]) {
             "user" => text(&mut self.user, "user", value)?,
             "client" => text(&mut self.client, "client", value)?,
             "session" => text(&mut self.session, "session", value)?,
-            "label_filter" => self.is_filtered |= !value.is_null(),
+            "label_filter" if !value.is_null() => self.label_filter = Some(value),
             "all_users" => boolean(&mut self.all_users, "all_users", value)?,
             _ => {}
         }
@@ -115,9 +116,10 @@ impl<'i> Selectors<'i> {
     /// An empty `client` or `session` is absent, because some clients always send them.
     /// `label_filter` and `all_users` are refused until they exist: ignoring what narrows would
     /// mean too many.
-    pub(super) fn checked(self, hasher: &UserHasher) -> Result<Selector, ApiError> {
-        let Self { user, client, session, is_filtered, all_users } = self;
-        if is_filtered {
+    pub(super) fn checked(self, reading: Reading<'_>) -> Result<Selector, ApiError> {
+        let Self { user, client, session, label_filter, all_users } = self;
+        if let Some(filter) = label_filter {
+            label_filter::read(filter, reading.options.label_filter)?;
             return Err(ApiError::not_available("\"label_filter\" cannot be used yet"));
         }
         // With a user, all_users has no meaning (documentation of Centrifugo 6.8.2).
@@ -132,7 +134,7 @@ impl<'i> Selectors<'i> {
                  (\"user\":\"\" selects the anonymous)",
             ));
         }
-        let user = user.map(|user| (user.into(), hasher.hash(user)));
+        let user = user.map(|user| (user.into(), reading.hasher.hash(user)));
         Ok(Selector { user, client, session, keep: [].into() })
     }
 }

@@ -5,14 +5,14 @@ use simd_json::tape::Value;
 
 use super::encode::Object;
 use super::error::ApiError;
-use super::params::{Fault, known, text};
+use super::params::{Fault, Reading, known, text};
 use super::question::Question;
-use crate::session::{Session, UserHasher};
+use crate::session::Session;
 
 /// Reads `{"user"}`. An explicit empty user is the anonymous one; no user is an error.
 pub(super) fn read<'t, 'i: 't>(
     params: impl Iterator<Item = (&'i str, Value<'t, 'i>)>,
-    hasher: &UserHasher,
+    reading: Reading<'_>,
 ) -> Result<Question, Fault> {
     let mut user = None;
     for (key, value) in params {
@@ -23,7 +23,7 @@ pub(super) fn read<'t, 'i: 't>(
     let user = user.ok_or_else(|| {
         ApiError::bad_request("key \"user\" is missing, expected a user id (\"\" is anonymous)")
     })?;
-    Ok(Question::UserConnections { user: user.into(), hash: hasher.hash(user) })
+    Ok(Question::UserConnections { user: user.into(), hash: reading.hasher.hash(user) })
 }
 
 /// Writes one `UserConnectionInfo`, in the order of the page; what is empty is left out.

@@ -16,6 +16,7 @@ use crate::engine::accept::ListenOn;
 use crate::protocol::Dialect;
 use crate::protocol::codes::Disconnect;
 use crate::server::{GrpcListen, ServerOptions};
+use crate::session::FilterLimits;
 use crate::shard::admission::AdmissionOptions;
 use crate::wire::websocket::Limits;
 
@@ -36,6 +37,10 @@ pub(super) fn connection(config: &Config) -> Result<Options, String> {
             insecure: config.http_api.insecure,
             error_mode_transport: config.http_api.error_mode == ErrorMode::Transport,
             body_bytes_max: config.http_api.max_request_body_size,
+            label_filter: FilterLimits {
+                depth_max: config.label_filter.max_depth,
+                nodes_max: config.label_filter.max_nodes,
+            },
         }),
         health_path: config.health.enabled.then(|| config.health.handler_prefix.clone()),
         api_external: config.http_api.external,

@@ -23,9 +23,9 @@ pub use file::{ConfigFile, Format};
 pub use load::{LoadError, LoadErrors, Loaded, Sources, load};
 pub use setting::{CodeTarget, CodeTransform, ErrorMode, HttpTarget, HttpTransform, Kind, Secret};
 pub use table::{
-    Client, Config, Emulation, Health, HttpApi, HttpServer, HttpStream, HttpStreamRefusals, Log,
-    Node, OPTIONS, Sessions, Shards, Shutdown, Sse, SseRefusals, Test, Token, UniDisconnects,
-    UniGrpc, UniHttpStream, UniSse, UniWebSocket, WebSocket,
+    Client, Config, Emulation, Health, HttpApi, HttpServer, HttpStream, HttpStreamRefusals,
+    LabelFilter, Log, Node, OPTIONS, Sessions, Shards, Shutdown, Sse, SseRefusals, Test, Token,
+    UniDisconnects, UniGrpc, UniHttpStream, UniSse, UniWebSocket, WebSocket,
 };
 pub use validate::dangers;
 

@@ -19,6 +19,7 @@ options! {
         log: Log,
         health: Health,
         http_api: HttpApi,
+        label_filter: LabelFilter,
         client: Client,
         websocket: WebSocket,
         http_stream: HttpStream,
@@ -91,6 +92,15 @@ options! {
         error_mode: ErrorMode = ErrorMode::Body, ["api_error_mode"], [];
         /// Largest body of a call in bytes; a larger one is refused with 413.
         max_request_body_size: usize = 1024 * 1024, [], [];
+    }
+
+    /// How large a `label_filter` of a server API call may be.
+    LabelFilter at (label_filter) {
+        /// Nodes in each other, the outermost counted; a deeper filter is refused with 107. From 1
+        /// to 24.
+        max_depth: usize = 8, [], [];
+        /// Nodes together; a larger filter is refused with 107. From 1 to 10000.
+        max_nodes: usize = 128, [], [];
     }
 
     /// Clients: who may connect, and how long they may stay.

@@ -42,7 +42,7 @@ fn sample(option: &Declared) -> String {
         (Kind::Bool, _) if (option.show)(&Config::default()) == "true" => "false",
         (Kind::Bool, _) => "true",
         (Kind::Integer, path) if path.ends_with("compression_level") => "2",
-        (Kind::Integer, "shards.count") => "3",
+        (Kind::Integer, "shards.count" | "label_filter.max_depth") => "3",
         (Kind::Integer, _) => "2048",
         (Kind::Duration, _) => "9s",
         (Kind::List, "client.trusted_proxies") => "10.0.0.0/8 ::1",
@@ -339,6 +339,12 @@ fn what_cannot_be_meant_is_refused_with_its_origin() {
     };
     check(&[("shards.count", "65")], &["`--shards.count` on the command line must be at most 64"]);
     check(&[("shards.ring_entries", "100")], &["must be a power of two"]);
+    for depth in ["0", "25"] {
+        check(&[("label_filter.max_depth", depth)], &["must be from 1 to 24"]);
+    }
+    for nodes in ["0", "10001"] {
+        check(&[("label_filter.max_nodes", nodes)], &["must be from 1 to 10000"]);
+    }
     check(&[("client.queue_max_size", "0")], &["must be at least 1024 bytes"]);
     check(&[("http_api.max_request_body_size", "0")], &["must be from 1 to 67108864 bytes"]);
     check(&[("shutdown.timeout", "0s"), ("shards.query_timeout", "61s")], &["is 0s", "is 1m1s"]);

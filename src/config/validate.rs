@@ -19,6 +19,12 @@ const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Most sessions a server is filled with: in one shard, too, far fewer than its table holds.
 const SYNTHETIC_SESSIONS_MAX: u64 = 100_000_000;
 
+/// Deepest label filter an option may allow: each node is two of the levels a body may have.
+const FILTER_DEPTH_MAX: usize = 24;
+
+/// Largest label filter an option may allow: each session that is looked at answers all of it.
+const FILTER_NODES_MAX: usize = 10_000;
+
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Everything that cannot be meant.
@@ -186,6 +192,16 @@ fn sizes(config: &Config, faults: &mut Vec<Fault>) {
             "shards.ring_entries",
             shards.ring_entries.is_power_of_two() && (16..=32_768).contains(&shards.ring_entries),
             "must be a power of two from 16 to 32768".to_owned(),
+        ),
+        (
+            "label_filter.max_depth",
+            (1..=FILTER_DEPTH_MAX).contains(&config.label_filter.max_depth),
+            format!("must be from 1 to {FILTER_DEPTH_MAX}"),
+        ),
+        (
+            "label_filter.max_nodes",
+            (1..=FILTER_NODES_MAX).contains(&config.label_filter.max_nodes),
+            format!("must be from 1 to {FILTER_NODES_MAX}"),
         ),
         (
             "test.synthetic_sessions",

@@ -17,6 +17,8 @@ mod by_user;
 mod id;
 mod view;
 
+mod filter;
+
 mod interner;
 mod pages;
 mod record;
@@ -25,6 +27,7 @@ mod record;
 mod tests;
 
 pub use by_user::UserHasher;
+pub use filter::{Filter, FilterError, FilterFields, FilterLimits, WrongField};
 pub use id::IdKeys;
 pub use table::{Closed, HeapBytes, Opened, Opening, Table, TableFull, USER_AGENT_BYTES_MAX};
 pub use view::{Protocol, Session, TokenUid, Transport};

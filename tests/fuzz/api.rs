@@ -6,7 +6,7 @@ use rollcall::api::{
     Step, Subject, plan, route, write_reply,
 };
 use rollcall::ids::UserHash;
-use rollcall::session::UserHasher;
+use rollcall::session::{FilterLimits, UserHasher};
 use rollcall::wire::http1::parse_head;
 
 use crate::input::{Input, compose};
@@ -99,6 +99,7 @@ fn read(scratch: &mut Scratch, path: &str, body: &[u8]) -> Result<Plan, Refusal>
         insecure: false,
         error_mode_transport: false,
         body_bytes_max: 1 << 20,
+        label_filter: FilterLimits::default(),
     };
     let head = format!("POST {path} HTTP/1.1\r\nHost: a\r\n\r\n");
     let head = parse_head(head.as_bytes()).expect("a good head");

@@ -6,6 +6,7 @@ use rollcall::connection::Options;
 use rollcall::connection::options::{
     Choice, EmulationEndpoint, Endpoints, StreamEndpoint, UniWebSocketEndpoint, WebSocketEndpoint,
 };
+use rollcall::session::FilterLimits;
 use rollcall::wire::websocket::Limits;
 
 pub(crate) const SECRET: &str = "a secret of the simulation";
@@ -67,6 +68,7 @@ pub(crate) fn options(choices: Choices) -> Options {
             insecure: false,
             error_mode_transport: false,
             body_bytes_max: MESSAGE_BYTES_MAX,
+            label_filter: FilterLimits::default(),
         }),
         token: TokenOptions { hmac_secret: Some(SECRET.to_owned()), ..TokenOptions::default() },
         ping_interval_ms: choices.ping_interval_ms,

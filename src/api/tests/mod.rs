@@ -2,6 +2,7 @@
 
 mod doors;
 mod grammar;
+mod label_filter;
 mod own_sessions;
 mod refresh;
 mod replies;
@@ -12,7 +13,7 @@ use super::{
 };
 use crate::api::{Answer, ReplyHead};
 use crate::ids::{ClientId, ConnId, SessionId, ShardId};
-use crate::session::{IdKeys, Opening, Protocol, Table, Transport, UserHasher};
+use crate::session::{FilterLimits, IdKeys, Opening, Protocol, Table, Transport, UserHasher};
 use crate::time::Now;
 use crate::wire::http1::parse_head;
 
@@ -23,6 +24,7 @@ fn options() -> Options {
         insecure: false,
         error_mode_transport: false,
         body_bytes_max: 1 << 20,
+        label_filter: FilterLimits::default(),
     }
 }
 

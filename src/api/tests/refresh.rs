@@ -72,7 +72,7 @@ fn a_refresh_that_cannot_be_meant_is_refused() {
         (r#"{"whitelist":[]}"#, "107,\"message\":\"bad request: nobody is selected"),
         (r#"{"client":"x"}"#, "107,\"message\":\"bad request: key \\\"client\\\": expected a UUID"),
         (
-            r#"{"user":"42","label_filter":{}}"#,
+            r#"{"user":"42","label_filter":{"key":"a","cmp":"ex"}}"#,
             "108,\"message\":\"not available: \\\"label_filter\\\" cannot",
         ),
         (r#"{"all_users":true}"#, "108,\"message\":\"not available: \\\"all_users\\\" cannot"),

@@ -289,7 +289,10 @@ fn a_disconnect_that_cannot_be_meant_is_refused_and_ends_nobody() {
             r#"{"user":"42","whitelist":["x"]}"#,
             "107 bad request: an element of \\\"whitelist\\\": expected a UUID",
         ),
-        (r#"{"user":"42","label_filter":{}}"#, "108 not available: \\\"label_filter\\\" cannot"),
+        (
+            r#"{"user":"42","label_filter":{"key":"a","cmp":"ex"}}"#,
+            "108 not available: \\\"label_filter\\\" cannot",
+        ),
         (r#"{"all_users":true}"#, "108 not available: \\\"all_users\\\" cannot"),
         (r#"{"user":"","all_users":true}"#, "108 not available: \\\"all_users\\\" cannot"),
         (

@@ -11,6 +11,7 @@ use rollcall::connection::open::Scope;
 use rollcall::engine::accept::ListenOn;
 use rollcall::engine::boot::{DriverChoice, ParkingChoice};
 use rollcall::server::{self, GrpcListen, ServerOptions};
+use rollcall::session::FilterLimits;
 use rollcall::shard::admission::AdmissionOptions;
 use serde_json::json;
 use tonic::Code;
@@ -116,6 +117,7 @@ fn node_with_fast_pings(queue_bytes_max: usize) -> (SocketAddr, SocketAddr) {
         insecure: false,
         error_mode_transport: false,
         body_bytes_max: 1024,
+        label_filter: FilterLimits::default(),
     };
     let connection = Options {
         token: TokenOptions { hmac_secret: Some(SECRET.to_owned()), ..TokenOptions::default() },
