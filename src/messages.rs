@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use crate::api::{Answer, Question};
+use crate::api::{Answer, Question, Selector};
 use crate::ids::{ClientId, SessionId, ShardId, StreamId};
 use crate::protocol::{DecodeError, Encoding};
 
@@ -23,6 +23,44 @@ pub struct GatherId {
     pub index: u32,
     /// Use of that place.
     pub generation: u32,
+}
+
+/// Names one watch of the shard its watcher is connected to; the use count makes late messages
+/// recognisable.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct WatchId {
+    /// Place among that shard's watches.
+    pub index: u32,
+    /// Use of that place.
+    pub generation: u32,
+}
+
+/// What shards tell each other about a watch.
+#[derive(Debug)]
+pub enum WatchMessage {
+    /// To where sessions are: tell its watcher of yours, those you have and those to come. No
+    /// room: the watch is cut.
+    Begin(Box<Selector>),
+    /// To where sessions are: its watcher has taken the last piece of your snapshot. No room: said
+    /// again from the tick.
+    More,
+    /// To where sessions are: its watcher is gone. No room: said again from the tick.
+    End,
+    /// To the watcher: a part of the sessions there are. No room: as for `Event`.
+    Piece {
+        /// The event, unless there is nothing to tell.
+        event: Option<Box<[u8]>>,
+        /// Sessions in it.
+        sessions: u32,
+        /// Whether these were all.
+        is_last: bool,
+    },
+    /// To the watcher: the event of what happened to a session. No room: nothing more is sent, and
+    /// `Gap` is.
+    Event(Box<[u8]>),
+    /// To the watcher: something could not be told, and nothing more will be. No room: said again
+    /// from the tick.
+    Gap,
 }
 
 /// One message. Kept small: rings hold thousands of them.
@@ -47,6 +85,13 @@ pub enum Message {
     /// Shard to shard: commands for a session there. No room: they are dropped and counted, and
     /// the client notices by its own timeout, or by the ping it did not answer.
     Emulate(Box<Emulated>),
+    /// Shard to shard: about a watch. No room: see [`WatchMessage`].
+    Watch {
+        /// Which watch.
+        watch: WatchId,
+        /// What about it.
+        about: WatchMessage,
+    },
     /// Shard to control: a session came or went; only sent when somebody watches. No room: it is
     /// dropped and counted.
     Event(Box<SessionEvent>),

@@ -21,6 +21,8 @@ pub(super) enum Kind {
     Disconnect,
     Refresh,
     Info,
+    /// A stream of events.
+    Watch,
     /// It is about channels, and there are none: error 108.
     NeedsChannels,
     /// It exists elsewhere and not here: error 104.
@@ -33,7 +35,7 @@ pub(super) enum Kind {
 ///
 /// Number 14 was `USER_CONNECTIONS` in v3 and became `CONNECTIONS` in v4. Whoever writes numbers
 /// writes v3 bodies, so here it answers in the v3 form.
-static COMMANDS: [Command; 40] = [
+static COMMANDS: [Command; 41] = [
     is("publish", Some(0), NeedsChannels),
     is("broadcast", Some(1), NeedsChannels),
     is("subscribe", Some(11), NeedsChannels),
@@ -74,6 +76,7 @@ static COMMANDS: [Command; 40] = [
     is("update_push_status", Some(31), Unavailable),
     is("cancel_push", Some(32), Unavailable),
     is("user_connections", Some(14), Kind::UserConnections),
+    is("watch", None, Kind::Watch),
 ];
 
 const fn is(name: &'static str, number: Option<u64>, kind: Kind) -> Command {
@@ -87,9 +90,15 @@ impl Command {
         &COMMANDS
     }
 
-    /// Whether it does something here, or answers as if there were nothing to do.
+    /// Whether it does something here, or answers as if there were nothing to do, in a reply.
     pub(super) fn is_served(&self) -> bool {
-        !matches!(self.kind, NeedsChannels | Unavailable)
+        !matches!(self.kind, NeedsChannels | Unavailable | Kind::Watch)
+    }
+
+    /// Whether it is answered by a stream of events instead of a reply.
+    #[must_use]
+    pub fn is_stream(&self) -> bool {
+        self.kind == Kind::Watch
     }
 
     /// The command under this last part of a path; exact, as paths are.

@@ -77,6 +77,12 @@ impl<'o> Object<'o> {
         self.out.extend_from_slice(json);
     }
 
+    /// A value that somebody else writes.
+    pub(super) fn nested(&mut self, name: &str, write: impl FnOnce(&mut Vec<u8>)) {
+        self.name(name);
+        write(self.out);
+    }
+
     /// A member that is an object again; close it before going on.
     pub(super) fn object(&mut self, name: &str) -> Object<'_> {
         self.name(name);

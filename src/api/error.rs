@@ -70,7 +70,9 @@ impl ApiError {
         Self::new(ErrorKind::BadRequest, why)
     }
 
-    pub(super) fn not_available(why: impl fmt::Display) -> Self {
+    /// What is asked for exists, and cannot be had now.
+    #[must_use]
+    pub fn not_available(why: impl fmt::Display) -> Self {
         Self::new(ErrorKind::NotAvailable, why)
     }
 

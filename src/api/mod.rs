@@ -45,6 +45,7 @@ mod route;
 pub mod schema;
 mod selector;
 mod user_connections;
+pub mod watch;
 
 #[cfg(test)]
 mod tests;

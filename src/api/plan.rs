@@ -84,9 +84,7 @@ pub fn plan(
     scratch: &mut Scratch,
     hasher: &UserHasher,
 ) -> Result<Plan, Refusal> {
-    if body.is_empty() {
-        return Err(Refusal::bad_request("the body is empty, expected a JSON object"));
-    }
+    refuse_empty(body)?;
     let reading = Reading { options, hasher };
     let plan = match route {
         Route::Legacy => legacy::plan(body, scratch, reading),
@@ -99,7 +97,15 @@ pub fn plan(
     plan
 }
 
-fn error_mode(options: &Options, head: &Head<'_>) -> ErrorMode {
+/// Nothing is asked by nothing.
+pub(super) fn refuse_empty(body: &[u8]) -> Result<(), Refusal> {
+    if body.is_empty() {
+        return Err(Refusal::bad_request("the body is empty, expected a JSON object"));
+    }
+    Ok(())
+}
+
+pub(super) fn error_mode(options: &Options, head: &Head<'_>) -> ErrorMode {
     let asked = head.header("x-centrifugo-error-mode");
     if options.error_mode_transport || asked == Some("transport") {
         ErrorMode::Transport
@@ -141,6 +147,10 @@ pub(super) fn step(
         Kind::Disconnect => disconnect::read(params, reading)?,
         Kind::Refresh => refresh::read(params, reading)?,
         Kind::Info => Question::Info,
+        Kind::Watch => {
+            let why = "\"watch\" is a stream of events and has a path of its own, /watch";
+            return Ok(Step::Done(ApiError::bad_request(why)));
+        }
         Kind::NeedsChannels | Kind::Unavailable => return Ok(Step::Done(absent(command))),
     };
     Ok(Step::Ask(question))

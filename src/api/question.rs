@@ -178,7 +178,7 @@ fn list<'t>(
     answer
 }
 
-fn write_key(session: &Session<'_>, out: &mut Vec<u8>) {
+pub(super) fn write_key(session: &Session<'_>, out: &mut Vec<u8>) {
     out.push(b'"');
     out.extend_from_slice(&session.client().text());
     out.extend_from_slice(b"\":");

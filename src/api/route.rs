@@ -37,6 +37,14 @@ pub enum Route {
     Command(&'static Command),
 }
 
+impl Route {
+    /// Whether it is answered by a stream of events instead of a reply.
+    #[must_use]
+    pub fn is_stream(&self) -> bool {
+        matches!(self, Self::Command(command) if command.is_stream())
+    }
+}
+
 /// A plain HTTP answer instead of an API reply.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Refusal {

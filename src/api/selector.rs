@@ -54,7 +54,8 @@ impl Selector {
     }
 
     /// What decides which shards can hold such a session: the narrowest selector.
-    pub(super) fn subject(&self) -> Subject {
+    #[must_use]
+    pub fn subject(&self) -> Subject {
         match (self.client, self.session, &self.user) {
             (Some(client), ..) => Subject::Client(client),
             (None, Some(session), _) => Subject::Session(session),
@@ -78,7 +79,9 @@ impl Selector {
         into.extend(one.filter(|session| self.means(session)).map(|session| session.slot()));
     }
 
-    fn means(&self, session: &Session<'_>) -> bool {
+    /// Whether this session is meant.
+    #[must_use]
+    pub fn means(&self, session: &Session<'_>) -> bool {
         let client = session.client();
         self.user.as_ref().is_none_or(|(user, _)| user == session.user())
             && self.client.is_none_or(|wanted| wanted == client)

@@ -63,6 +63,8 @@ pub(super) fn connection(config: &Config) -> Result<Options, String> {
         stale_close_ms: millis(client.stale_close_delay),
         expired_close_delay_ms: millis(client.expired_close_delay),
         queue_bytes_max: client.queue_max_size,
+        watches_max: config.watch.limit,
+        watch_bytes_max: config.watch.queue_max_size,
         connect_time: client.connect_include_server_time,
         dialect: if client.protocol_v1_by_default { Dialect::V1 } else { Dialect::V2 },
         user_sessions_max: client.user_connection_limit,

@@ -25,7 +25,7 @@ pub use setting::{CodeTarget, CodeTransform, ErrorMode, HttpTarget, HttpTransfor
 pub use table::{
     Client, Config, Emulation, Health, HttpApi, HttpServer, HttpStream, HttpStreamRefusals,
     LabelFilter, Log, Node, OPTIONS, Sessions, Shards, Shutdown, Sse, SseRefusals, Test, Token,
-    UniDisconnects, UniGrpc, UniHttpStream, UniSse, UniWebSocket, WebSocket,
+    UniDisconnects, UniGrpc, UniHttpStream, UniSse, UniWebSocket, Watch, WebSocket,
 };
 pub use validate::dangers;
 

@@ -20,6 +20,7 @@ options! {
         health: Health,
         http_api: HttpApi,
         label_filter: LabelFilter,
+        watch: Watch,
         client: Client,
         websocket: WebSocket,
         http_stream: HttpStream,
@@ -101,6 +102,15 @@ options! {
         max_depth: usize = 8, [], [];
         /// Nodes together; a larger filter is refused with 107. From 1 to 10000.
         max_nodes: usize = 128, [], [];
+    }
+
+    /// Backends that are told what happens to sessions (`/api/watch`).
+    Watch at (watch) {
+        /// Watches that may be open on each shard; one more is refused with error 108.
+        limit: usize = 1000, [], [];
+        /// Bytes that may wait for a watcher that reads slowly; beyond it the watch ends with an
+        /// event of type `resync`.
+        queue_max_size: usize = 1024 * 1024, [], [];
     }
 
     /// Clients: who may connect, and how long they may stay.

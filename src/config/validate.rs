@@ -184,6 +184,11 @@ fn sizes(config: &Config, faults: &mut Vec<Fault>) {
             "must be at least 1024 bytes: a client that is told nothing is no client".to_owned(),
         ),
         (
+            "watch.queue_max_size",
+            config.watch.queue_max_size >= 1024,
+            "must be at least 1024 bytes: a watcher that is told nothing is no watcher".to_owned(),
+        ),
+        (
             "shards.count",
             shards.count <= SHARDS_MAX,
             format!("must be at most {SHARDS_MAX}, or 0 for one per core"),

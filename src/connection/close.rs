@@ -47,6 +47,19 @@ impl CloseReason {
         }
     }
 
+    /// The text that belongs to the code, also where the peer never hears it.
+    #[must_use]
+    pub fn text(&self) -> Cow<'static, str> {
+        match self {
+            Self::PeerGone => codes::CONNECTION_CLOSED.reason,
+            Self::Slow => codes::SLOW.reason,
+            Self::Frames(error) => error.to_string().into(),
+            Self::Api { .. } | Self::Client(_) | Self::NoPong | Self::Expired | Self::Shutdown => {
+                self.last_message().map_or("".into(), |last| last.reason)
+            }
+        }
+    }
+
     /// The code as it is counted and reported, also where the peer never hears it.
     #[must_use]
     pub fn code(&self) -> u32 {

@@ -51,6 +51,10 @@ pub struct Options {
     pub expired_close_delay_ms: u64,
     /// Bytes that may wait for a slow client before it is cut with 3008.
     pub queue_bytes_max: usize,
+    /// Watches that may be open on each shard.
+    pub watches_max: usize,
+    /// Bytes that may wait for a slow watcher before its watch is cut.
+    pub watch_bytes_max: usize,
     /// Whether the connect push carries the server's time.
     pub connect_time: bool,
     /// Which push form a client gets that does not ask for one.
@@ -83,6 +87,8 @@ impl Default for Options {
             stale_close_ms: 10_000,
             expired_close_delay_ms: 25_000,
             queue_bytes_max: 1024 * 1024,
+            watches_max: 1_000,
+            watch_bytes_max: 1024 * 1024,
             connect_time: false,
             dialect: Dialect::V2,
             user_sessions_max: 0,

@@ -182,6 +182,7 @@ impl Living {
                 Message::Ask { .. }
                 | Message::Answer { .. }
                 | Message::Emulate(_)
+                | Message::Watch { .. }
                 | Message::StreamOpen(_)
                 | Message::StreamBacklog { .. }
                 | Message::StreamGone { .. }

@@ -84,6 +84,7 @@ impl<P: Parking> Drive<P> {
             Message::Ask { .. }
             | Message::Answer { .. }
             | Message::Emulate(_)
+            | Message::Watch { .. }
             | Message::Event(_)
             | Message::Drain { .. }
             | Message::Drained

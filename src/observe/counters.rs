@@ -57,6 +57,10 @@ counters! {
     requests_timed_out,
     /// Server API commands answered.
     api_commands,
+    /// Watches opened.
+    watches_opened,
+    /// Watches ended by the server, which says `resync` or shuts down.
+    watches_cut,
     /// Server API requests refused for a missing or wrong key.
     api_unauthorized,
     /// Questions put to other shards.

@@ -132,8 +132,16 @@ impl Pages {
 
     /// Every slot in use, lowest first.
     pub(super) fn slots(&self) -> impl Iterator<Item = u32> {
-        (0u32..).zip(&self.pages).flat_map(|(number, page)| {
-            let places = (0..u32::from(page.fresh)).filter(|place| page.live(*place).is_some());
+        self.slots_from(0)
+    }
+
+    /// Every slot in use from this one on, lowest first.
+    pub(super) fn slots_from(&self, slot: u32) -> impl Iterator<Item = u32> {
+        let (first, from) = split(slot);
+        let pages = (first..).zip(self.pages.iter().skip(first as usize));
+        pages.flat_map(move |(number, page)| {
+            let from = if number == first { from } else { 0 };
+            let places = (from..u32::from(page.fresh)).filter(|place| page.live(*place).is_some());
             places.map(move |place| (number << PLACE_BITS) | place)
         })
     }

@@ -224,6 +224,12 @@ impl Table {
         self.pages.slots().map(|slot| self.view(SessionSlot(slot)))
     }
 
+    /// The sessions from this slot on, lowest slot first: whoever goes on behind the last one it
+    /// saw meets every session that was there all the time.
+    pub fn iter_from(&self, slot: SessionSlot) -> impl Iterator<Item = Session<'_>> {
+        self.pages.slots_from(slot.0).map(|slot| self.view(SessionSlot(slot)))
+    }
+
     /// Sessions.
     #[must_use]
     pub const fn len(&self) -> usize {

@@ -47,6 +47,19 @@ impl Shard {
                 Plan::refused(refusal)
             }
         };
+        self.answer_plan(conn, exchange, head, plan, now);
+        None
+    }
+
+    /// Puts the questions of a plan, and answers when their answers are in and it is their turn.
+    pub(super) fn answer_plan(
+        &mut self,
+        conn: ConnId,
+        exchange: &mut Exchange,
+        head: &Head<'_>,
+        plan: Plan,
+        now: Now,
+    ) {
         self.counters.api_commands += plan.steps.len() as u64;
         let seq = exchange.next_seq;
         exchange.next_seq = seq.wrapping_add(1);
@@ -77,7 +90,6 @@ impl Shard {
         } else {
             exchange.owed.push_back(owed);
         }
-        None
     }
 
     /// Puts a question to every shard that may know something.

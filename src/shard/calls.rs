@@ -75,7 +75,9 @@ impl Shard {
                 };
                 return self.begin_silent(conn, (id, request), now);
             }
-            Some(State::Idle | State::Busy(_) | State::Closing(_)) | None => return,
+            Some(State::Idle | State::Busy(_) | State::Watching(_) | State::Closing(_)) | None => {
+                return;
+            }
         };
         match commands::answer(&request, may_manage_sessions) {
             Answer::Unsubscribed => self.reply_to(conn, id, &Reply::Unsubscribe),

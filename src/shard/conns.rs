@@ -6,6 +6,7 @@ use crate::connection::open::Scope;
 use crate::connection::{Exchange, Opening};
 use crate::ids::{ConnId, SessionSlot};
 use crate::shard::timers::Tick;
+use crate::shard::watch::Watching;
 use crate::transport::Wire;
 
 /// What a connection is in the middle of.
@@ -26,6 +27,8 @@ pub(super) enum State {
     Opening(Box<Opening>),
     /// A session.
     Live(Live),
+    /// A backend that watches sessions.
+    Watching(Box<Watching>),
     /// The last bytes are on their way; whatever still arrives is thrown away.
     Closing(Closing),
 }

@@ -3,6 +3,7 @@
 use super::conns::State;
 use super::timers::TICK_MS;
 use super::{DRAIN_MS, Shard};
+use crate::api::watch::Resync;
 use crate::connection::close::CloseReason;
 use crate::connection::opening::Stage;
 use crate::messages::{Message, Peer};
@@ -78,6 +79,7 @@ impl Shard {
             // Its verdict comes before the query deadline.
             Some(State::Opening(opening)) if matches!(opening.stage, Stage::Deciding(_)) => {}
             Some(State::Opening(_)) => self.end_client(conn, codes::SHUTDOWN, now),
+            Some(State::Watching(_)) => self.cut_watch(conn, Resync::Shutdown, now),
             Some(State::Busy(exchange)) if !exchange.owed.is_empty() => exchange.last = true,
             Some(State::Busy(exchange)) if exchange.deadline_ms > 0 => {
                 let latest_ms = now.mono_ms + DRAIN_MS;

@@ -22,6 +22,7 @@ impl Shard {
             let change = SessionChange::Closed { code: reason.code(), reason: told, lived_ms };
             self.report(slot, change);
         }
+        self.tell_watchers_closed(slot, (reason, lived_ms), now);
         let closed = self.table.close(slot);
         if closed.last_of_user {
             self.directory.remove(closed.hash, self.id);
@@ -64,7 +65,7 @@ impl Shard {
                 self.counters.connects_refused += 1;
                 self.say_last(conn, wire, &disconnect, now);
             }
-            Some(State::Idle | State::Busy(_) | State::Closing(_)) | None => {}
+            Some(State::Idle | State::Busy(_) | State::Watching(_) | State::Closing(_)) | None => {}
         }
     }
 
@@ -116,6 +117,9 @@ impl Shard {
     pub(super) fn abort(&mut self, conn: ConnId) {
         let state = self.conns.close(conn);
         debug_assert!(!matches!(state, Some(State::Live(_))), "its session would stay listed");
+        if let Some(State::Watching(watching)) = &state {
+            self.on_watcher_gone(watching);
+        }
         if state.is_some() {
             self.cut_frames.remove(&conn);
             self.wheel.disarm(conn.index);

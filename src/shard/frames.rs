@@ -173,7 +173,9 @@ impl Shard {
                 }
             }
             Some(State::Live(_)) => {}
-            Some(State::Idle | State::Busy(_) | State::Closing(_)) | None => return,
+            Some(State::Idle | State::Busy(_) | State::Watching(_) | State::Closing(_)) | None => {
+                return;
+            }
         }
         if cut.decoder.is_amid() {
             self.cut_frames.insert(conn, cut);
@@ -191,7 +193,7 @@ impl Shard {
         match self.conns.state_mut(conn)? {
             State::Live(live) => Some(live.wire),
             State::Opening(opening) => Some(opening.wire),
-            State::Idle | State::Busy(_) | State::Closing(_) => None,
+            State::Idle | State::Busy(_) | State::Watching(_) | State::Closing(_) => None,
         }
     }
 
@@ -200,7 +202,9 @@ impl Shard {
         match self.conns.state_mut(conn) {
             Some(State::Opening(opening)) => !matches!(opening.stage, Stage::Deciding(_)),
             Some(State::Live(_)) => true,
-            Some(State::Idle | State::Busy(_) | State::Closing(_)) | None => false,
+            Some(State::Idle | State::Busy(_) | State::Watching(_) | State::Closing(_)) | None => {
+                false
+            }
         }
     }
 
@@ -209,7 +213,9 @@ impl Shard {
         match self.conns.state_mut(conn) {
             Some(State::Live(_)) => true,
             Some(State::Opening(opening)) => matches!(opening.stage, Stage::Silent(_)),
-            Some(State::Idle | State::Busy(_) | State::Closing(_)) | None => false,
+            Some(State::Idle | State::Busy(_) | State::Watching(_) | State::Closing(_)) | None => {
+                false
+            }
         }
     }
 

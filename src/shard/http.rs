@@ -153,7 +153,8 @@ impl Shard {
         let target = open::target(&options, self.conns.scope(conn), &head);
         // Only API calls with a body of known length overlap; anything else waits its turn here,
         // so that no answer overtakes an older one.
-        let overlaps = matches!(target, Target::Api(..)) && head.framing != Framing::Chunked;
+        let overlaps = matches!(&target, Target::Api(_, route) if !route.is_stream())
+            && head.framing != Framing::Chunked;
         if !overlaps && wait_for_older(exchange) {
             return Step::NeedMore;
         }
@@ -227,6 +228,9 @@ impl Shard {
     ) -> Option<Step> {
         exchange.deadline_ms = 0;
         let plain = match target {
+            Target::Api(api, route) if route.is_stream() => {
+                return self.watch(conn, exchange, head, (*api, body), now);
+            }
             Target::Api(api, route) => {
                 return self.call(conn, exchange, head, (*api, route), body, now);
             }

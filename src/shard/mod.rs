@@ -27,6 +27,7 @@ mod sweep;
 // Backends.
 mod ask;
 mod gather;
+mod watch;
 
 // Load tests.
 mod synthetic;
@@ -61,6 +62,7 @@ use crate::shard::effects::Effects;
 use crate::shard::frames::CutFrames;
 use crate::shard::gather::Gathers;
 use crate::shard::timers::{Tick, Wheel};
+use crate::shard::watch::Watches;
 use crate::time::Now;
 use crate::transport::Out;
 use crate::wire::websocket::{self, Deflater};
@@ -119,6 +121,7 @@ pub struct Shard {
     table: Table,
     wheel: Wheel,
     gathers: Gathers,
+    watches: Watches,
     effects: Effects,
     counters: Counters,
     draining: Option<drain::Draining>,
@@ -173,6 +176,7 @@ impl Shard {
             keys,
             wheel: Wheel::new(Tick::reached_by(now.mono_ms)),
             gathers: Gathers::new(setup.query_timeout_ms),
+            watches: Watches::default(),
             effects: Effects::default(),
             counters: Counters::default(),
             draining: None,
@@ -243,7 +247,7 @@ impl Shard {
             Some(State::Closing(closing)) => *closing != Closing::PeerFinished,
             // What a client sends while its connect is decided waits with the kernel.
             Some(State::Opening(opening)) => !matches!(opening.stage, Stage::Deciding(_)),
-            Some(State::Idle | State::Live(_)) | None => true,
+            Some(State::Idle | State::Live(_) | State::Watching(_)) | None => true,
         }
     }
 
@@ -273,6 +277,7 @@ impl Shard {
                 let exchange = std::mem::take(exchange);
                 return self.read(conn, exchange, input, now);
             }
+            State::Watching(watching) => return watching.events.spoil(),
             State::Opening(opening) => &mut opening.wire,
             State::Live(live) => &mut live.wire,
         };
@@ -327,17 +332,22 @@ impl Shard {
             }
             Some(State::Opening(_)) if bytes > self.options.queue_bytes_max => self.abort(conn),
             Some(State::Busy(_)) => self.forget(conn, now),
+            Some(State::Watching(_)) => self.on_watch_backlog(conn, bytes, now),
             Some(State::Live(_) | State::Opening(_) | State::Idle | State::Closing(_)) | None => {}
         }
     }
 
     /// Everything queued for this connection has left.
     pub fn on_flushed(&mut self, conn: ConnId) {
-        if let Some(State::Busy(exchange)) = self.conns.state_mut(conn) {
-            exchange.backlogged = false;
-            if exchange.can_resume() {
-                self.effects.resume(conn);
+        match self.conns.state_mut(conn) {
+            Some(State::Busy(exchange)) => {
+                exchange.backlogged = false;
+                if exchange.can_resume() {
+                    self.effects.resume(conn);
+                }
             }
+            Some(State::Watching(_)) => self.on_watch_flushed(conn),
+            Some(State::Idle | State::Opening(_) | State::Live(_) | State::Closing(_)) | None => {}
         }
     }
 
@@ -368,6 +378,9 @@ impl Shard {
                 let Emulated { session, encoding, commands } = *emulated;
                 self.on_emulated(session, encoding, &commands, now);
             }
+            (Peer::Shard(from), Message::Watch { watch, about }) => {
+                self.on_watch_message(from, watch, about, now);
+            }
             (Peer::Control, Message::Drain { within_ms }) => self.start_drain(within_ms, now),
             (_, message) => debug_assert!(false, "not for a shard: {message:?}"),
         }
@@ -381,6 +394,9 @@ impl Shard {
                 if let Some(gathered) = self.gathers.missing(gather, to) {
                     self.resolve(gathered, now);
                 }
+            }
+            (Peer::Shard(to), Message::Watch { watch, about }) => {
+                self.on_watch_undeliverable(to, watch, about, now);
             }
             (Peer::Control, Message::Drained) => self.retry_drained(),
             // A lost answer becomes a missing shard by the asker's deadline; a lost event was
@@ -397,7 +413,8 @@ impl Shard {
         }
         let swept = self.sweep(now);
         let drained = self.continue_drain(now);
-        swept && drained
+        let told = self.continue_watches(now);
+        swept && drained && told
     }
 
     /// Bytes for a client, dressed by its transport.

@@ -13,6 +13,7 @@ use super::gather::Asker;
 use super::timers::Tick;
 use super::{LINGER_MS, Shard};
 use crate::api::Question;
+use crate::api::watch::Told;
 use crate::connection::connect::{self, Refused};
 use crate::connection::open;
 use crate::connection::opening::{Caller, Connecting, Deciding, Opening, Stage};
@@ -232,6 +233,7 @@ impl Shard {
             marks: Marks::new(credentials.own_sessions),
         };
         self.become_live(conn, live);
+        self.tell_watchers(opened.slot, Told::Opened, now);
         if self.watched {
             self.report(opened.slot, SessionChange::Opened);
         }

@@ -51,6 +51,7 @@ impl Shard {
                 }
             }
             Some(State::Opening(_)) => self.end_silence(conn, now),
+            Some(State::Watching(_)) => self.on_watch_due(conn, now),
             // Nothing was asked, or the peer does not read its last bytes.
             Some(State::Idle | State::Closing(_)) => self.abort(conn),
             Some(State::Busy(exchange)) => {

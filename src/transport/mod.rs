@@ -4,6 +4,7 @@
 //! socket or a clock.
 
 mod body;
+mod events;
 pub mod grpc;
 mod http_stream;
 mod sse;
@@ -14,6 +15,7 @@ use crate::protocol::{self, ConnectPush, Dialect, Encoding, Push, RefreshPush, R
 use crate::wire::websocket::Deflater;
 
 pub use body::Body;
+pub use events::Events;
 pub use websocket::Frames;
 
 /// How the messages of one client travel: fixed when it opens, three bytes for as long as it

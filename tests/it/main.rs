@@ -24,4 +24,5 @@ mod stream;
 mod streams;
 mod synthetic;
 mod truth;
+mod watch;
 mod websocket;

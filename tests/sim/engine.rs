@@ -128,6 +128,7 @@ impl World {
             Message::Ask { .. }
             | Message::Answer { .. }
             | Message::Emulate(_)
+            | Message::Watch { .. }
             | Message::Drain { .. }
             | Message::StreamOpen(_)
             | Message::StreamBacklog { .. }

@@ -1,0 +1,182 @@
+//! The side of a watch where the sessions are: who wants to hear of them, and what they hear.
+
+use std::collections::{HashMap, VecDeque};
+
+use smallvec::SmallVec;
+
+use super::super::Shard;
+use crate::api::watch::{self, Snapshot, Told};
+use crate::api::{Selector, Subject};
+use crate::connection::close::CloseReason;
+use crate::ids::{SessionSlot, ShardId, UserHash};
+use crate::messages::{WatchId, WatchMessage};
+use crate::time::Now;
+
+/// Sessions looked at for one piece of a snapshot: about a millisecond.
+const LOOKS_PER_PIECE: usize = 2_000;
+
+/// A piece of a snapshot ends behind the session that passes this.
+const PIECE_BYTES: usize = 64 * 1024;
+
+/// A watch as the shards know it: whose it is, and its name there.
+pub(super) type Key = (ShardId, WatchId);
+
+/// Everybody who wants to hear of this shard's sessions.
+#[derive(Debug, Default)]
+pub(super) struct Watchers {
+    all: HashMap<Key, Watcher>,
+    /// Those that watch one user.
+    by_user: HashMap<UserHash, SmallVec<[Key; 1]>>,
+    /// The others are asked about every session.
+    general: Vec<Key>,
+    /// Snapshots whose next piece this shard's own watchers wait for.
+    own_due: VecDeque<Key>,
+}
+
+#[derive(Debug)]
+struct Watcher {
+    selector: Box<Selector>,
+    /// Where its snapshot goes on; none when it is whole.
+    snapshot: Option<SessionSlot>,
+}
+
+impl Watchers {
+    pub(super) fn are_none(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// A watcher of this very shard wants the next piece of its snapshot.
+    pub(super) fn due(&mut self, this: ShardId, watch: WatchId) {
+        self.own_due.push_back((this, watch));
+    }
+
+    fn add(&mut self, key: Key, selector: Box<Selector>) {
+        match selector.subject() {
+            Subject::User(hash) => self.by_user.entry(hash).or_default().push(key),
+            Subject::Client(_) | Subject::Session(_) | Subject::Every => self.general.push(key),
+        }
+        self.all.insert(key, Watcher { selector, snapshot: Some(SessionSlot(0)) });
+    }
+
+    pub(super) fn remove(&mut self, key: Key) {
+        let Some(watcher) = self.all.remove(&key) else { return };
+        match watcher.selector.subject() {
+            Subject::User(hash) => {
+                if let Some(keys) = self.by_user.get_mut(&hash) {
+                    keys.retain(|other| *other != key);
+                    if keys.is_empty() {
+                        self.by_user.remove(&hash);
+                    }
+                }
+            }
+            Subject::Client(_) | Subject::Session(_) | Subject::Every => {
+                self.general.retain(|other| *other != key);
+            }
+        }
+        if self.all.is_empty() {
+            *self = Self::default();
+        }
+    }
+}
+
+impl Shard {
+    /// Somebody wants to hear of this shard's sessions, and hears at once of the first of them.
+    pub(super) fn watch_here(&mut self, key: Key, selector: Box<Selector>, now: Now) {
+        self.watches.watchers.add(key, selector);
+        self.send_piece(key, now);
+    }
+
+    /// One piece for one of this shard's own watchers. Returns whether no other is due.
+    pub(super) fn continue_own_snapshots(&mut self, now: Now) -> bool {
+        if let Some(key) = self.watches.watchers.own_due.pop_front() {
+            self.send_piece(key, now);
+        }
+        self.watches.watchers.own_due.is_empty()
+    }
+
+    /// The next piece of a snapshot that is not whole yet.
+    pub(super) fn send_piece(&mut self, key: Key, now: Now) {
+        let Some(watcher) = self.watches.watchers.all.get_mut(&key) else { return };
+        let Some(from) = watcher.snapshot else { return };
+        let mut piece = Snapshot::new();
+        watcher.snapshot = match watcher.selector.subject() {
+            Subject::Every => {
+                let mut sessions = self.table.iter_from(from).enumerate();
+                loop {
+                    let Some((looks, session)) = sessions.next() else { break None };
+                    if looks == LOOKS_PER_PIECE || piece.bytes() > PIECE_BYTES {
+                        break Some(session.slot());
+                    }
+                    if watcher.selector.means(&session) {
+                        piece.add(&session);
+                    }
+                }
+            }
+            Subject::User(_) | Subject::Client(_) | Subject::Session(_) => {
+                let mut slots = std::mem::take(&mut self.selected);
+                watcher.selector.select(&self.table, &mut slots);
+                slots.drain(..).for_each(|slot| piece.add(&self.table.view(slot)));
+                self.selected = slots;
+                None
+            }
+        };
+        let is_last = watcher.snapshot.is_none();
+        let (sessions, event) = piece.into_event();
+        self.tell_watch(key, WatchMessage::Piece { event, sessions, is_last }, now);
+    }
+
+    /// A session was opened, or is another now.
+    pub(in crate::shard) fn tell_watchers(&mut self, slot: SessionSlot, what: Told, now: Now) {
+        if self.watches.watchers.are_none() {
+            return;
+        }
+        let keys = self.watchers_of(slot);
+        if !keys.is_empty() {
+            let event = watch::told(what, &self.table.view(slot));
+            self.tell_watches(&keys, event, now);
+        }
+    }
+
+    /// A session is about to be unlisted.
+    pub(in crate::shard) fn tell_watchers_closed(
+        &mut self,
+        slot: SessionSlot,
+        (reason, lived_ms): (&CloseReason, u64),
+        now: Now,
+    ) {
+        if self.watches.watchers.are_none() {
+            return;
+        }
+        let keys = self.watchers_of(slot);
+        if !keys.is_empty() {
+            let session = self.table.view(slot);
+            let event = watch::closed(&session, reason.code(), &reason.text(), lived_ms);
+            self.tell_watches(&keys, event, now);
+        }
+    }
+
+    fn watchers_of(&self, slot: SessionSlot) -> SmallVec<[Key; 4]> {
+        let session = self.table.view(slot);
+        let watchers = &self.watches.watchers;
+        let of_user = watchers.by_user.get(&self.hasher.hash(session.user()));
+        let keys = of_user.into_iter().flatten().chain(&watchers.general);
+        keys.filter(|key| watchers.all[*key].selector.means(&session)).copied().collect()
+    }
+
+    fn tell_watches(&mut self, keys: &[Key], event: Box<[u8]>, now: Now) {
+        let Some((last, others)) = keys.split_last() else { return };
+        for key in others {
+            self.tell_watch(*key, WatchMessage::Event(event.clone()), now);
+        }
+        self.tell_watch(*last, WatchMessage::Event(event), now);
+    }
+
+    fn tell_watch(&mut self, key: Key, about: WatchMessage, now: Now) {
+        let (of, watch) = key;
+        if of == self.id {
+            self.on_watched(key, about, now);
+        } else {
+            self.tell_shard(of, watch, about);
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! A backend is told what happens to sessions (`POST /api/watch`).
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Conn, KEY, Response, Server, request, token};
+
+/// A watch and what it has heard so far.
+struct Watch {
+    conn: Conn,
+    head: Response,
+}
+
+impl Watch {
+    fn open(server: &Server, params: &Value) -> Self {
+        let mut conn = server.connect();
+        let body = params.to_string();
+        conn.send(&request("POST", "/api/watch", &[("X-API-Key", KEY)], body.as_bytes()));
+        let head = conn.head();
+        Self { conn, head }
+    }
+
+    /// The next event; `None` at the regular end.
+    fn event(&mut self) -> Option<Value> {
+        loop {
+            let chunk = String::from_utf8(self.conn.chunk()?).expect("text");
+            if let Some(json) = chunk.strip_prefix("data: ") {
+                return Some(serde_json::from_str(json.trim_end()).expect("JSON"));
+            }
+            assert!(chunk == "\r\n" || chunk == ":\n\n", "neither event nor heartbeat: {chunk:?}");
+        }
+    }
+
+    /// Reads the snapshot to its end; the clients in it.
+    fn snapshot(&mut self) -> BTreeSet<String> {
+        let mut clients = BTreeSet::new();
+        loop {
+            let event = self.event().expect("an event");
+            match event["type"].as_str() {
+                Some("snapshot") => {
+                    let connections = event["connections"].as_object().expect("a map");
+                    clients.extend(connections.keys().cloned());
+                }
+                Some("ready") => {
+                    assert_eq!(event["count"], clients.len());
+                    return clients;
+                }
+                _ => panic!("in a snapshot: {event}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_watcher_hears_who_is_there_and_then_who_comes_and_goes_wherever_that_is() {
+    let server = Server::start(&json!({}));
+    let there: Vec<_> = (0..8).map(|_| server.session("42")).collect();
+    let _stranger = server.session("43");
+    let mut watch = Watch::open(&server, &json!({"user": "42"}));
+    assert_eq!(watch.head.status, 200);
+    assert_eq!(watch.head.header("content-type"), Some("text/event-stream; charset=utf-8"));
+    assert_eq!(watch.snapshot(), there.iter().map(|session| session.client()).collect());
+
+    let meta = json!({"device": "phone"});
+    let token = token("42", json!({"meta": meta}));
+    let comes = server.session_with(json!({"token": token, "name": "late"}));
+    let _other = server.session("43");
+    let opened = watch.event().expect("an event");
+    assert_eq!(opened["type"], "opened");
+    assert_eq!(opened["client"], comes.client());
+    let listed = server.call("connections", json!({"user": "42"}));
+    assert_eq!(opened["connection"], listed["result"]["connections"][comes.client()]);
+    assert_eq!(opened["connection"]["state"]["meta"], meta);
+
+    let client = comes.client();
+    drop(comes);
+    let closed = watch.event().expect("an event");
+    let duration = closed["duration_ms"].as_u64();
+    assert!(duration.is_some(), "{closed}");
+    assert_eq!(
+        closed,
+        json!({
+            "type": "closed", "client": client, "user": "42", "code": 3000,
+            "reason": "connection closed", "duration_ms": duration,
+        })
+    );
+    let told = json!({"user": "42", "disconnect": {"code": 4001, "reason": "out you go"}});
+    server.call("disconnect", told);
+    let mut gone = BTreeSet::new();
+    for _ in &there {
+        let closed = watch.event().expect("an event");
+        assert_eq!(
+            (&closed["type"], &closed["code"], &closed["reason"]),
+            (&json!("closed"), &json!(4001), &json!("out you go"))
+        );
+        gone.insert(closed["client"].as_str().expect("an id").to_owned());
+    }
+    assert_eq!(gone, there.iter().map(|session| session.client()).collect());
+}
+
+#[test]
+fn a_watcher_that_does_not_read_is_told_to_begin_again() {
+    let server = Server::start(&json!({"watch": {"queue_max_size": 65_536}}));
+    let mut watch = Watch::open(&server, &json!({"user": "42"}));
+    watch.snapshot();
+    // More than the kernel takes for a socket that nobody reads.
+    let meta = "m".repeat(40_000);
+    let token = token("42", json!({"meta": meta}));
+    for _ in 0..300 {
+        drop(server.session_with(json!({"token": token})));
+    }
+    let mut last = Value::Null;
+    let mut events = 0;
+    while let Some(event) = watch.event() {
+        (last, events) = (event, events + 1);
+    }
+    let expected = json!({"type": "resync", "reason": "the watcher reads too slowly"});
+    assert_eq!(last, expected);
+    assert!(events < 600, "nothing was left out: the limit did not hold");
+    assert!(watch.conn.is_closed());
+    // And the next one sees what there is.
+    assert_eq!(Watch::open(&server, &json!({"user": "42"})).snapshot(), BTreeSet::new());
+}
+
+#[test]
+fn a_server_that_leaves_says_so_to_watchers() {
+    let mut server = Server::start(&json!({}));
+    let mut watch = Watch::open(&server, &json!({"user": "42"}));
+    watch.snapshot();
+    server.signal("TERM");
+    let resync = json!({"type": "resync", "reason": "the server shuts down"});
+    assert_eq!((watch.event(), watch.event()), (Some(resync), None));
+    assert_eq!(server.wait(), Some(0));
+}
+
+#[test]
+fn a_request_that_cannot_be_watched_is_answered_and_the_connection_goes_on() {
+    let server = Server::start(&json!({"watch": {"limit": 0}}));
+    let mut conn = server.connect();
+    let key = [("X-API-Key", KEY)];
+    for (body, status, text) in [
+        ("{}", 200, r#"{"error":{"code":107,"message":"bad request: nobody is selected"#),
+        (
+            r#"{"client":"x"}"#,
+            200,
+            r#"{"error":{"code":107,"message":"bad request: key \"client\""#,
+        ),
+        (r#"{"user":"42"}"#, 200, r#"{"error":{"code":108,"message":"not available: 0 watches"#),
+        (r#"{"user":42}"#, 400, "Bad Request: key \"user\": expected a string, got a number"),
+        ("", 400, "Bad Request: the body is empty"),
+        ("[", 400, "Bad Request: "),
+    ] {
+        let response = conn.post("/api/watch", &key, body.as_bytes());
+        assert_eq!(response.status, status, "{body}: {}", response.text());
+        assert!(response.text().starts_with(text), "{body}: {}", response.text());
+    }
+    assert_eq!(conn.post("/api/watch", &[], b"{}").status, 401);
+    assert_eq!(server.connect().request("GET", "/api/watch", &key, b"").status, 405);
+    let in_batch = server.call("batch", json!({"commands": [{"watch": {"user": "42"}}]}));
+    let message = in_batch["replies"][0]["error"]["message"].as_str().expect("an error");
+    assert!(message.contains("has a path of its own"), "{message}");
+}
