@@ -20,7 +20,7 @@ use crate::connection::open::Scope;
 use crate::connection::options::{Endpoints, StreamEndpoint};
 use crate::ids::{ConnId, ShardId};
 use crate::messages::{Message, Peer};
-use crate::session::{IdKeys, UserHasher};
+use crate::session::{FilterLimits, IdKeys, UserHasher};
 use crate::time::Now;
 
 const SECRET: &str = "a secret of the tests";
@@ -84,6 +84,7 @@ impl World {
                 insecure: true,
                 error_mode_transport: false,
                 body_bytes_max: 65_536,
+                label_filter: FilterLimits::default(),
             }),
             ..Options::default()
         };
