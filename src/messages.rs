@@ -66,20 +66,20 @@ pub enum WatchMessage {
 /// One message. Kept small: rings hold thousands of them.
 #[derive(Debug)]
 pub enum Message {
-    /// Shard to shard: answer this from your own table. No room: the asker counts that shard as
-    /// missing at once and its reply says `partial`.
+    /// Shard to shard: answer this from your own table. Shard to control: store this. No room: the
+    /// asker counts that one as missing at once and its reply says `partial`, or that it failed.
     Ask {
         /// What to answer to.
         gather: GatherId,
         /// What is asked.
         question: Question,
     },
-    /// Shard to shard: the answer. No room: it is dropped and counted, and the asker's deadline
+    /// Shard to shard, control to shard: the answer. No room: it is dropped and counted, and the asker's deadline
     /// turns it into a missing shard.
     Answer {
         /// What is answered.
         gather: GatherId,
-        /// The answering shard's part.
+        /// What the other has to say.
         answer: Answer,
     },
     /// Shard to shard: commands for a session there. No room: they are dropped and counted, and

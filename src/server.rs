@@ -9,8 +9,11 @@ use std::time::Duration;
 use rand::TryRng;
 use rand::rngs::SysRng;
 
+use crate::auth::Rules;
 use crate::connection::Options;
-use crate::control::endpoint::{Control, Ended, OnEvent, Work};
+use crate::control::endpoint::{Control, Ended, OnEvent, Work, unix_s};
+use crate::control::keeper::Keeper;
+use crate::control::store::{StoreError, StoreOptions};
 use crate::control::unigrpc::UniGrpc;
 use crate::engine::accept::{self, ListenOn, Listener};
 use crate::engine::boot::{self, Boot, Clock, Driver, DriverChoice, ParkingChoice};
@@ -53,6 +56,8 @@ pub struct ServerOptions {
     pub uni_grpc: Option<GrpcListen>,
     /// Node-wide ceilings.
     pub admission: AdmissionOptions,
+    /// Where rules are kept.
+    pub store: StoreOptions,
     /// Sessions without a client to fill the shards with: for load tests.
     pub synthetic_sessions: u64,
 }
@@ -92,6 +97,9 @@ pub enum ServerError {
         #[source]
         cause: io::Error,
     },
+    /// What must outlive the process cannot be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The control thread could not be set up.
     #[error("the control thread cannot start: {0}")]
     Control(#[source] io::Error),
@@ -160,8 +168,10 @@ pub fn start(
     let mesh = endpoints.pop().expect("one more endpoint than shards");
     let shutdown_timeout = options.shutdown_timeout;
     let plan = Plan { options, cores: &cores, clock: Clock::start(), watched: on_event.is_some() };
-    let setups = setups(&plan, connection, shards)?;
-    let control = Control::new(Work { mesh, on_event, shutdown_timeout, uni_grpc });
+    let rules = Arc::new(Rules::default());
+    let keeper = Keeper::open(options.store.clone(), Arc::clone(&rules), unix_s())?;
+    let setups = setups(&plan, connection, &rules, shards)?;
+    let control = Control::new(Work { mesh, on_event, shutdown_timeout, uni_grpc, keeper });
     let control = control.map_err(ServerError::Control)?;
     let shards = spawn_shards(&plan, setups, endpoints, listeners)?;
     Ok(Server { shards, control, addresses, grpc_address, shutdown_timeout })
@@ -228,7 +238,12 @@ struct Plan<'a> {
     watched: bool,
 }
 
-fn setups(plan: &Plan<'_>, options: &Options, shards: usize) -> Result<Vec<Setup>, ServerError> {
+fn setups(
+    plan: &Plan<'_>,
+    options: &Options,
+    rules: &Arc<Rules>,
+    shards: usize,
+) -> Result<Vec<Setup>, ServerError> {
     let directory = Arc::new(Directory::new());
     let admission = Arc::new(Admission::new(plan.options.admission, shards));
     let hasher = UserHasher::new(random_words()?);
@@ -243,6 +258,7 @@ fn setups(plan: &Plan<'_>, options: &Options, shards: usize) -> Result<Vec<Setup
                 options: options.clone(),
                 directory: Arc::clone(&directory),
                 admission: Arc::clone(&admission),
+                rules: Arc::clone(rules),
                 hasher: hasher.clone(),
                 keys: keys.clone(),
                 seed: random_bytes()?,

@@ -25,6 +25,7 @@ pub(crate) fn shard(
         options: super::node::options(),
         directory: Arc::clone(directory),
         admission: Arc::new(Admission::new(AdmissionOptions::default(), shards)),
+        rules: Arc::default(),
         hasher: hasher.clone(),
         keys: IdKeys::new(*b"0123456789abcdefghijklmnopqrstuv"),
         seed: [7; 32],

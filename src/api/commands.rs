@@ -23,6 +23,10 @@ pub(super) enum Kind {
     Info,
     /// A stream of events.
     Watch,
+    BlockUser,
+    UnblockUser,
+    RevokeToken,
+    InvalidateUserTokens,
     /// It is about channels, and there are none: error 108.
     NeedsChannels,
     /// It exists elsewhere and not here: error 104.
@@ -60,10 +64,10 @@ static COMMANDS: [Command; 41] = [
     is("update_user_status", Some(15), Unavailable),
     is("get_user_status", Some(16), Unavailable),
     is("delete_user_status", Some(17), Unavailable),
-    is("block_user", Some(18), Unavailable),
-    is("unblock_user", Some(19), Unavailable),
-    is("revoke_token", Some(20), Unavailable),
-    is("invalidate_user_tokens", Some(21), Unavailable),
+    is("block_user", Some(18), Kind::BlockUser),
+    is("unblock_user", Some(19), Kind::UnblockUser),
+    is("revoke_token", Some(20), Kind::RevokeToken),
+    is("invalidate_user_tokens", Some(21), Kind::InvalidateUserTokens),
     is("device_register", Some(22), Unavailable),
     is("device_update", Some(23), Unavailable),
     is("device_remove", Some(24), Unavailable),

@@ -76,6 +76,22 @@ impl ApiError {
         Self::new(ErrorKind::NotAvailable, why)
     }
 
+    /// What had to be stored was not: nothing has changed.
+    #[must_use]
+    pub fn not_stored() -> Self {
+        let why = "it could not be stored, nothing has changed, send it again";
+        Self::new(ErrorKind::Internal, why)
+    }
+
+    /// There are as many rules of a kind as there may be.
+    #[must_use]
+    pub fn too_many_rules(rules_max: usize) -> Self {
+        Self::not_available(format_args!(
+            "there are {rules_max} rules of this kind, take back what is not needed and give others \
+             an \"expire_at\""
+        ))
+    }
+
     /// Whose fault it is, and its number.
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {

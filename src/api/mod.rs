@@ -24,8 +24,12 @@
 //! first out. The directory is read when the listing is put: it may name too many shards, never
 //! too few, so a shard that still holds sessions is asked, and asked after the disconnect. A
 //! disconnect that found no room in a ring is answered with an error, not with success.
+//!
+//! What the control thread must store first ([`Question::is_stored_first`]) takes its time, and so
+//! the questions behind it in the same body are put when it is done.
 
 mod batch;
+mod block_user;
 mod body;
 mod commands;
 mod connections;
@@ -33,6 +37,7 @@ mod disconnect;
 mod encode;
 mod error;
 mod info;
+mod invalidate_user_tokens;
 mod label_filter;
 mod legacy;
 mod own_sessions;
@@ -41,9 +46,11 @@ mod plan;
 mod question;
 mod refresh;
 mod reply;
+mod revoke_token;
 mod route;
 pub mod schema;
 mod selector;
+mod unblock_user;
 mod user_connections;
 pub mod watch;
 

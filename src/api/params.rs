@@ -1,6 +1,7 @@
 //! Parameters read as Go reads them: keys in any case, the last duplicate wins, unknown keys are
 //! ignored, `null` is absent. A wrong type is named: which key, what it got, what was expected.
 
+use compact_str::CompactString;
 use simd_json::ValueType;
 use simd_json::prelude::{TypedScalarValue, TypedValue, ValueAsScalar, ValueIntoString};
 use simd_json::tape::Value;
@@ -8,6 +9,7 @@ use simd_json::tape::object::Iter;
 
 use super::error::ApiError;
 use super::route::Options;
+use crate::auth::{RULE_ID_BYTES_MAX, Until};
 use crate::session::UserHasher;
 
 /// What reading parameters depends on beside their text.
@@ -157,6 +159,33 @@ pub(super) fn integer(
         *into = Some(integer.ok_or_else(|| Place::Key(name).mistyped(EXPECTED, value))?);
     }
     Ok(())
+}
+
+/// A user or a token that must be named.
+pub(super) fn required(name: &'static str, text: Option<&str>) -> Result<CompactString, ApiError> {
+    match text {
+        None | Some("") => Err(ApiError::bad_request(format_args!(
+            "key \"{name}\" is missing or empty, expected a string"
+        ))),
+        Some(text) if text.len() > RULE_ID_BYTES_MAX => {
+            let bytes = text.len();
+            Err(ApiError::bad_request(format_args!(
+                "key \"{name}\": expected at most {RULE_ID_BYTES_MAX} bytes, got {bytes}"
+            )))
+        }
+        Some(text) => Ok(text.into()),
+    }
+}
+
+/// When something ends: absent and 0 are never.
+pub(super) fn until(expire_at: Option<i64>) -> Result<Until, ApiError> {
+    match expire_at {
+        None | Some(0) => Ok(Until::FOREVER),
+        Some(unix_s @ 1..) => Ok(Until::at(unix_s)),
+        Some(_) => Err(ApiError::bad_request(
+            "key \"expire_at\": expected Unix seconds, or 0 for no end, got a negative number",
+        )),
+    }
 }
 
 /// Reads a boolean.

@@ -8,8 +8,12 @@ use super::error::{ApiError, ErrorKind};
 use super::params::{Fault, Place, Reading, members};
 use super::question::Question;
 use super::route::{Options, Refusal, Route};
-use super::{batch, connections, disconnect, legacy, refresh, user_connections};
+use super::{
+    batch, block_user, connections, disconnect, invalidate_user_tokens, legacy, refresh,
+    revoke_token, unblock_user, user_connections,
+};
 use crate::session::UserHasher;
+use crate::time::Now;
 use crate::wire::http1::Head;
 use simd_json::tape::Value;
 
@@ -60,6 +64,15 @@ impl Plan {
     #[must_use]
     pub fn asks_info(&self) -> bool {
         self.steps.iter().any(|step| matches!(step, Step::Ask(Question::Info)))
+    }
+
+    /// Gives what counts from now on its time.
+    pub fn made_at(&mut self, now: Now) {
+        for step in &mut self.steps {
+            if let Step::Ask(Question::KeepOut(rule)) = step {
+                **rule = rule.as_ref().clone().made_at(now.unix_s());
+            }
+        }
     }
 
     /// A plan that asks nothing and answers a request that is refused: it takes its turn among
@@ -151,6 +164,10 @@ pub(super) fn step(
             let why = "\"watch\" is a stream of events and has a path of its own, /watch";
             return Ok(Step::Done(ApiError::bad_request(why)));
         }
+        Kind::BlockUser => block_user::read(params)?,
+        Kind::UnblockUser => unblock_user::read(params)?,
+        Kind::RevokeToken => revoke_token::read(params)?,
+        Kind::InvalidateUserTokens => invalidate_user_tokens::read(params)?,
         Kind::NeedsChannels | Kind::Unavailable => return Ok(Step::Done(absent(command))),
     };
     Ok(Step::Ask(question))

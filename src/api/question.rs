@@ -7,6 +7,7 @@ use super::error::ApiError;
 use super::own_sessions::{self, OwnSessions};
 use super::refresh::RefreshParams;
 use super::{connections, user_connections};
+use crate::auth::Rule;
 use crate::ids::{ClientId, SessionId, UserHash};
 use crate::observe::Counters;
 use crate::session::{Session, Table};
@@ -42,6 +43,9 @@ pub enum Question {
     Disconnect(Box<DisconnectParams>),
     /// Change when the sessions selected end. The shard carries it out itself.
     Refresh(Box<RefreshParams>),
+    /// Keep somebody out, or no longer. Stored by the control thread; then each shard carries it
+    /// out itself.
+    KeepOut(Box<Rule>),
     /// How many sessions there are.
     Info,
 }
@@ -59,6 +63,8 @@ pub enum Subject {
     Session(SessionId),
     /// Everybody.
     Every,
+    /// Nobody: nothing is left to do.
+    Nobody,
 }
 
 impl Question {
@@ -72,7 +78,8 @@ impl Question {
             Self::OwnSessions(own) => Subject::User(own.hash),
             Self::Disconnect(params) => params.selector().subject(),
             Self::Refresh(params) => params.selector.subject(),
-            Self::Info => Subject::Every,
+            Self::KeepOut(rule) if matches!(**rule, Rule::Unblock { .. }) => Subject::Nobody,
+            Self::KeepOut(_) | Self::Info => Subject::Every,
         }
     }
 
@@ -85,8 +92,20 @@ impl Question {
             Self::OwnSessions(_) => "sessions.list",
             Self::Disconnect(_) => "disconnect",
             Self::Refresh(_) => "refresh",
+            Self::KeepOut(rule) => match **rule {
+                Rule::Block { .. } => "block_user",
+                Rule::Unblock { .. } => "unblock_user",
+                Rule::Revoke { .. } => "revoke_token",
+                Rule::Invalidate { .. } => "invalidate_user_tokens",
+            },
             Self::Info => "info",
         }
+    }
+
+    /// Whether the control thread must store it before shards are asked.
+    #[must_use]
+    pub const fn is_stored_first(&self) -> bool {
+        matches!(self, Self::KeepOut(_))
     }
 }
 
@@ -99,6 +118,8 @@ pub struct Answer {
     /// The fragments grew beyond [`LISTINGS_BYTES_MAX`] and were thrown away.
     is_too_large: bool,
     counters: Option<Box<Counters>>,
+    /// Nothing was done.
+    error: Option<Box<ApiError>>,
 }
 
 /// Encoded sessions in one reply, in bytes: some hundred thousand sessions. Beyond it a listing is
@@ -109,7 +130,13 @@ impl Answer {
     /// Nothing to tell but a number.
     #[must_use]
     pub const fn counted(matched: u32) -> Self {
-        Self { matched, fragments: Vec::new(), is_too_large: false, counters: None }
+        Self { matched, fragments: Vec::new(), is_too_large: false, counters: None, error: None }
+    }
+
+    /// Nothing was done, and this is why.
+    #[must_use]
+    pub fn failed(error: ApiError) -> Self {
+        Self { error: Some(Box::new(error)), ..Self::counted(0) }
     }
 
     /// The answer to [`Question::Info`].
@@ -123,8 +150,8 @@ impl Answer {
 /// One shard's answer from its own table.
 ///
 /// # Panics
-/// For a disconnect and a refresh, which change sessions, and for [`Question::Info`], which asks for
-/// more than the table knows: all are the shard's to answer.
+/// For a disconnect, a refresh and a rule, which change sessions, and for [`Question::Info`], which
+/// asks for more than the table knows: all are the shard's to answer.
 #[must_use]
 pub fn answer(question: &Question, table: &Table) -> Answer {
     match question {
@@ -145,7 +172,7 @@ pub fn answer(question: &Question, table: &Table) -> Answer {
         Question::OwnSessions(own) => list(table.by_user(&own.user, own.hash), |session, out| {
             own_sessions::write(own, session, out);
         }),
-        Question::Disconnect(_) | Question::Refresh(_) | Question::Info => {
+        Question::Disconnect(_) | Question::Refresh(_) | Question::KeepOut(_) | Question::Info => {
             unreachable!("a shard answers this itself")
         }
     }
@@ -193,12 +220,14 @@ pub struct Merged {
     fragments: Vec<u8>,
     is_too_large: bool,
     counters: Option<Box<Counters>>,
+    error: Option<Box<ApiError>>,
 }
 
 impl Merged {
     /// Adds one shard's answer.
     pub fn add(&mut self, answer: Answer) {
         self.matched = self.matched.saturating_add(answer.matched);
+        self.error = self.error.take().or(answer.error);
         if let Some(counters) = answer.counters {
             self.counters.get_or_insert_default().add(&counters);
         }
@@ -239,6 +268,17 @@ impl Merged {
     #[must_use]
     pub const fn is_too_large(&self) -> bool {
         self.is_too_large
+    }
+
+    /// Whether everybody answered, and nobody that nothing was done.
+    #[must_use]
+    pub const fn is_done(&self) -> bool {
+        self.missing == 0 && self.error.is_none()
+    }
+
+    /// Why nothing was done.
+    pub(super) fn error(&self) -> Option<&ApiError> {
+        self.error.as_deref()
     }
 
     /// What the shards that answered have counted.

@@ -89,9 +89,13 @@ fn settle<'a>((step, outcome): (&'a Step, &'a Outcome)) -> Settled<'a> {
 /// Why an answer that came is no success. A listing may be partial and says so; what changes
 /// sessions is whole or an error, because its caller acts on "nobody is left".
 fn shortfall(question: &Question, merged: &Merged) -> Option<ApiError> {
+    if let Some(error) = merged.error() {
+        return Some(error.clone());
+    }
     let undone = match question {
         Question::Disconnect(_) => Some("sessions that should end may still be there"),
         Question::Refresh(_) => Some("sessions may still end when they would have"),
+        Question::KeepOut(_) => Some("the rule may hold or not, and sessions may still be there"),
         Question::Count { .. }
         | Question::UserConnections { .. }
         | Question::Connections { .. }
@@ -158,6 +162,7 @@ fn write_result(question: &Question, merged: &Merged, facts: &NodeFacts<'_>, out
         // A count is asked by a connect, own sessions by their client, neither by a body.
         Question::Disconnect(_)
         | Question::Refresh(_)
+        | Question::KeepOut(_)
         | Question::Count { .. }
         | Question::OwnSessions(_) => out.extend_from_slice(b"{}"),
     }

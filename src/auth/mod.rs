@@ -1,13 +1,15 @@
-//! Who a token or a key belongs to: JWTs of connections and the key of the server API.
+//! Who a token or a key belongs to, and who is kept out all the same: JWTs of connections, the key
+//! of the server API, and the rules a backend has made.
 //!
-//! Used by `connection` (connect), `shard` (holds the verifier and the key), `api` (admits
-//! callers) and `cli` (prints and checks tokens). Knows no HTTP and no clock: it is given header
+//! Used by `connection` (connect), `shard` (holds the verifier, the key and the rules), `api` (admits
+//! callers, reads rules), `control` (stores rules) and `cli` (prints and checks tokens). Knows no HTTP and no clock: it is given header
 //! values and the time. A secret never leaves this folder, also not through `Debug` or an error.
 
 mod api_key;
 mod claims;
 mod error;
 mod keys;
+mod rules;
 mod sign;
 mod token;
 mod verifier;
@@ -15,6 +17,7 @@ mod verifier;
 pub use api_key::ApiKey;
 pub use claims::Claims;
 pub use error::{TokenError, TokenFault};
+pub use rules::{Bearer, KeptOut, RULE_ID_BYTES_MAX, RULES_MAX, Rule, Rules, Until};
 pub use sign::{NewClaims, sign};
 pub use token::{Unverified, read_unverified};
 pub use verifier::{TokenOptions, Verifier};

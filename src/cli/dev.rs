@@ -12,7 +12,8 @@ use crate::messages::{SessionChange, SessionEvent};
 /// How long the printed token is good for: the week of `gentoken`.
 const TOKEN_TTL_S: i64 = 7 * 24 * 3600;
 
-/// What the options are when nobody says: loopback, every transport of that port, fresh secrets.
+/// What the options are when nobody says: loopback, every transport of that port, fresh secrets, nothing
+/// stored.
 ///
 /// # Errors
 /// The operating system gave no random bytes.
@@ -21,6 +22,9 @@ pub(super) fn base() -> Result<Vec<(&'static str, String)>, String> {
         ("http_server.address", "127.0.0.1".to_owned()),
         ("client.token.hmac_secret_key", secret_text::<32>()?),
         ("http_api.key", secret_text::<16>()?),
+        ("user_block.storage_type", "memory".to_owned()),
+        ("token_revoke.storage_type", "memory".to_owned()),
+        ("user_tokens_invalidate.storage_type", "memory".to_owned()),
         ("http_stream.enabled", "true".to_owned()),
         ("sse.enabled", "true".to_owned()),
         ("uni_websocket.enabled", "true".to_owned()),

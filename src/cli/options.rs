@@ -12,6 +12,7 @@ use crate::connection::options::{
 };
 use crate::connection::origin::Origins;
 use crate::connection::remote::TrustedProxies;
+use crate::control::store::StoreOptions;
 use crate::engine::accept::ListenOn;
 use crate::protocol::Dialect;
 use crate::protocol::codes::Disconnect;
@@ -171,6 +172,12 @@ pub(super) fn server(
         admission: AdmissionOptions {
             sessions_max: config.client.connection_limit,
             connects_per_second_max: config.client.connection_rate_limit,
+        },
+        store: StoreOptions {
+            path: (&config.storage.path).into(),
+            blocked: config.user_block.storage_type,
+            revoked: config.token_revoke.storage_type,
+            invalidated: config.user_tokens_invalidate.storage_type,
         },
         synthetic_sessions: config.test.synthetic_sessions,
     }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use tracing_subscriber::filter::LevelFilter;
 
 use super::duration;
+use crate::control::store::Storage;
 use crate::engine::boot::{DriverChoice, ParkingChoice};
 
 /// A value as somebody wrote it.
@@ -317,5 +318,6 @@ words! {
         "auto" => Self::Auto, "io_uring" => Self::IoUring,
         "io_uring_plain" => Self::IoUringPlain, "epoll" => Self::Epoll,
     }
+    Storage { "embedded" => Self::Embedded, "memory" => Self::Memory }
     ParkingChoice { "poll_set" => Self::PollSet, "task" => Self::Task }
 }

@@ -9,6 +9,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use super::declare::{Declared, dotted, options, place};
 use super::setting::{CodeTransform, ErrorMode, HttpTransform, Secret, Setting};
+use crate::control::store::Storage;
 use crate::engine::boot::{DriverChoice, ParkingChoice};
 
 options! {
@@ -30,6 +31,10 @@ options! {
         uni_http_stream: UniHttpStream,
         uni_sse: UniSse,
         uni_grpc: UniGrpc,
+        storage: StorageFile,
+        user_block: UserBlock,
+        token_revoke: TokenRevoke,
+        user_tokens_invalidate: UserTokensInvalidate,
         shutdown: Shutdown,
         shards: Shards,
         test: Test,
@@ -315,6 +320,34 @@ options! {
         port: u16 = 11000, ["uni_grpc_port"], ["uni_grpc_port"];
         /// Largest connect in bytes; a larger one is refused. 0: 4 MiB.
         max_receive_message_size: usize = 0, ["uni_grpc_max_receive_message_size"], [];
+    }
+
+    /// What outlives the process.
+    StorageFile at (storage) {
+        /// File of what is stored as `embedded`; made when there is something to store. One
+        /// server has it at a time.
+        path: String = "rollcall.redb".to_owned(), [], [];
+    }
+
+    /// Users that a backend has blocked.
+    UserBlock at (user_block) {
+        /// Where they are stored: `embedded`, in the file of `storage.path`, or `memory`, until
+        /// the process ends.
+        storage_type: Storage = Storage::Embedded, [], [];
+    }
+
+    /// Tokens that a backend has revoked.
+    TokenRevoke at (token_revoke) {
+        /// Where they are stored: `embedded`, in the file of `storage.path`, or `memory`, until
+        /// the process ends.
+        storage_type: Storage = Storage::Embedded, [], [];
+    }
+
+    /// Users whose older tokens a backend has invalidated.
+    UserTokensInvalidate at (user_tokens_invalidate) {
+        /// Where they are stored: `embedded`, in the file of `storage.path`, or `memory`, until
+        /// the process ends.
+        storage_type: Storage = Storage::Embedded, [], [];
     }
 
     /// The end of the process.

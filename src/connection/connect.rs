@@ -1,7 +1,7 @@
 //! ③ Credentials to verdict: who a connect request is, or why it is refused (client protocol
 //! v6, order of decisions).
 
-use crate::auth::{Claims, TokenError, TokenFault, Verifier};
+use crate::auth::{Bearer, Claims, KeptOut, Rules, TokenError, TokenFault, Verifier};
 use crate::connection::Options;
 use crate::connection::commands::Permission;
 use crate::protocol::ConnectRequest;
@@ -23,6 +23,24 @@ pub struct Credentials {
     pub meta: Option<Box<[u8]>>,
     /// Whether the client may list and close the sessions of its user (claim `sessions`).
     pub own_sessions: Permission,
+}
+
+impl Credentials {
+    /// Whom rules may keep out.
+    #[must_use]
+    pub fn bearer(&self) -> Bearer<'_> {
+        let Self { user, token_uid, token_issued_at, .. } = self;
+        Bearer { user, token_uid, token_issued_at: *token_issued_at }
+    }
+}
+
+/// What those who are kept out are told, at their connect and during a session.
+#[must_use]
+pub const fn kept_out(why: KeptOut) -> Disconnect {
+    match why {
+        KeptOut::Blocked => codes::USER_BLOCKED,
+        KeptOut::TokenRevoked => codes::INVALID_TOKEN,
+    }
 }
 
 /// Why nobody was let in: as a disconnect, or as an error that each transport conveys in its
@@ -153,7 +171,7 @@ pub struct Refreshed {
 /// An error leaves the session as it was; a disconnect ends it.
 pub fn refresh(
     options: &Options,
-    verifier: &Verifier,
+    (verifier, rules): (&Verifier, &Rules),
     user: &str,
     token: &str,
     now: Now,
@@ -165,6 +183,11 @@ pub fn refresh(
     })?;
     if claims.user != user {
         return Err(Refused::Disconnect(codes::INVALID_TOKEN));
+    }
+    let (token_uid, token_issued_at) = (claims.uid.as_str(), claims.issued_at);
+    let who = Bearer { user, token_uid, token_issued_at };
+    if let Some(why) = rules.keep_out(&who, now.unix_s()) {
+        return Err(Refused::Disconnect(kept_out(why)));
     }
     let expire_at = claims.expire_at.filter(|_| !options.insecure);
     check_end(expire_at, now)?;

@@ -92,7 +92,8 @@ pub struct Owed {
     pub seq: u32,
     /// What was asked, and how the reply is laid out.
     pub plan: Plan,
-    /// Outcome of each step of the plan, in order.
+    /// Outcome of each step of the plan, in order; shorter than the plan while a step must be done
+    /// before the next may be put.
     pub outcomes: SmallVec<[Option<Outcome>; 1]>,
     /// Whether the connection stays open after it.
     pub keep_alive: bool,
@@ -115,10 +116,20 @@ impl Owed {
         }
     }
 
+    /// Whether steps have not been put, and what they waited for has been done.
+    #[must_use]
+    pub fn can_put_more(&self) -> bool {
+        !self.has_put_all() && self.outcomes.last().is_none_or(Option::is_some)
+    }
+
+    fn has_put_all(&self) -> bool {
+        self.outcomes.len() == self.plan.steps.len()
+    }
+
     /// Whether every step has its outcome.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.outcomes.iter().all(Option::is_some)
+        self.has_put_all() && self.outcomes.iter().all(Option::is_some)
     }
 }
 
@@ -140,6 +151,13 @@ impl Exchange {
     #[must_use]
     pub fn can_resume(&self) -> bool {
         self.paused && self.owed.len() <= PIPELINE_MAX / 2 && !self.must_wait()
+    }
+
+    /// Takes the reply owed for request `seq` out of the line, with its place.
+    pub fn take_owed(&mut self, seq: u32) -> Option<(usize, Owed)> {
+        let first = self.owed.front()?.seq;
+        let place = seq.wrapping_sub(first) as usize;
+        self.owed.remove(place).map(|owed| (place, owed))
     }
 
     /// The reply owed for request `seq`, when it is still owed.

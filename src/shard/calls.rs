@@ -118,7 +118,8 @@ impl Shard {
     fn refresh(&mut self, conn: ConnId, id: u32, token: &str, now: Now) {
         let Some(State::Live(live)) = self.conns.state_mut(conn) else { return };
         let user = self.table.view(live.slot).user();
-        let verdict = connect::refresh(&self.options, &self.verifier, user, token, now);
+        let verdict =
+            connect::refresh(&self.options, (&self.verifier, &self.rules), user, token, now);
         let ttl = match verdict {
             Ok(Refreshed { expire_at, own_sessions }) => {
                 live.marks.set_own_sessions(own_sessions);

@@ -23,6 +23,16 @@ pub(super) enum Asker {
         /// Which step of its plan.
         step: u16,
     },
+    /// A reply owed on an API connection, whose step the control thread stores before shards are
+    /// asked.
+    Stored {
+        /// The connection.
+        conn: ConnId,
+        /// Number of the request.
+        seq: u32,
+        /// Which step of its plan.
+        step: u16,
+    },
     /// A connect that waits for the count of its user's sessions.
     Connect {
         /// The connection.

@@ -21,6 +21,7 @@ mod streams;
 mod calls;
 mod emulation;
 mod expiry;
+mod keep_out;
 mod sessions;
 mod sweep;
 
@@ -45,7 +46,7 @@ use rand::SeedableRng;
 use rand::rngs::ChaCha12Rng;
 
 use crate::api;
-use crate::auth::{ApiKey, Verifier};
+use crate::auth::{ApiKey, Rules, Verifier};
 use crate::connection::close::CloseReason;
 use crate::connection::open::Scope;
 use crate::connection::opening::Stage;
@@ -82,6 +83,8 @@ pub struct Setup {
     pub directory: Arc<Directory>,
     /// The node-wide ceilings shared by all shards.
     pub admission: Arc<Admission>,
+    /// Who is kept out: shared by all shards, written by the control thread.
+    pub rules: Arc<Rules>,
     /// The node's way to hash users: the same in all shards.
     pub hasher: UserHasher,
     /// The node's way to make and resolve session ids: the same in all shards.
@@ -108,6 +111,7 @@ pub struct Shard {
     options: Rc<Options>,
     directory: Arc<Directory>,
     admission: Arc<Admission>,
+    rules: Arc<Rules>,
     hasher: UserHasher,
     keys: IdKeys,
     rng: ChaCha12Rng,
@@ -156,7 +160,7 @@ impl Shard {
     /// If its id is not below the number of shards.
     #[must_use]
     pub fn new(setup: Setup, now: Now) -> Self {
-        let Setup { id, shards, options, directory, admission, hasher, keys, .. } = setup;
+        let Setup { id, shards, options, directory, admission, rules, hasher, keys, .. } = setup;
         assert!(id.index() < shards, "a shard is one of the shards");
         let api_key = ApiKey::new(options.api.as_ref().map_or("", |api| &api.key));
         let mut shard = Self {
@@ -166,6 +170,7 @@ impl Shard {
             api_key,
             directory,
             admission,
+            rules,
             rng: ChaCha12Rng::from_seed(setup.seed),
             node_uid: setup.node_uid,
             watched: setup.watched,
@@ -374,6 +379,11 @@ impl Shard {
                     self.resolve(gathered, now);
                 }
             }
+            (Peer::Control, Message::Answer { gather, answer }) => {
+                if let Some(gathered) = self.gathers.answer(gather, self.id, answer) {
+                    self.resolve(gathered, now);
+                }
+            }
             (Peer::Shard(_), Message::Emulate(emulated)) => {
                 let Emulated { session, encoding, commands } = *emulated;
                 self.on_emulated(session, encoding, &commands, now);
@@ -397,6 +407,11 @@ impl Shard {
             }
             (Peer::Shard(to), Message::Watch { watch, about }) => {
                 self.on_watch_undeliverable(to, watch, about, now);
+            }
+            (Peer::Control, Message::Ask { gather, .. }) => {
+                if let Some(gathered) = self.gathers.missing(gather, self.id) {
+                    self.resolve(gathered, now);
+                }
             }
             (Peer::Control, Message::Drained) => self.retry_drained(),
             // A lost answer becomes a missing shard by the asker's deadline; a lost event was

@@ -196,6 +196,10 @@ impl Shard {
             let refused = Refused::Error(codes::ERROR_TOO_MANY_REQUESTS);
             return self.refuse_connect(conn, wire, &caller, (id, refused), now);
         }
+        if let Some(told) = self.keep_out(&credentials.bearer(), now) {
+            let refused = Refused::Disconnect(told);
+            return self.refuse_connect(conn, wire, &caller, (id, refused), now);
+        }
         let hash = self.hasher.hash(&credentials.user);
         self.reply.clear();
         if let Some(meta) = &credentials.meta {

@@ -33,6 +33,7 @@ fn shard(id: usize, directory: &Arc<Directory>) -> Shard {
         options: Options { endpoints, token, ..Options::default() },
         directory: Arc::clone(directory),
         admission: Arc::new(Admission::new(Default::default(), 2)),
+        rules: Arc::default(),
         hasher: UserHasher::new([1, 2, 3, 4]),
         keys: IdKeys::new([7; 32]),
         seed: [9; 32],

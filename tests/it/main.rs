@@ -6,6 +6,7 @@
     reason = "tests wait with a deadline, nest threads in scopes, and pass literals"
 )]
 
+mod access;
 mod api;
 mod bad_input;
 mod cli;

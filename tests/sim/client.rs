@@ -31,6 +31,12 @@ pub(crate) enum Request {
         user: String,
         client: String,
     },
+    Block {
+        user: String,
+    },
+    Unblock {
+        user: String,
+    },
     /// Seconds they have left; 0 is nothing, `None` no end.
     Refresh {
         user: String,

@@ -9,7 +9,7 @@ use rollcall::time::Now;
 
 use crate::client::{Client, Phase};
 use crate::speech::{Means, Parcel};
-use crate::world::{Letter, World};
+use crate::world::{CONTROL, Letter, World};
 
 impl World {
     pub(crate) fn event(&mut self, shard: usize, what: &str, event: impl FnOnce(&mut Shard, Now)) {
@@ -107,8 +107,7 @@ impl World {
         };
         let parcel = matches!(message, Message::Emulate(_))
             .then(|| self.parcels.pop_front().expect("commands that somebody wrote"));
-        let one_in = self.faults.loses_one_in;
-        if one_in > 0 && rand::RngExt::random_range(&mut self.rng, 0..one_in) == 0 {
+        if self.has_no_room() {
             self.note(&format!("no room from {from} to {shard} for {message:?}"));
             if let Some(parcel) = parcel {
                 self.tallies("commands lost", 0);
@@ -125,8 +124,15 @@ impl World {
         match message {
             Message::Drained => self.nodes[from].drained = true,
             Message::Event(event) => self.is_reported(from, &event),
-            Message::Ask { .. }
-            | Message::Answer { .. }
+            Message::Ask { .. } if self.has_no_room() => {
+                self.note(&format!("no room from {from} to control for {message:?}"));
+                self.nodes[from].shard.on_undeliverable(Peer::Control, message, self.now);
+            }
+            Message::Ask { .. } => {
+                let letter = Letter { message, parcel: None };
+                self.network.entry((from, CONTROL)).or_default().push_back(letter);
+            }
+            Message::Answer { .. }
             | Message::Emulate(_)
             | Message::Watch { .. }
             | Message::Drain { .. }

@@ -46,8 +46,8 @@ const SEEN: &[(&str, &[u32])] = &[
     ("left before the verdict", &[0]),
     ("more to say after a verdict", &[0]),
     ("commands lost", &[0]),
-    ("sessions closed", &[1002, 3000, 3001, 3005, 3008, 3012, 3500, 3501, 3503, 3508, 4001]),
-    ("turned away", &[3001, 3005, 3500, 3501, 3502, 3504]),
+    ("sessions closed", &[1002, 3000, 3001, 3005, 3008, 3012, 3500, 3501, 3503, 3507, 3508, 4001]),
+    ("turned away", &[3001, 3005, 3500, 3501, 3502, 3504, 3507]),
 ];
 
 #[test]
@@ -135,6 +135,37 @@ fn a_goodbye_reaches_every_session_and_leaves_nothing() {
         world.connects(shard, Kind::UniHttpStream, "42");
     }
     world.drains();
+}
+
+#[test]
+fn a_blocked_user_is_out_on_every_shard_and_comes_in_again_when_unblocked() {
+    let mut world = World::new(12, 3, Choices::default(), CALM);
+    for shard in [0, 1, 1, 2] {
+        world.connects(shard, Kind::UniHttpStream, "42");
+    }
+    let other = world.connects(2, Kind::WebSocket, "43");
+    assert_eq!(world.blocks(0, "42"), Ok(()));
+    assert!(world.lists(1, "42").sessions.is_empty());
+    for shard in 0..3 {
+        assert_eq!(world.is_refused(shard, Kind::UniHttpStream, "42"), Some(3507));
+    }
+    assert_eq!(world.lists(0, "43").sessions, [other]);
+    world.unblocks(2, "42");
+    world.connects(1, Kind::Sse, "42");
+    world.everyone_leaves();
+}
+
+#[test]
+fn a_block_that_a_stalled_shard_has_not_carried_out_says_that_it_failed_and_lets_none_in() {
+    let mut world = World::new(15, 2, Choices::default(), CALM);
+    let there = world.connects(1, Kind::UniHttpStream, "42");
+    world.stalls(1);
+    assert_eq!(world.blocks(0, "42"), Err(()));
+    assert_eq!(world.is_refused(0, Kind::UniHttpStream, "42"), Some(3507));
+    world.runs_again(1);
+    world.settle();
+    assert!(world.lists(1, "42").sessions.is_empty(), "{there} hears of it late");
+    world.everyone_leaves();
 }
 
 /// Every kind of client that has commands.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::client::{Asked, Reply, Request};
+use crate::said::{BLOCKED, UNBLOCKED};
 
 /// Stands in every `meta`; no client may ever see it.
 pub(crate) const META_MARK: &str = "for the backend only";
@@ -55,6 +56,8 @@ pub(crate) struct Order {
     /// It counts from this second on; what a session is told until then is when it ends.
     from_s: Option<u64>,
     given: u64,
+    /// When it was acknowledged.
+    done: Option<u64>,
     /// It was acknowledged: nothing ends for it any more.
     is_done: bool,
 }
@@ -64,6 +67,7 @@ pub(crate) enum Whom {
     All,
     One(String),
     AllBut(String),
+    Nobody,
 }
 
 /// All sessions by client id, and all orders.
@@ -124,6 +128,7 @@ impl Model {
     /// A connect was acknowledged.
     pub(crate) fn opens(&mut self, client: String, session: Session) {
         assert!(self.of(session.key).is_none(), "a connection is one session at most");
+        assert!(!self.is_surely_blocked(&session.user), "{} is blocked", session.user);
         let twice = self.sessions.insert(client, session);
         assert!(twice.is_none(), "a client id was given out twice");
     }
@@ -150,14 +155,14 @@ impl Model {
 
     pub(crate) fn order(&mut self, user: &str, whom: Whom, code: u32, given: u64) -> usize {
         let (user, from_s) = (user.to_owned(), Some(0));
-        self.orders.push(Order { user, whom, code, from_s, given, is_done: false });
+        self.orders.push(Order { user, whom, code, from_s, given, done: None, is_done: false });
         self.orders.len() - 1
     }
 
     /// A backend moves the end of a user's sessions to this second, or takes it away.
     pub(crate) fn moves(&mut self, user: &str, from_s: Option<u64>, given: u64) -> usize {
         let (user, whom, code) = (user.to_owned(), Whom::All, EXPIRED);
-        self.orders.push(Order { user, whom, code, from_s, given, is_done: false });
+        self.orders.push(Order { user, whom, code, from_s, given, done: None, is_done: false });
         self.orders.len() - 1
     }
 
@@ -169,6 +174,29 @@ impl Model {
         })
     }
 
+    /// Whether this user is blocked, whatever is still on its way: every order to unblock was
+    /// over before the block was ordered.
+    pub(crate) fn is_surely_blocked(&self, user: &str) -> bool {
+        let of_user = |code| self.orders.iter().filter(move |o| o.code == code && o.user == user);
+        of_user(BLOCKED).any(|block| {
+            let came_before = |unblock: &Order| unblock.done.is_some_and(|at| at < block.given);
+            block.is_done && of_user(UNBLOCKED).all(came_before)
+        })
+    }
+
+    /// Whether this user may have been blocked at some time since: no order to unblock that was
+    /// over by then was given after the block was over.
+    pub(crate) fn may_be_blocked(&self, user: &str, since: u64) -> bool {
+        let of_user = |code| self.orders.iter().filter(move |o| o.code == code && o.user == user);
+        of_user(BLOCKED).any(|block| {
+            let undoes = |unblock: &Order| {
+                let comes_after = block.done.is_some_and(|done| done < unblock.given);
+                comes_after && unblock.done.is_some_and(|done| done < since)
+            };
+            !of_user(UNBLOCKED).any(undoes)
+        })
+    }
+
     /// Whether a backend may be moving this user's ends to then.
     pub(crate) fn is_moving(&self, user: &str, to_s: Option<u64>) -> bool {
         self.orders.iter().any(|order| {
@@ -177,9 +205,14 @@ impl Model {
     }
 
     /// An order was acknowledged: everybody meant has gone.
-    pub(crate) fn is_obeyed(&mut self, order: usize) {
+    pub(crate) fn is_obeyed(&mut self, order: usize, step: u64) {
         self.orders[order].is_done = true;
+        self.orders[order].done = Some(step);
         let Order { user, whom, given, .. } = &self.orders[order];
+        if self.is_surely_blocked(user) {
+            let inside = self.open().find(|(_, session)| session.user == *user);
+            assert!(inside.is_none(), "is in although its user is blocked: {inside:?}");
+        }
         let meant =
             |(id, s): &(&String, &Session)| s.opened <= *given && s.user == *user && whom.is(id);
         let alive = self.open().find(meant);
@@ -198,7 +231,7 @@ impl Model {
     // ---- what is said of sessions ----------------------------------------------------------
 
     /// Holds a reply to a backend against what is true. Returns the listing, when it is one.
-    pub(crate) fn check(&mut self, asked: &Asked, reply: &Reply) -> Option<Listing> {
+    pub(crate) fn check(&mut self, asked: &Asked, reply: &Reply, step: u64) -> Option<Listing> {
         let body: Value = serde_json::from_str(&reply.body).expect("a reply is JSON");
         let failed = body.get("error").is_some();
         match &asked.what {
@@ -209,6 +242,8 @@ impl Model {
             // When it says that it failed, anything may be true.
             Request::DisconnectUser { .. }
             | Request::DisconnectClient { .. }
+            | Request::Block { .. }
+            | Request::Unblock { .. }
             | Request::Refresh { .. }
                 if failed => {}
             Request::Refresh { lives_s: None | Some(1..), .. } => {
@@ -216,8 +251,10 @@ impl Model {
             }
             Request::DisconnectUser { .. }
             | Request::DisconnectClient { .. }
+            | Request::Block { .. }
+            | Request::Unblock { .. }
             | Request::Refresh { .. } => {
-                self.is_obeyed(asked.order.expect("it gave an order"));
+                self.is_obeyed(asked.order.expect("it gave an order"), step);
             }
         }
         None
@@ -293,6 +330,7 @@ impl Whom {
             Self::All => true,
             Self::One(one) => one == id,
             Self::AllBut(but) => but != id,
+            Self::Nobody => false,
         }
     }
 }

@@ -14,6 +14,12 @@ use crate::world::World;
 /// What sessions are told when a backend ends them.
 pub(crate) const ORDERED: u32 = 4001;
 
+/// What blocked users are told.
+pub(crate) const BLOCKED: u32 = 3507;
+
+/// Nobody is told this: it marks the order.
+pub(crate) const UNBLOCKED: u32 = 0;
+
 /// What sessions are told when their user ends them.
 pub(crate) const FORCED: u32 = 3503;
 
@@ -34,7 +40,9 @@ impl World {
         let (method, data) = match whom {
             None => ("sessions.list", json!({})),
             Some(Whom::One(client)) => ("sessions.close", json!({"client": client})),
-            Some(Whom::All | Whom::AllBut(_)) => ("sessions.close_others", Value::Null),
+            Some(Whom::All | Whom::AllBut(_) | Whom::Nobody) => {
+                ("sessions.close_others", Value::Null)
+            }
         };
         let client = self.client(key);
         let (id, user) = (client.id(), client.user.clone());
@@ -255,6 +263,8 @@ impl World {
             Request::DisconnectClient { user, client } => {
                 ("disconnect", json!({"user": user, "client": client, "disconnect": told}))
             }
+            Request::Block { user } => ("block_user", json!({"user": user})),
+            Request::Unblock { user } => ("unblock_user", json!({"user": user})),
             Request::Refresh { user, lives_s } => {
                 let expire_at = lives_s.map(|lives_s| self.now_s() + lives_s);
                 ("refresh", json!({"user": user, "expire_at": expire_at}))
@@ -262,6 +272,10 @@ impl World {
         };
         let order = match &what {
             Request::List { .. } => None,
+            Request::Block { user } => Some(self.model.order(user, Whom::All, BLOCKED, self.step)),
+            Request::Unblock { user } => {
+                Some(self.model.order(user, Whom::Nobody, UNBLOCKED, self.step))
+            }
             Request::DisconnectUser { user } => {
                 Some(self.model.order(user, Whom::All, ORDERED, self.step))
             }

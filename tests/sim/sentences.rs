@@ -61,6 +61,17 @@ impl World {
         if self.last_failed { Err(()) } else { Ok(()) }
     }
 
+    /// Asks one shard to block a user.
+    pub(crate) fn blocks(&mut self, shard: usize, user: &str) -> Result<(), ()> {
+        self.asks(shard, Request::Block { user: user.to_owned() });
+        if self.last_failed { Err(()) } else { Ok(()) }
+    }
+
+    /// Asks one shard to unblock a user.
+    pub(crate) fn unblocks(&mut self, shard: usize, user: &str) {
+        self.asks(shard, Request::Unblock { user: user.to_owned() });
+    }
+
     fn asks(&mut self, shard: usize, what: Request) {
         let key = self.open(shard, Kind::Api, "");
         self.write_request(key, what);
@@ -101,7 +112,7 @@ impl World {
             }
             let pairs: Vec<_> = self.network.keys().copied().collect();
             for pair in pairs {
-                while !self.nodes[pair.1].stalled && !self.network[&pair].is_empty() {
+                while !self.is_stalled(pair.1) && !self.network[&pair].is_empty() {
                     self.deliver(pair);
                     moved = true;
                 }

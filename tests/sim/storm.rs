@@ -111,11 +111,10 @@ fn feed(world: &mut World, shard: Option<usize>) {
 
 /// A message arrives.
 fn deliver(world: &mut World, shard: Option<usize>) {
-    let nodes = &world.nodes;
     let ready: Vec<_> = world
         .network
         .iter()
-        .filter(|((_, to), queue)| !queue.is_empty() && !nodes[*to].stalled)
+        .filter(|((_, to), queue)| !queue.is_empty() && !world.is_stalled(*to))
         .map(|(pair, _)| *pair)
         .filter(|(_, to)| shard.is_none_or(|shard| shard == *to))
         .collect();
@@ -216,6 +215,8 @@ fn ask(world: &mut World) {
         2 => {
             Request::Refresh { user, lives_s: [None, Some(0), Some(2), Some(60)][below(world, 4)] }
         }
+        3 if !user.is_empty() && below(world, 3) == 0 => Request::Block { user },
+        4 if !user.is_empty() => Request::Unblock { user },
         _ => Request::List { user },
     };
     world.write_request(key, what);

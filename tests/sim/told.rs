@@ -55,7 +55,7 @@ impl World {
         }
         assert_eq!(reply.status, 200, "{reply:?}");
         self.last_failed = reply.body.contains("\"error\"");
-        self.last_listing = self.model.check(&asked, reply);
+        self.last_listing = self.model.check(&asked, reply, self.step);
         self.tallies(if self.last_failed { "api failed" } else { "api answered" }, 0);
     }
 
@@ -119,7 +119,7 @@ impl World {
             }
             (Ask::Close { order }, None) => {
                 assert_eq!(message["rpc"]["data"], json!({}));
-                self.model.is_obeyed(order);
+                self.model.is_obeyed(order, self.step);
                 self.last_failed = false;
             }
             // When it says that it failed, anything may be true.

@@ -7,7 +7,7 @@ use rollcall::shard::TICK_MS;
 use crate::client::{Kind, Phase};
 use crate::model::{ClientKey, EXPIRED};
 use crate::options::EXPIRED_CLOSE_DELAY_MS;
-use crate::said::{FORCED, ORDERED};
+use crate::said::{BLOCKED, FORCED, ORDERED};
 use crate::speech::Ask;
 use crate::world::{QUERY_TIMEOUT_MS, World};
 
@@ -97,7 +97,9 @@ impl World {
                 (session.awaits_pong && session.pinged_ms.is_some_and(is_late))
                     || (client.kind.is_socket() && client.cut_since_ms.is_some_and(is_half))
             }
-            FORCED | ORDERED => self.model.is_ordered(id, &session.user, code, self.now_s()),
+            BLOCKED | FORCED | ORDERED => {
+                self.model.is_ordered(id, &session.user, code, self.now_s())
+            }
             sin => client.sins.contains(&sin),
         }
     }
@@ -115,6 +117,9 @@ impl World {
                 let seen = self.model.seen_since(&client.user, *since_step);
                 let most = self.choices.user_sessions_max as usize;
                 most > 0 && seen >= most
+            }
+            (BLOCKED, Phase::Connecting { since_step, .. }) => {
+                self.model.may_be_blocked(&client.user, *since_step)
             }
             // Where no error can be told, the nearest disconnect is.
             (3005, _) if client.kind.is_uni() => {

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use rand::rngs::ChaCha12Rng;
 use rand::{RngExt, SeedableRng};
+use rollcall::api::{Answer, Question};
+use rollcall::auth::Rules;
 use rollcall::connection::open::Scope;
 use rollcall::ids::{ConnId, ShardId};
 use rollcall::messages::{Message, Peer};
@@ -23,6 +25,9 @@ use crate::speech::{Parcel, Who};
 
 /// How long a question to other shards may take.
 pub(crate) const QUERY_TIMEOUT_MS: u64 = 1_000;
+
+/// The control thread, where shards have their numbers.
+pub(crate) const CONTROL: usize = usize::MAX;
 
 /// Events printed when a truth is broken.
 const EVENTS_KEPT: usize = 80;
@@ -58,6 +63,7 @@ pub(crate) struct World {
     pub(crate) model: Model,
     pub(crate) directory: Arc<Directory>,
     pub(crate) admission: Arc<Admission>,
+    pub(crate) rules: Arc<Rules>,
     pub(crate) hasher: UserHasher,
     pub(crate) effects: Effects,
     /// Effects wait: several events of this shard are one batch.
@@ -94,6 +100,7 @@ impl World {
         let now = Now { mono_ms: 1_000, unix_ms: 1_800_000_000_000 };
         let directory = Arc::new(Directory::new());
         let admission = Arc::new(Admission::new(AdmissionOptions::default(), shards));
+        let rules = Arc::new(Rules::default());
         let hasher = UserHasher::new([seed, 1, 2, 3]);
         let mut rng = ChaCha12Rng::seed_from_u64(seed);
         let node = |id| Node {
@@ -104,6 +111,7 @@ impl World {
                     options: options(choices),
                     directory: Arc::clone(&directory),
                     admission: Arc::clone(&admission),
+                    rules: Arc::clone(&rules),
                     hasher: hasher.clone(),
                     keys: IdKeys::new(std::array::from_fn(|at| at.to_le_bytes()[0])),
                     seed: rng.random(),
@@ -138,6 +146,7 @@ impl World {
             model: Model::default(),
             directory,
             admission,
+            rules,
             hasher,
             effects: Effects::default(),
             holding: false,
@@ -273,7 +282,34 @@ impl World {
         });
     }
 
-    /// The oldest message between two shards arrives.
+    /// Whether what is sent there waits.
+    pub(crate) fn is_stalled(&self, to: usize) -> bool {
+        to != CONTROL && self.nodes[to].stalled
+    }
+
+    /// The control thread stores a rule, makes it hold and says so.
+    fn keep(&mut self, from: usize, message: Message) {
+        let Message::Ask { gather, question: Question::KeepOut(rule) } = message else {
+            panic!("not for the control thread: {message:?}");
+        };
+        self.step += 1;
+        self.note(&format!("control keeps {rule:?}"));
+        self.rules.apply(&rule, self.now.unix_s());
+        let message = Message::Answer { gather, answer: Answer::counted(1) };
+        if self.has_no_room() {
+            return self.note("the answer of control is lost");
+        }
+        let letter = Letter { message, parcel: None };
+        self.network.entry((CONTROL, from)).or_default().push_back(letter);
+    }
+
+    /// Whether a message that is sent now finds no room.
+    pub(crate) fn has_no_room(&mut self) -> bool {
+        let one_in = self.faults.loses_one_in;
+        one_in > 0 && self.rng.random_range(0..one_in) == 0
+    }
+
+    /// The oldest message between two threads arrives.
     pub(crate) fn deliver(&mut self, pair: (usize, usize)) {
         let Some(letter) = self.network.get_mut(&pair).and_then(VecDeque::pop_front) else {
             return;
@@ -283,8 +319,12 @@ impl World {
             self.unpack(parcel);
         }
         let (from, to) = pair;
+        if to == CONTROL {
+            return self.keep(from, message);
+        }
+        let peer = if from == CONTROL { Peer::Control } else { Peer::Shard(ShardId::new(from)) };
         self.event(to, &format!("gets {message:?} from {from}"), |shard, now| {
-            shard.on_message(Peer::Shard(ShardId::new(from)), message, now);
+            shard.on_message(peer, message, now);
         });
     }
 

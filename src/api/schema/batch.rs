@@ -46,16 +46,15 @@ pub(in crate::api) static COMMAND: Message = message(
             "As `delete_user_status`.",
         )
         .planned(),
-        part("block_user", 21, &rules::BLOCK_USER_REQUEST, "As `block_user`.").planned(),
-        part("unblock_user", 22, &rules::UNBLOCK_USER_REQUEST, "As `unblock_user`.").planned(),
-        part("revoke_token", 23, &rules::REVOKE_TOKEN_REQUEST, "As `revoke_token`.").planned(),
+        part("block_user", 21, &rules::BLOCK_USER_REQUEST, "As `block_user`."),
+        part("unblock_user", 22, &rules::UNBLOCK_USER_REQUEST, "As `unblock_user`."),
+        part("revoke_token", 23, &rules::REVOKE_TOKEN_REQUEST, "As `revoke_token`."),
         part(
             "invalidate_user_tokens",
             24,
             &rules::INVALIDATE_USER_TOKENS_REQUEST,
             "As `invalidate_user_tokens`.",
-        )
-        .planned(),
+        ),
         part(
             "user_connections",
             1000,
@@ -102,18 +101,15 @@ pub(in crate::api) static REPLY: Message = message(
             "What `delete_user_status` tells.",
         )
         .planned(),
-        part("block_user", 21, &rules::BLOCK_USER_RESULT, "What `block_user` tells.").planned(),
-        part("unblock_user", 22, &rules::UNBLOCK_USER_RESULT, "What `unblock_user` tells.")
-            .planned(),
-        part("revoke_token", 23, &rules::REVOKE_TOKEN_RESULT, "What `revoke_token` tells.")
-            .planned(),
+        part("block_user", 21, &rules::BLOCK_USER_RESULT, "What `block_user` tells."),
+        part("unblock_user", 22, &rules::UNBLOCK_USER_RESULT, "What `unblock_user` tells."),
+        part("revoke_token", 23, &rules::REVOKE_TOKEN_RESULT, "What `revoke_token` tells."),
         part(
             "invalidate_user_tokens",
             24,
             &rules::INVALIDATE_USER_TOKENS_RESULT,
             "What `invalidate_user_tokens` tells.",
-        )
-        .planned(),
+        ),
         part(
             "user_connections",
             1000,

@@ -38,7 +38,7 @@ pub(in crate::api) static INVALIDATE_USER_TOKENS_REQUEST: Message = message(
         int64("expire_at", 1, EXPIRE_AT),
         text("user", 2, "The user of the tokens.").required(),
         int64("issued_before", 3, "Tokens issued before this time, Unix seconds. 0: now."),
-        text("channel", 4, "Read and not used: tokens of subscriptions do not exist."),
+        text("channel", 4, "Needs channels: refused until there are some."),
     ],
 );
 

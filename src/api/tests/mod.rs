@@ -102,7 +102,7 @@ impl World {
             Question::Refresh(params) if params.expiry.lifetime(NOW) == Lifetime::Over => {
                 self.closes(shard, &params.selector)
             }
-            Question::Refresh(_) => Answer::counted(0),
+            Question::Refresh(_) | Question::KeepOut(_) => Answer::counted(0),
             Question::Count { .. }
             | Question::UserConnections { .. }
             | Question::Connections { .. }

@@ -8,6 +8,7 @@ use rollcall::api;
 use rollcall::auth::TokenOptions;
 use rollcall::connection::Options;
 use rollcall::connection::open::Scope;
+use rollcall::control::store::StoreOptions;
 use rollcall::engine::accept::ListenOn;
 use rollcall::engine::boot::{DriverChoice, ParkingChoice};
 use rollcall::server::{self, GrpcListen, ServerOptions};
@@ -109,6 +110,7 @@ fn node_with_fast_pings(queue_bytes_max: usize) -> (SocketAddr, SocketAddr) {
         listen: vec![ListenOn { address, scope: Scope::All }],
         uni_grpc: Some(GrpcListen { address, message_bytes_max: 4096 }),
         admission: AdmissionOptions::default(),
+        store: StoreOptions::in_memory(),
         synthetic_sessions: 0,
     };
     let api = api::Options {
