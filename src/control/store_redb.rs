@@ -68,9 +68,12 @@ impl Embedded {
     fn open_file(&self) -> Result<Database, StoreError> {
         let mut builder = Database::builder();
         builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
-        builder.create(&self.path).map_err(|error| match error {
-            DatabaseError::DatabaseAlreadyOpen => StoreError::InUse(self.path.clone()),
-            error => self.failed(error.into()),
+        builder.create(&self.path).map_err(|error| {
+            if matches!(error, DatabaseError::DatabaseAlreadyOpen) {
+                StoreError::InUse(self.path.clone())
+            } else {
+                self.failed(error.into())
+            }
         })
     }
 

@@ -189,7 +189,7 @@ fn legacy_commands_are_answered_line_by_line_with_their_ids() {
 #[test]
 fn known_commands_that_are_not_there_say_so() {
     let channels = r#"{"code":108,"message":"not available: \"publish\" needs channels, and this server has none yet"}"#;
-    let absent = r#"{"code":104,"message":"not found: this server has no \"block_user\" yet"}"#;
+    let absent = r#"{"code":104,"message":"not found: this server has no \"device_list\" yet"}"#;
     check(
         World::new(),
         &[
@@ -200,10 +200,10 @@ fn known_commands_that_are_not_there_say_so() {
             ),
             ("/api", r#"{"method":0}"#, &format!(r#"200 {{"error":{channels}}}"#)),
             ("/api/publish", "{}", &format!(r#"200 {{"error":{channels}}}"#)),
-            ("/api/block_user", r#"{"user":"42"}"#, &format!(r#"200 {{"error":{absent}}}"#)),
+            ("/api/device_list", r#"{"user":"42"}"#, &format!(r#"200 {{"error":{absent}}}"#)),
             (
                 "/api/batch",
-                r#"{"commands":[{"publish":{}},{"block_user":{}}]}"#,
+                r#"{"commands":[{"publish":{}},{"device_list":{}}]}"#,
                 &format!(r#"200 {{"replies":[{{"error":{channels}}},{{"error":{absent}}}]}}"#),
             ),
         ],
@@ -364,9 +364,9 @@ fn transport_error_mode_is_for_single_commands_only() {
         &[
             ("/api/connections", "{}", &format!("400 {bare}")),
             (
-                "/api/block_user",
+                "/api/device_list",
                 "{}",
-                r#"404 {"code":104,"message":"not found: this server has no \"block_user\" yet"}"#,
+                r#"404 {"code":104,"message":"not found: this server has no \"device_list\" yet"}"#,
             ),
             ("/api/disconnect", r#"{"user":"x"}"#, r#"200 {"result":{}}"#),
             (
