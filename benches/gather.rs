@@ -15,6 +15,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rollcall::connection::open::Scope;
+use rollcall::control::store::StoreOptions;
 use rollcall::engine::accept::ListenOn;
 use rollcall::engine::boot::{DriverChoice, ParkingChoice};
 use rollcall::ids::ShardId;
@@ -263,6 +264,7 @@ impl Measured {
             }],
             uni_grpc: None,
             admission: AdmissionOptions::default(),
+            store: StoreOptions::in_memory(),
             synthetic_sessions: 0,
         };
         let (tell, events) = mpsc::channel();
