@@ -63,8 +63,6 @@ pub enum Subject {
     Session(SessionId),
     /// Everybody.
     Every,
-    /// Nobody: nothing is left to do.
-    Nobody,
 }
 
 impl Question {
@@ -78,7 +76,6 @@ impl Question {
             Self::OwnSessions(own) => Subject::User(own.hash),
             Self::Disconnect(params) => params.selector().subject(),
             Self::Refresh(params) => params.selector.subject(),
-            Self::KeepOut(rule) if matches!(**rule, Rule::Unblock { .. }) => Subject::Nobody,
             Self::KeepOut(_) | Self::Info => Subject::Every,
         }
     }
@@ -100,6 +97,12 @@ impl Question {
             },
             Self::Info => "info",
         }
+    }
+
+    /// Whether nothing is left to do for shards once it is stored.
+    #[must_use]
+    pub fn is_over_when_stored(&self) -> bool {
+        matches!(self, Self::KeepOut(rule) if matches!(**rule, Rule::Unblock { .. }))
     }
 
     /// Whether the control thread must store it before shards are asked.

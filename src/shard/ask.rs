@@ -136,7 +136,7 @@ impl Shard {
         let Some(State::Busy(exchange)) = self.conns.state_mut(conn) else { return };
         let Some(owed) = exchange.owed_mut(seq) else { return };
         let asked = match &owed.plan.steps[usize::from(step)] {
-            api::Step::Ask(question) if merged.is_done() => {
+            api::Step::Ask(question) if merged.is_done() && !question.is_over_when_stored() => {
                 let question = question.clone();
                 self.ask(&question, Asker::Api { conn, seq, step }, now)
             }
@@ -203,7 +203,6 @@ impl Shard {
             Subject::Client(client) => only(self.keys.shard_of_client(client)),
             Subject::Session(session) => only(self.keys.shard_of_session(session)),
             Subject::Every => every,
-            Subject::Nobody => 0,
         };
         shards & every
     }

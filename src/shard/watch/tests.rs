@@ -95,6 +95,7 @@ impl World {
                 options: options.clone(),
                 directory: Arc::clone(&directory),
                 admission: Arc::clone(&admission),
+                rules: Arc::default(),
                 hasher: UserHasher::new([1, 2, 3, 4]),
                 keys: IdKeys::new([7; 32]),
                 seed: [u8::try_from(id).expect("few shards"); 32],
