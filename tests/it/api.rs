@@ -151,7 +151,7 @@ fn the_old_route_takes_many_commands_in_one_body() {
             format!("<error 107>\n{{\"result\":{listing}}}"),
         ),
         (r#"{"id":1,"method":99,"params":{}}"#, "<error 104>".to_owned()),
-        (r#"{"method":"block_user","params":{"user":"42"}}"#, "<error 104>".to_owned()),
+        (r#"{"method":"device_list","params":{"user":"42"}}"#, "<error 104>".to_owned()),
         (r#"{"method":"user_connections"}"#, "<error 107>".to_owned()),
         (r#"{"method":"user_connections","params":[]}"#, "<error 107>".to_owned()),
         (r#"{"method":"user_connections","params":{"user":42}}"#, "<error 107>".to_owned()),
@@ -304,7 +304,7 @@ fn errors_become_statuses_where_that_is_wanted() {
         for (path, body, status, code) in [
             ("/api/user_connections", "{}", 400, 107),
             ("/api/publish", "{}", 400, 108),
-            ("/api/block_user", "{}", 404, 104),
+            ("/api/device_list", "{}", 404, 104),
         ] {
             let response = conn.post(path, headers, body.as_bytes());
             assert_eq!(response.status, status, "{path}");
