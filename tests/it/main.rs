@@ -14,6 +14,7 @@ mod dev;
 mod engine;
 mod grpc;
 mod harness;
+mod history;
 mod hostile;
 mod life;
 mod own_sessions;

@@ -1,0 +1,160 @@
+//! Hundreds of clients and backends at once: what each asked and heard is written down with its
+//! time, and afterwards held against the truths. A listing is right when the server could have
+//! given it at some moment between question and answer.
+//!
+//! `ROLLCALL_HISTORY_ROUNDS=1000 cargo test --test it history -- --nocapture` runs for minutes.
+
+mod callers;
+mod clients;
+mod verdict;
+
+use std::time::Instant;
+
+use serde_json::json;
+
+use crate::harness::Server;
+
+/// Users in all: few, so that their sessions meet.
+const USERS: usize = 24;
+const CLIENTS: usize = 200;
+const CALLERS: usize = 24;
+
+/// Since the history began, in nanoseconds.
+type Time = u64;
+
+/// The one clock of a history.
+#[derive(Clone, Copy)]
+struct Clock(Instant);
+
+impl Clock {
+    fn now(self) -> Time {
+        u64::try_from(self.0.elapsed().as_nanos()).expect("centuries")
+    }
+}
+
+/// What a session is, as its client knows it.
+#[derive(Clone, Debug)]
+struct Facts {
+    user: String,
+    app_name: &'static str,
+}
+
+/// A session that was let in.
+#[derive(Clone, Debug)]
+struct Session {
+    client: String,
+    facts: Facts,
+    /// When its connect was sent, and when its answer was read.
+    asked: Time,
+    acknowledged: Time,
+    /// When its client began to leave by itself.
+    leaves: Option<Time>,
+    /// When its client read that the server ended it, and the code.
+    ended: Option<(Time, u64)>,
+}
+
+/// Which sessions a call is about.
+#[derive(Clone, Debug)]
+enum Which {
+    User(String),
+    UserBut(String, Vec<String>),
+    Client(String),
+}
+
+impl Which {
+    fn means(&self, session: &Session) -> bool {
+        match self {
+            Self::User(user) => session.facts.user == *user,
+            Self::UserBut(user, keep) => {
+                session.facts.user == *user && !keep.contains(&session.client)
+            }
+            Self::Client(client) => session.client == *client,
+        }
+    }
+}
+
+/// A listing that was whole.
+#[derive(Debug)]
+struct Listing {
+    which: Which,
+    from: Time,
+    to: Time,
+    clients: Vec<String>,
+}
+
+/// An order to end sessions that was acknowledged.
+#[derive(Debug)]
+struct Order {
+    which: Which,
+    from: Time,
+    to: Time,
+    code: u64,
+}
+
+/// Everything that was asked and heard.
+#[derive(Default, Debug)]
+struct History {
+    sessions: Vec<Session>,
+    listings: Vec<Listing>,
+    orders: Vec<Order>,
+    /// Calls that the server says it could not answer as a whole.
+    partial: usize,
+}
+
+impl History {
+    fn append(&mut self, mut other: Self) {
+        self.sessions.append(&mut other.sessions);
+        self.listings.append(&mut other.listings);
+        self.orders.append(&mut other.orders);
+        self.partial += other.partial;
+    }
+}
+
+fn user(n: usize) -> String {
+    format!("user-{n}")
+}
+
+fn rounds() -> usize {
+    let asked = std::env::var("ROLLCALL_HISTORY_ROUNDS").ok();
+    asked.map_or(12, |rounds| rounds.parse().expect("ROLLCALL_HISTORY_ROUNDS is a number"))
+}
+
+fn check(shards: usize, driver: &str) {
+    let seed = rand::random();
+    eprintln!("{shards} shards on {driver}, seed {seed}");
+    let server = Server::start(&json!({
+        "shards": {"count": shards, "driver": driver},
+        "client": {"ping_interval": "1s", "pong_timeout": "0s"},
+    }));
+    let history = record(&server, seed);
+    let counted = verdict::check(&history);
+    eprintln!("{counted:?}");
+    assert!(counted.sessions > 0 && counted.listed > 0 && counted.ended_by_order > 0);
+}
+
+fn record(server: &Server, seed: u64) -> History {
+    let clock = Clock(Instant::now());
+    let mut history = History::default();
+    std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|n| scope.spawn(move || clients::run(server, clock, seed ^ n as u64)))
+            .collect();
+        let callers: Vec<_> = (0..CALLERS)
+            .map(|n| scope.spawn(move || callers::run(server, clock, seed ^ (1 << 32) ^ n as u64)))
+            .collect();
+        for thread in clients.into_iter().chain(callers) {
+            history.append(thread.join().expect("no client and no caller fails"));
+        }
+    });
+    history
+}
+
+#[test]
+fn a_history_on_two_shards_with_io_uring_breaks_no_truth() {
+    check(2, "io_uring");
+}
+
+#[test]
+fn a_history_on_more_shards_than_cores_with_epoll_breaks_no_truth() {
+    check(9, "epoll");
+}

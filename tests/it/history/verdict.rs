@@ -1,0 +1,100 @@
+//! A history against the truths.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{History, Listing, Order, Session, Time};
+
+/// How much was looked at.
+#[derive(Default, Debug)]
+#[expect(dead_code, reason = "printed")]
+pub(super) struct Counted {
+    pub(super) sessions: usize,
+    pub(super) listed: usize,
+    pub(super) ended_by_order: usize,
+    orders: usize,
+    listings: usize,
+    partial: usize,
+}
+
+/// What is known of when a session was there.
+struct Life<'h> {
+    session: &'h Session,
+    /// From here on something may have ended it.
+    may_end: Time,
+    /// From here on it must not be there.
+    must_end: Time,
+}
+
+impl<'h> Life<'h> {
+    fn new(session: &'h Session, orders: &[Order]) -> Self {
+        let meant = || orders.iter().filter(|order| order.which.means(session));
+        let touching = meant().filter(|order| order.to > session.asked).map(|order| order.from);
+        let may_end = touching.chain(session.leaves).min().unwrap_or(Time::MAX);
+        // Told last, unlisted first.
+        let told = session.ended.map(|(at, _)| at);
+        let obeyed = meant().filter(|order| order.from >= session.acknowledged);
+        let must_end = obeyed.map(|order| order.to).chain(told).min().unwrap_or(Time::MAX);
+        Self { session, may_end, must_end }
+    }
+
+    fn must_be_in(&self, listing: &Listing) -> bool {
+        self.session.acknowledged <= listing.from && listing.to <= self.may_end
+    }
+
+    fn must_not_be_in(&self, listing: &Listing) -> bool {
+        listing.to < self.session.asked || self.must_end <= listing.from
+    }
+}
+
+pub(super) fn check(history: &History) -> Counted {
+    let History { sessions, listings, orders, partial } = history;
+    let lives: Vec<_> = sessions.iter().map(|session| Life::new(session, orders)).collect();
+    let by_client: HashMap<_, _> =
+        lives.iter().map(|life| (life.session.client.as_str(), life)).collect();
+    assert_eq!(by_client.len(), sessions.len(), "a client id was given twice");
+    let mut counted = Counted {
+        sessions: sessions.len(),
+        orders: orders.len(),
+        listings: listings.len(),
+        partial: *partial,
+        ..Counted::default()
+    };
+    for life in &lives {
+        counted.ended_by_order += usize::from(ended_as_ordered(life.session, orders));
+    }
+    for listing in listings {
+        counted.listed += listing.clients.len();
+        check_listing(listing, &lives, &by_client);
+    }
+    counted
+}
+
+/// Whether it was ended by an order; by nothing else may the server end it.
+fn ended_as_ordered(session: &Session, orders: &[Order]) -> bool {
+    let Some((at, code)) = session.ended else { return false };
+    let by = |order: &&Order| {
+        order.code == code
+            && order.which.means(session)
+            && order.from <= at
+            && order.to > session.asked
+    };
+    assert!(orders.iter().any(|order| by(&order)), "ended by nobody: {session:?}");
+    true
+}
+
+fn check_listing(listing: &Listing, lives: &[Life<'_>], by_client: &HashMap<&str, &Life<'_>>) {
+    let listed: HashSet<_> = listing.clients.iter().map(String::as_str).collect();
+    assert_eq!(listed.len(), listing.clients.len(), "listed twice: {listing:?}");
+    for client in &listed {
+        let life = by_client.get(client);
+        let life = life.unwrap_or_else(|| panic!("{client} was invented: {listing:?}"));
+        let session = life.session;
+        assert!(listing.which.means(session), "not asked for: {session:?} in {listing:?}");
+        assert!(!life.must_not_be_in(listing), "gone: {session:?} in {listing:?}");
+    }
+    for life in lives.iter().filter(|life| life.must_be_in(listing)) {
+        let (session, is_listed) = (life.session, listed.contains(life.session.client.as_str()));
+        let is_missing = listing.which.means(session) && !is_listed;
+        assert!(!is_missing, "missing: {session:?} in {listing:?}");
+    }
+}
