@@ -17,6 +17,7 @@ use crate::engine::accept::ListenOn;
 use crate::protocol::Dialect;
 use crate::protocol::codes::Disconnect;
 use crate::server::{GrpcListen, ServerOptions};
+use crate::session::ClosedLimits;
 use crate::session::FilterLimits;
 use crate::shard::admission::AdmissionOptions;
 use crate::wire::websocket::Limits;
@@ -64,6 +65,10 @@ pub(super) fn connection(config: &Config) -> Result<Options, String> {
         stale_close_ms: millis(client.stale_close_delay),
         expired_close_delay_ms: millis(client.expired_close_delay),
         queue_bytes_max: client.queue_max_size,
+        closed: ClosedLimits {
+            sessions_max: config.closed_sessions.limit,
+            age_ms_max: millis(config.closed_sessions.max_age),
+        },
         watches_max: config.watch.limit,
         watch_bytes_max: config.watch.queue_max_size,
         connect_time: client.connect_include_server_time,

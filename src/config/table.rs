@@ -22,6 +22,7 @@ options! {
         http_api: HttpApi,
         label_filter: LabelFilter,
         watch: Watch,
+        closed_sessions: ClosedSessions,
         client: Client,
         websocket: WebSocket,
         http_stream: HttpStream,
@@ -116,6 +117,14 @@ options! {
         /// Bytes that may wait for a watcher that reads slowly; beyond it the watch ends with an
         /// event of type `resync`.
         queue_max_size: usize = 1024 * 1024, [], [];
+    }
+
+    /// Sessions that have ended, which can be listed for a while.
+    ClosedSessions at (closed_sessions) {
+        /// How many each shard keeps; one more pushes the oldest out. 0: none. At most 1000000.
+        limit: usize = 1000, [], [];
+        /// How long one is kept.
+        max_age: Duration = Duration::from_secs(3600), [], [];
     }
 
     /// Clients: who may connect, and how long they may stay.

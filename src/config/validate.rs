@@ -19,6 +19,9 @@ const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Most sessions a server is filled with: in one shard, too, far fewer than its table holds.
 const SYNTHETIC_SESSIONS_MAX: u64 = 100_000_000;
 
+/// Sessions that have ended and are kept by one shard.
+const CLOSED_SESSIONS_MAX: usize = 1_000_000;
+
 /// Deepest label filter an option may allow: each node is two of the levels a body may have.
 const FILTER_DEPTH_MAX: usize = 24;
 
@@ -187,6 +190,11 @@ fn sizes(config: &Config, faults: &mut Vec<Fault>) {
             "watch.queue_max_size",
             config.watch.queue_max_size >= 1024,
             "must be at least 1024 bytes: a watcher that is told nothing is no watcher".to_owned(),
+        ),
+        (
+            "closed_sessions.limit",
+            config.closed_sessions.limit <= CLOSED_SESSIONS_MAX,
+            format!("must be at most {CLOSED_SESSIONS_MAX}: each is as large as one that lives"),
         ),
         (
             "shards.count",

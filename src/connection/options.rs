@@ -6,6 +6,7 @@ use crate::connection::origin::Origins;
 use crate::connection::remote::TrustedProxies;
 use crate::protocol::Dialect;
 use crate::protocol::codes::Disconnect;
+use crate::session::ClosedLimits;
 use crate::wire::websocket::Limits;
 
 /// Everything the life of a connection depends on. Built once by the configuration, shared by
@@ -51,6 +52,8 @@ pub struct Options {
     pub expired_close_delay_ms: u64,
     /// Bytes that may wait for a slow client before it is cut with 3008.
     pub queue_bytes_max: usize,
+    /// Ended sessions that are kept.
+    pub closed: ClosedLimits,
     /// Watches that may be open on each shard.
     pub watches_max: usize,
     /// Bytes that may wait for a slow watcher before its watch is cut.
@@ -87,6 +90,7 @@ impl Default for Options {
             stale_close_ms: 10_000,
             expired_close_delay_ms: 25_000,
             queue_bytes_max: 1024 * 1024,
+            closed: ClosedLimits::default(),
             watches_max: 1_000,
             watch_bytes_max: 1024 * 1024,
             connect_time: false,

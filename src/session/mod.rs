@@ -13,6 +13,8 @@
 
 mod table;
 
+mod closed;
+
 mod by_user;
 mod id;
 mod view;
@@ -27,6 +29,7 @@ mod record;
 mod tests;
 
 pub use by_user::UserHasher;
+pub use closed::{ClosedLimits, ClosedSessions, Ended};
 pub use filter::{Filter, FilterError, FilterFields, FilterLimits, WrongField};
 pub use id::IdKeys;
 pub use table::{Closed, HeapBytes, Opened, Opening, Table, TableFull, USER_AGENT_BYTES_MAX};

@@ -1,9 +1,11 @@
 //! ④⑤⑥ The table of one shard's sessions: opened and closed here, found by user and by id.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
 
 use super::by_user::{ByUser, UserHasher};
+use super::closed::Ended;
 use super::id::{Address, IdKeys};
 use super::interner::{AGENTS_MAX, APPS_MAX, Interner};
 use super::pages::Pages;
@@ -16,6 +18,7 @@ use crate::ids::{ClientId, ConnId, SessionId, SessionSlot, ShardId, UserHash};
 /// A session is in it once, under one user. When the last one closes, all its memory goes back but
 /// 32 KiB.
 pub struct Table {
+    kind: Kind,
     shard: ShardId,
     keys: IdKeys,
     hasher: UserHasher,
@@ -23,6 +26,14 @@ pub struct Table {
     by_user: ByUser,
     apps: Interner,
     agents: Interner,
+}
+
+/// What sessions a table holds.
+enum Kind {
+    /// Those that live.
+    Live,
+    /// Those that have ended, and how each did.
+    Ended(HashMap<u32, Ended, ahash::RandomState>),
 }
 
 impl fmt::Debug for Table {
@@ -118,7 +129,39 @@ impl Table {
     pub fn new(shard: ShardId, keys: IdKeys, hasher: UserHasher) -> Self {
         let apps = Interner::new(hasher.state().clone(), APPS_MAX);
         let agents = Interner::new(hasher.state().clone(), AGENTS_MAX);
-        Self { shard, keys, hasher, pages: Pages::new(), by_user: ByUser::new(), apps, agents }
+        let kind = Kind::Live;
+        Self {
+            kind,
+            shard,
+            keys,
+            hasher,
+            pages: Pages::new(),
+            by_user: ByUser::new(),
+            apps,
+            agents,
+        }
+    }
+
+    /// An empty table for sessions that end in another one, with whose `keys` and `hasher`.
+    pub(super) fn of_ended(shard: ShardId, keys: IdKeys, hasher: UserHasher) -> Self {
+        let kind = Kind::Ended(HashMap::with_hasher(hasher.state().clone()));
+        Self { kind, ..Self::new(shard, keys, hasher) }
+    }
+
+    /// Notes how a session ended.
+    pub(super) fn note_end(&mut self, SessionSlot(slot): SessionSlot, how: Ended) {
+        match &mut self.kind {
+            Kind::Ended(ends) => drop(ends.insert(slot, how)),
+            Kind::Live => unreachable!("what lives has not ended"),
+        }
+    }
+
+    /// How a session ended, if it has.
+    pub(super) fn end_of(&self, SessionSlot(slot): SessionSlot) -> Option<&Ended> {
+        match &self.kind {
+            Kind::Live => None,
+            Kind::Ended(ends) => ends.get(&slot),
+        }
     }
 
     /// Opens a session. `salt` must be random: it makes the ids of this session its own, whoever
@@ -179,6 +222,12 @@ impl Table {
         }
         self.pages.remove(slot);
         self.unshare(shared);
+        if let Kind::Ended(ends) = &mut self.kind {
+            ends.remove(&slot);
+            if ends.is_empty() {
+                ends.shrink_to_fit();
+            }
+        }
         Closed { last_of_user, hash }
     }
 
@@ -254,11 +303,21 @@ impl Table {
     }
 
     pub(super) fn client_of(&self, slot: SessionSlot, record: Record<'_>) -> ClientId {
-        self.keys.client(Address { shard: self.shard, slot, salt: record.salt() })
+        self.keys.client(self.address(slot, record))
     }
 
     pub(super) fn session_of(&self, slot: SessionSlot, record: Record<'_>) -> SessionId {
-        self.keys.session(Address { shard: self.shard, slot, salt: record.salt() })
+        self.keys.session(self.address(slot, record))
+    }
+
+    /// What the ids of a session say.
+    fn address(&self, slot: SessionSlot, record: Record<'_>) -> Address {
+        let slot = match self.kind {
+            Kind::Live => slot,
+            // Its ids say where it lived.
+            Kind::Ended(_) => SessionSlot(record.conn_index()),
+        };
+        Address { shard: self.shard, slot, salt: record.salt() }
     }
 
     /// Apps and user agents.

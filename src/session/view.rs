@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::ops::Deref;
 
+use super::closed::Ended;
 use super::record::{Record, Uid};
 use super::table::Table;
 use crate::ids::{self, ClientId, SessionId, SessionSlot, UUID_TEXT_LEN};
@@ -179,6 +180,16 @@ impl<'a> Session<'a> {
     #[must_use]
     pub fn conn_index(&self) -> u32 {
         self.record.conn_index()
+    }
+
+    /// How it ended; `None` while it lives.
+    #[must_use]
+    pub fn ended(&self) -> Option<&'a Ended> {
+        self.table.end_of(self.slot)
+    }
+
+    pub(super) fn salt(&self) -> u64 {
+        self.record.salt()
     }
 
     /// When it was opened, in milliseconds since the Unix epoch.

@@ -7,6 +7,7 @@ use crate::connection::opening::Stage;
 use crate::ids::{ConnId, SessionSlot};
 use crate::messages::{Message, Peer, SessionChange, SessionEvent};
 use crate::protocol::codes::{self, Disconnect};
+use crate::session::Ended;
 use crate::time::Now;
 use crate::transport::Wire;
 
@@ -23,6 +24,8 @@ impl Shard {
             self.report(slot, change);
         }
         self.tell_watchers_closed(slot, (reason, lived_ms), now);
+        let ended = Ended { at_ms: now.unix_ms, code: reason.code(), reason: reason.text() };
+        self.closed.remember(&self.table.view(slot), ended);
         let closed = self.table.close(slot);
         if closed.last_of_user {
             self.directory.remove(closed.hash, self.id);

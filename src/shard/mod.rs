@@ -55,7 +55,7 @@ use crate::connection::{Exchange, Options};
 use crate::ids::{ConnId, SessionSlot, ShardId};
 use crate::messages::{Emulated, Message, Peer};
 use crate::observe::Counters;
-use crate::session::{IdKeys, Table, UserHasher};
+use crate::session::{ClosedSessions, IdKeys, Table, UserHasher};
 use crate::shard::admission::Admission;
 use crate::shard::conns::{Closing, Conns, State};
 use crate::shard::directory::Directory;
@@ -123,6 +123,7 @@ pub struct Shard {
 
     conns: Conns,
     table: Table,
+    closed: ClosedSessions,
     wheel: Wheel,
     gathers: Gathers,
     watches: Watches,
@@ -177,6 +178,7 @@ impl Shard {
             started: setup.started,
             conns: Conns::default(),
             table: Table::new(id, keys.clone(), hasher.clone()),
+            closed: ClosedSessions::new(options.closed, id, keys.clone(), hasher.clone()),
             hasher,
             keys,
             wheel: Wheel::new(Tick::reached_by(now.mono_ms)),
@@ -429,6 +431,7 @@ impl Shard {
         let swept = self.sweep(now);
         let drained = self.continue_drain(now);
         let told = self.continue_watches(now);
+        self.closed.forget_older(now.unix_ms);
         swept && drained && told
     }
 
