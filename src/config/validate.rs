@@ -36,6 +36,7 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
     durations(config, &mut faults);
     compressions(config, &mut faults);
     sizes(config, &mut faults);
+    bounds(config, &mut faults);
     transforms(config, &mut faults);
     faults.extend(paths::faults(config));
     if let Err(error) = Origins::new(&config.client.allowed_origins) {
@@ -148,7 +149,6 @@ fn compressions(config: &Config, faults: &mut Vec<Fault>) {
 }
 
 fn sizes(config: &Config, faults: &mut Vec<Fault>) {
-    let shards = &config.shards;
     let (websocket, uni_websocket) = (&config.websocket, &config.uni_websocket);
     let limits = [
         ("http_api.max_request_body_size", config.http_api.max_request_body_size, 1),
@@ -180,6 +180,10 @@ fn sizes(config: &Config, faults: &mut Vec<Fault>) {
             faults.push((path, format!("is {level}: expected 1, the fastest, to 9")));
         }
     }
+}
+
+fn bounds(config: &Config, faults: &mut Vec<Fault>) {
+    let shards = &config.shards;
     let checked = [
         (
             "client.queue_max_size",

@@ -90,11 +90,10 @@ impl ClosedSessions {
 
     /// Forgets those that ended too long before now.
     pub fn forget_older(&mut self, now_ms: u64) {
-        while let Some(oldest) = self.ring.front() {
-            let ended = self.table.view(*oldest).ended().expect("it has ended");
-            if now_ms.saturating_sub(ended.at_ms) < self.limits.age_ms_max {
-                return;
-            }
+        let age_ms_max = self.limits.age_ms_max;
+        let is_old = |ended: &Ended| now_ms.saturating_sub(ended.at_ms) >= age_ms_max;
+        while self.ring.front().is_some_and(|oldest| self.table.end_of(*oldest).is_some_and(is_old))
+        {
             self.forget_oldest();
         }
     }
