@@ -101,7 +101,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("hyper", &["src/control/"], "gRPC is spoken on the control thread"),
     (
         "papaya",
-        &["src/shard/directory.rs", "src/auth/rules.rs"],
+        &["src/shard/directory.rs", "src/shard/seats.rs", "src/auth/rules.rs"],
         "no guard may escape; what all shards look up is there, everything else is a message",
     ),
     ("redb", &["src/control/store.rs", "src/control/store_redb.rs"], "one file knows the file"),

@@ -16,8 +16,8 @@ use crate::session::{Session, Table};
 /// one allocates nothing but for what stands in a box or a user id of more than 24 bytes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Question {
-    /// How many sessions the user has.
-    Count {
+    /// Which session of the user is the oldest.
+    Oldest {
         /// User id; empty is the anonymous user.
         user: CompactString,
         /// Its hash.
@@ -70,7 +70,7 @@ impl Question {
     #[must_use]
     pub fn subject(&self) -> Subject {
         match self {
-            Self::Count { hash, .. }
+            Self::Oldest { hash, .. }
             | Self::UserConnections { hash, .. }
             | Self::Connections { hash, .. } => Subject::User(*hash),
             Self::OwnSessions(own) => Subject::User(own.hash),
@@ -83,7 +83,7 @@ impl Question {
     /// The command it belongs to, as replies of a batch are keyed.
     pub(super) const fn name(&self) -> &'static str {
         match self {
-            Self::Count { .. } => "count",
+            Self::Oldest { .. } => "oldest",
             Self::UserConnections { .. } => "user_connections",
             Self::Connections { .. } => "connections",
             Self::OwnSessions(_) => "sessions.list",
@@ -123,6 +123,7 @@ pub struct Answer {
     counters: Option<Box<Counters>>,
     /// Nothing was done.
     error: Option<Box<ApiError>>,
+    oldest: Option<(u64, ClientId)>,
 }
 
 /// Encoded sessions in one reply, in bytes: some hundred thousand sessions. Beyond it a listing is
@@ -133,7 +134,14 @@ impl Answer {
     /// Nothing to tell but a number.
     #[must_use]
     pub const fn counted(matched: u32) -> Self {
-        Self { matched, fragments: Vec::new(), is_too_large: false, counters: None, error: None }
+        Self {
+            matched,
+            fragments: Vec::new(),
+            is_too_large: false,
+            counters: None,
+            error: None,
+            oldest: None,
+        }
     }
 
     /// Nothing was done, and this is why.
@@ -158,9 +166,11 @@ impl Answer {
 #[must_use]
 pub fn answer(question: &Question, table: &Table) -> Answer {
     match question {
-        Question::Count { user, hash } => {
-            let sessions = table.by_user(user, *hash).count();
-            Answer::counted(u32::try_from(sessions).unwrap_or(u32::MAX))
+        Question::Oldest { user, hash } => {
+            // Newest first; of the same millisecond any will do, and the same for everybody.
+            let oldest = table.by_user(user, *hash).last();
+            let oldest = oldest.map(|session| (session.connected_at_ms(), session.client()));
+            Answer { oldest, ..Answer::counted(0) }
         }
         Question::UserConnections { user, hash } => {
             list(table.by_user(user, *hash), |session, out| {
@@ -224,6 +234,7 @@ pub struct Merged {
     is_too_large: bool,
     counters: Option<Box<Counters>>,
     error: Option<Box<ApiError>>,
+    oldest: Option<(u64, ClientId)>,
 }
 
 impl Merged {
@@ -231,6 +242,7 @@ impl Merged {
     pub fn add(&mut self, answer: Answer) {
         self.matched = self.matched.saturating_add(answer.matched);
         self.error = self.error.take().or(answer.error);
+        self.oldest = self.oldest.into_iter().chain(answer.oldest).min();
         if let Some(counters) = answer.counters {
             self.counters.get_or_insert_default().add(&counters);
         }
@@ -271,6 +283,12 @@ impl Merged {
     #[must_use]
     pub const fn is_too_large(&self) -> bool {
         self.is_too_large
+    }
+
+    /// The oldest session that was named.
+    #[must_use]
+    pub fn oldest(&self) -> Option<ClientId> {
+        self.oldest.map(|(_, client)| client)
     }
 
     /// Whether everybody answered, and nobody that nothing was done.

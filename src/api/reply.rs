@@ -96,7 +96,7 @@ fn shortfall(question: &Question, merged: &Merged) -> Option<ApiError> {
         Question::Disconnect(_) => Some("sessions that should end may still be there"),
         Question::Refresh(_) => Some("sessions may still end when they would have"),
         Question::KeepOut(_) => Some("the rule may hold or not, and sessions may still be there"),
-        Question::Count { .. }
+        Question::Oldest { .. }
         | Question::UserConnections { .. }
         | Question::Connections { .. }
         | Question::OwnSessions(_)
@@ -159,11 +159,11 @@ fn write_result(question: &Question, merged: &Merged, facts: &NodeFacts<'_>, out
             merged.write_connections(out);
         }
         Question::Info => info::write(facts, merged, out),
-        // A count is asked by a connect, own sessions by their client, neither by a body.
+        // The oldest is asked for by a connect, own sessions by their client, neither by a body.
         Question::Disconnect(_)
         | Question::Refresh(_)
         | Question::KeepOut(_)
-        | Question::Count { .. }
+        | Question::Oldest { .. }
         | Question::OwnSessions(_) => out.extend_from_slice(b"{}"),
     }
 }

@@ -39,6 +39,9 @@ pub struct Claims {
     /// other value means nothing, because other applications may use the name. The anonymous user
     /// has no sessions of its own.
     pub own_sessions: bool,
+    /// Sessions the user may have (`connection_limit`), 0 for no limit. Anything but a whole number
+    /// of 32 bits means nothing, because other applications may use the name.
+    pub sessions_max: Option<u32>,
     /// Raw JSON of `meta` byte for byte, `null` included. For the backend only.
     pub meta: Option<Box<[u8]>>,
 }
@@ -73,7 +76,7 @@ macro_rules! raw_claims {
     };
 }
 
-raw_claims! { sub exp nbf iat jti aud iss expire_at info b64info sessions meta channel }
+raw_claims! { sub exp nbf iat jti aud iss expire_at info b64info sessions connection_limit meta channel }
 
 impl<'p> RawClaims<'p> {
     /// Reads one JSON object. Values are skipped over, not walked into: nesting costs no stack.
@@ -95,6 +98,7 @@ impl<'p> RawClaims<'p> {
             info: self.info,
             info_base64: text("b64info", self.b64info)?,
             own_sessions: matches!(text("sessions", self.sessions), Ok(Some(whose)) if whose == OWN),
+            sessions_max: self.connection_limit.and_then(|limit| limit.parse().ok()),
             meta: self.meta,
             channel: text("channel", self.channel)?,
         })
@@ -132,6 +136,7 @@ pub(super) struct TypedClaims<'p> {
     info: Option<&'p str>,
     info_base64: Option<Cow<'p, str>>,
     own_sessions: bool,
+    sessions_max: Option<u32>,
     meta: Option<&'p str>,
     channel: Option<Cow<'p, str>>,
 }
@@ -165,6 +170,7 @@ impl TypedClaims<'_> {
             expire_at: expire_at.map(|at| at.min(now.unix_s().saturating_add(TTL_S_MAX))),
             uid: self.id.map_or_else(String::new, Cow::into_owned),
             issued_at: self.issued.map(NumericDate::unix_s),
+            sessions_max: self.sessions_max,
             info,
             meta: self.meta.map(boxed),
         })

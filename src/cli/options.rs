@@ -74,6 +74,8 @@ pub(super) fn connection(config: &Config) -> Result<Options, String> {
         connect_time: client.connect_include_server_time,
         dialect: if client.protocol_v1_by_default { Dialect::V1 } else { Dialect::V2 },
         user_sessions_max: client.user_connection_limit,
+        limit_by_token: choice(client.user_connection_limit_by_token),
+        when_full: client.user_connection_limit_policy,
         uni_disconnects: uni_disconnects(config),
     })
 }
@@ -177,6 +179,8 @@ pub(super) fn server(
         admission: AdmissionOptions {
             sessions_max: config.client.connection_limit,
             connects_per_second_max: config.client.connection_rate_limit,
+            counts_users: config.client.user_connection_limit > 0
+                || config.client.user_connection_limit_by_token,
         },
         store: StoreOptions {
             path: (&config.storage.path).into(),

@@ -8,6 +8,7 @@ use serde_json::Value;
 use tracing_subscriber::filter::LevelFilter;
 
 use super::duration;
+use crate::connection::options::WhenFull;
 use crate::control::store::Storage;
 use crate::engine::boot::{DriverChoice, ParkingChoice};
 
@@ -318,6 +319,7 @@ words! {
         "auto" => Self::Auto, "io_uring" => Self::IoUring,
         "io_uring_plain" => Self::IoUringPlain, "epoll" => Self::Epoll,
     }
+    WhenFull { "reject" => Self::Reject, "evict_oldest" => Self::EvictOldest }
     Storage { "embedded" => Self::Embedded, "memory" => Self::Memory }
     ParkingChoice { "poll_set" => Self::PollSet, "task" => Self::Task }
 }

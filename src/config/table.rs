@@ -9,6 +9,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use super::declare::{Declared, dotted, options, place};
 use super::setting::{CodeTransform, ErrorMode, HttpTransform, Secret, Setting};
+use crate::connection::options::WhenFull;
 use crate::control::store::Storage;
 use crate::engine::boot::{DriverChoice, ParkingChoice};
 
@@ -174,8 +175,14 @@ options! {
         /// Connects on this node: a burst of this many, then this many each second; more are
         /// refused with 503. 0: no limit.
         connection_rate_limit: u64 = 0, ["client_connection_rate_limit"], [];
-        /// Sessions of one user on this node; one more is closed with 3504. 0: no limit.
+        /// Sessions of one user on this node, exactly; one more is closed with 3504. 0: no limit.
         user_connection_limit: u32 = 0, ["client_user_connection_limit"], [];
+        /// What becomes of one more session: `reject` refuses it, `evict_oldest` closes the user's
+        /// oldest one instead, also with 3504.
+        user_connection_limit_policy: WhenFull = WhenFull::Reject, [], [];
+        /// Lets tokens say how many sessions their user may have (claim `connection_limit`; 0: no
+        /// limit), instead of `user_connection_limit`. Counting takes memory for each user.
+        user_connection_limit_by_token: bool = false, [], [];
         /// Speaks the push form of Centrifugo v3 to unidirectional clients that do not ask for
         /// another (`{"type":6,"data":{…}}`).
         protocol_v1_by_default: bool = false, ["use_client_protocol_v1_by_default"], [];

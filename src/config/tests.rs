@@ -50,6 +50,7 @@ fn sample(option: &Declared) -> String {
         (Kind::Word, "log.level") => "debug",
         (Kind::Word, "shards.driver") => "epoll",
         (Kind::Word, "shards.parking") => "task",
+        (Kind::Word, path) if path.ends_with("limit_policy") => "evict_oldest",
         (Kind::Word, path) if path.ends_with(".storage_type") => "memory",
         (Kind::Word, _) => "transport",
         (Kind::Objects, path) if path.contains("connect_code_to_http_response") => {

@@ -4,6 +4,7 @@
 use crate::auth::{Bearer, Claims, KeptOut, Rules, TokenError, TokenFault, Verifier};
 use crate::connection::Options;
 use crate::connection::commands::Permission;
+use crate::connection::options::Choice;
 use crate::protocol::ConnectRequest;
 use crate::protocol::codes::{self, Disconnect, ErrorCode};
 use crate::time::Now;
@@ -21,6 +22,8 @@ pub struct Credentials {
     pub token_issued_at: Option<i64>,
     /// Raw JSON of the `meta` claim. For the backend only.
     pub meta: Option<Box<[u8]>>,
+    /// Sessions its user may have, when that is said; 0 is no limit.
+    pub sessions_max: Option<u32>,
     /// Whether the client may list and close the sessions of its user (claim `sessions`).
     pub own_sessions: Permission,
 }
@@ -129,6 +132,7 @@ const fn by_name(user: String) -> Credentials {
         token_uid: String::new(),
         token_issued_at: None,
         meta: None,
+        sessions_max: None,
         own_sessions: Permission::Denied,
     }
 }
@@ -141,7 +145,8 @@ fn by_token(
 ) -> Result<Credentials, Refused> {
     let claims = verifier.verify(token, now).map_err(|error| refusal(&error))?;
     let own_sessions = permission(&claims);
-    let Claims { user, expire_at, uid, issued_at, meta, .. } = claims;
+    let Claims { user, expire_at, uid, issued_at, meta, sessions_max, .. } = claims;
+    let sessions_max = sessions_max.filter(|_| options.limit_by_token == Choice::Allow);
     if user.is_empty() && !options.anonymous.by_token() {
         return Err(Refused::Disconnect(codes::PERMISSION_DENIED));
     }
@@ -151,6 +156,7 @@ fn by_token(
         token_uid: uid,
         token_issued_at: issued_at,
         meta,
+        sessions_max,
         own_sessions,
     })
 }

@@ -26,7 +26,7 @@ pub struct Opening {
 pub enum Stage {
     /// It has not asked to connect. Where it comes from, for when it does.
     Silent(Caller),
-    /// Its connect waits for the count of the user's other sessions.
+    /// Its connect waits for the oldest session of its user to end.
     Deciding(Box<Deciding>),
     /// It was told an error and nothing more is read of it.
     Refused,
@@ -71,4 +71,6 @@ pub struct Connecting {
     pub caller: Caller,
     /// Id of the connect command; 0 on unidirectional transports, which have no commands.
     pub id: u32,
+    /// How often it has tried to make room for itself.
+    pub tries: u8,
 }

@@ -62,8 +62,12 @@ pub struct Options {
     pub connect_time: bool,
     /// Which push form a client gets that does not ask for one.
     pub dialect: Dialect,
-    /// Sessions one user may have on this node; 0 is no limit.
+    /// Sessions one user may have on this node, when their token does not say; 0 is no limit.
     pub user_sessions_max: u32,
+    /// Whether tokens are asked how many sessions their user may have.
+    pub limit_by_token: Choice,
+    /// What becomes of one session more.
+    pub when_full: WhenFull,
     /// Overrides of how a refusal is told on unidirectional transports, by code.
     pub uni_disconnects: Vec<(u32, Disconnect)>,
 }
@@ -96,6 +100,8 @@ impl Default for Options {
             connect_time: false,
             dialect: Dialect::V2,
             user_sessions_max: 0,
+            limit_by_token: Choice::Refuse,
+            when_full: WhenFull::Reject,
             uni_disconnects: Vec::new(),
         }
     }
@@ -214,6 +220,15 @@ impl Anonymous {
     pub(super) const fn without_token(self) -> bool {
         matches!(self, Self::WithoutToken | Self::WithoutTokenOnly)
     }
+}
+
+/// What becomes of a connect whose user has as many sessions as allowed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WhenFull {
+    /// It is refused (3504).
+    Reject,
+    /// The user's oldest session ends (3504) and it comes in.
+    EvictOldest,
 }
 
 /// Yes or no, said in words.

@@ -79,6 +79,7 @@ disconnects! {
     STALE                 3502 "stale"                  "No connect request came in time.";
     FORCE_DISCONNECT      3503 "force disconnect"       "A backend closed the session and named no other code.";
     CONNECTION_LIMIT      3504 "connection limit"       "The user has as many sessions as allowed.";
+    REPLACED              3504 "replaced by a newer session" "The user has as many sessions as allowed, and a newer one has taken the place of the oldest.";
     CHANNEL_LIMIT         3505 "channel limit"          "More subscriptions than allowed.";
     INAPPROPRIATE_PROTOCOL 3506 "inappropriate protocol" "The data cannot be carried by the protocol the client chose.";
     PERMISSION_DENIED     3507 "permission denied"      "The token names no user, and anonymous users are not allowed.";

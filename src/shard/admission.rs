@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_utils::CachePadded;
 
-use crate::ids::ShardId;
+use super::seats::{Seat, Seats};
+use crate::ids::{ShardId, UserHash};
 
 /// What is allowed; 0 means no limit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -13,6 +14,8 @@ pub struct AdmissionOptions {
     pub sessions_max: u64,
     /// Connects per second on this node (`client.connection_rate_limit`).
     pub connects_per_second_max: u64,
+    /// Whether sessions are counted by user: when there may be a limit for each.
+    pub counts_users: bool,
 }
 
 /// Shared by all shards: one counter per shard, each written by its shard alone, and one word
@@ -24,6 +27,7 @@ pub struct Admission {
     /// When the last admitted connect would have come had all come evenly, in microseconds of
     /// the monotonic clock (generic cell rate algorithm, ITU-T I.371).
     rate_clock_us: AtomicU64,
+    seats: Option<Seats>,
 }
 
 /// Connects that may come at once after a quiet second: as many as a whole second allows.
@@ -37,6 +41,7 @@ impl Admission {
             options,
             sessions: (0..shards).map(|_| CachePadded::new(AtomicU64::new(0))).collect(),
             rate_clock_us: AtomicU64::new(0),
+            seats: options.counts_users.then(Seats::new),
         }
     }
 
@@ -54,6 +59,26 @@ impl Admission {
     #[must_use]
     pub fn has_room(&self) -> bool {
         self.options.sessions_max == 0 || self.sessions() < self.options.sessions_max
+    }
+
+    /// One more session of this user, who may have `sessions_max`; 0 is no limit. Exact: nobody
+    /// comes in between.
+    pub(super) fn take_seat(&self, user: UserHash, sessions_max: u32) -> Seat {
+        debug_assert!(sessions_max == 0 || self.seats.is_some(), "a limit, and nobody counts");
+        self.seats.as_ref().map_or(Seat::Taken, |seats| seats.take(user, sessions_max))
+    }
+
+    /// One session of this user less.
+    pub(super) fn leave_seat(&self, user: UserHash) {
+        if let Some(seats) = &self.seats {
+            seats.leave(user);
+        }
+    }
+
+    /// Users whose sessions are counted.
+    #[must_use]
+    pub fn users(&self) -> usize {
+        self.seats.as_ref().map_or(0, Seats::users)
     }
 
     /// Sessions on this node.

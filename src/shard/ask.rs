@@ -222,7 +222,7 @@ impl Shard {
             Question::Refresh(params) => self.refresh_selected(params, now),
             Question::KeepOut(rule) => self.enforce(rule, now),
             Question::Info => Answer::info(self.table.len(), self.counters),
-            Question::Count { .. }
+            Question::Oldest { .. }
             | Question::UserConnections { .. }
             | Question::Connections { .. }
             | Question::OwnSessions(_) => api::answer(question, &self.table),
@@ -254,7 +254,7 @@ impl Shard {
         }
         // Whoever asked may have gone in the meantime: then nobody waits any more.
         match asker {
-            Asker::Connect { conn } => self.on_counted(conn, merged.matched(), now),
+            Asker::Connect { conn } => self.on_room(conn, &merged, now),
             Asker::Call { conn, client, id, call } => {
                 self.on_called((conn, client), id, call, &merged);
             }

@@ -17,6 +17,7 @@ impl Shard {
     pub(super) fn end_session(&mut self, slot: SessionSlot, reason: &CloseReason, now: Now) {
         let view = self.table.view(slot);
         let conn_index = view.conn_index();
+        let has_user = !view.user().is_empty();
         let lived_ms = now.unix_ms.saturating_sub(view.connected_at_ms());
         if self.watched {
             let told = reason.last_message().map_or("".into(), |last| last.reason);
@@ -31,6 +32,9 @@ impl Shard {
             self.directory.remove(closed.hash, self.id);
         }
         self.admission.closed(self.id);
+        if has_user {
+            self.admission.leave_seat(closed.hash);
+        }
         self.count_close(reason);
 
         let Some(conn) = self.conns.at(conn_index) else { return };

@@ -33,7 +33,7 @@ pub(super) enum Asker {
         /// Which step of its plan.
         step: u16,
     },
-    /// A connect that waits for the count of its user's sessions.
+    /// A connect that waits for the oldest session of its user to end.
     Connect {
         /// The connection.
         conn: ConnId,

@@ -8,6 +8,7 @@ pub mod admission;
 mod conns;
 pub mod directory;
 pub mod effects;
+mod seats;
 mod timers;
 
 // Bytes to requests, requests to what they open.
@@ -22,6 +23,7 @@ mod calls;
 mod emulation;
 mod expiry;
 mod keep_out;
+mod let_in;
 mod sessions;
 mod sweep;
 

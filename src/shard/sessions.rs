@@ -6,17 +6,14 @@ use std::rc::Rc;
 use rand::{Rng, RngExt};
 
 use super::answers::{After, Plain};
-use super::ask::Asked;
 use super::conns::{Live, Marks, NEVER, State};
 use super::expiry::ttl_s;
-use super::gather::Asker;
 use super::timers::Tick;
 use super::{LINGER_MS, Shard};
-use crate::api::Question;
 use crate::api::watch::Told;
 use crate::connection::connect::{self, Refused};
 use crate::connection::open;
-use crate::connection::opening::{Caller, Connecting, Deciding, Opening, Stage};
+use crate::connection::opening::{Caller, Connecting, Opening, Stage};
 use crate::connection::options::StreamEndpoint;
 use crate::ids::{ClientId, ConnId, SessionId, UserHash};
 use crate::messages::SessionChange;
@@ -48,70 +45,13 @@ impl Shard {
             Err(refused) => return self.refuse_connect(conn, wire, &caller, (id, refused), now),
         };
         let (app_name, app_version) = (request.name, request.version);
-        let connecting = Connecting { credentials, app_name, app_version, wire, caller, id };
-        if self.options.user_sessions_max > 0 && !connecting.credentials.user.is_empty() {
-            self.count_first(conn, connecting, now);
-        } else {
-            self.open_session(conn, connecting, now);
-        }
-    }
-
-    /// The user's other sessions are counted, wherever they are, before this one is let in.
-    fn count_first(&mut self, conn: ConnId, connecting: Connecting, now: Now) {
-        let user = connecting.credentials.user.as_str();
-        let question = Question::Count { user: user.into(), hash: self.hasher.hash(user) };
-        match self.ask(&question, Asker::Connect { conn }, now) {
-            Asked::Answered(merged) => {
-                self.decide_counted(conn, connecting, merged.matched(), now);
-            }
-            Asked::Waiting => {
-                let wire = connecting.wire;
-                let (commands, frames) = (Vec::new(), Vec::new());
-                let deciding = Box::new(Deciding { connecting, commands, frames });
-                self.become_opening(conn, Opening { wire, stage: Stage::Deciding(deciding) });
-                self.arm_at(conn, now.mono_ms + self.options.stale_close_ms);
-            }
-        }
-    }
-
-    /// The count has come for a connect that waited for it.
-    pub(super) fn on_counted(&mut self, conn: ConnId, sessions: u32, now: Now) {
-        let Some(State::Opening(opening)) = self.conns.state_mut(conn) else { return };
-        let wire = opening.wire;
-        let deciding = match std::mem::replace(&mut opening.stage, Stage::Refused) {
-            Stage::Deciding(deciding) => deciding,
-            stage @ (Stage::Silent(_) | Stage::Refused) => {
-                opening.stage = stage;
-                return;
-            }
-        };
-        let Deciding { connecting, commands, mut frames } = *deciding;
-        self.decide_counted(conn, connecting, sessions, now);
-        if !commands.is_empty()
-            && let Some(encoding) = wire.encoding()
-        {
-            self.run_commands(conn, encoding, &commands, now);
-        }
-        if !frames.is_empty() {
-            self.read_frames(conn, &mut frames, now);
-        }
-        // The peer may have left in the meantime; nobody was reading.
-        self.effects.resume(conn);
-    }
-
-    /// At the limit the connect is refused, below it becomes a session. Shards that did not answer
-    /// in time are not counted: a slow shard must not keep users out.
-    fn decide_counted(&mut self, conn: ConnId, connecting: Connecting, sessions: u32, now: Now) {
-        if sessions < self.options.user_sessions_max {
-            return self.open_session(conn, connecting, now);
-        }
-        let refused = Refused::Disconnect(codes::CONNECTION_LIMIT);
-        let Connecting { wire, caller, id, .. } = connecting;
-        self.refuse_connect(conn, wire, &caller, (id, refused), now);
+        let tries = 0;
+        let connecting = Connecting { credentials, app_name, app_version, wire, caller, id, tries };
+        self.let_in(conn, connecting, now);
     }
 
     /// Tells a client why it may not come in, in the way of its transport.
-    fn refuse_connect(
+    pub(super) fn refuse_connect(
         &mut self,
         conn: ConnId,
         wire: Wire,
@@ -190,16 +130,8 @@ impl Shard {
 
     /// ④ Registers the session, then acknowledges it: the directory says so and the table has it
     /// before a byte of the reply can leave.
-    fn open_session(&mut self, conn: ConnId, connecting: Connecting, now: Now) {
-        let Connecting { credentials, app_name, app_version, wire, caller, id } = connecting;
-        if !self.admission.has_room() {
-            let refused = Refused::Error(codes::ERROR_TOO_MANY_REQUESTS);
-            return self.refuse_connect(conn, wire, &caller, (id, refused), now);
-        }
-        if let Some(told) = self.keep_out(&credentials.bearer(), now) {
-            let refused = Refused::Disconnect(told);
-            return self.refuse_connect(conn, wire, &caller, (id, refused), now);
-        }
+    pub(super) fn open_session(&mut self, conn: ConnId, connecting: Connecting, now: Now) {
+        let Connecting { credentials, app_name, app_version, wire, caller, id, .. } = connecting;
         let hash = self.hasher.hash(&credentials.user);
         self.reply.clear();
         if let Some(meta) = &credentials.meta {
@@ -222,6 +154,9 @@ impl Shard {
         };
         let Ok(opened) = self.table.open(&opening, self.rng.next_u64()) else {
             // Four billion sessions in one shard: descriptors run out long before.
+            if !credentials.user.is_empty() {
+                self.admission.leave_seat(hash);
+            }
             self.abort(conn);
             return;
         };

@@ -85,7 +85,10 @@ impl Shard {
         let opened = self.table.open(&opening, salt);
         // The option's limit is far below what a table holds.
         let opened = opened.expect("a shard holds nine hundred million sessions");
-        self.enlist(&opened, self.hasher.hash(user));
+        let hash = self.hasher.hash(user);
+        // Nobody came for it, and it has its seat all the same: it leaves one when it ends.
+        let _no_limit = self.admission.take_seat(hash, 0);
+        self.enlist(&opened, hash);
     }
 }
 

@@ -21,6 +21,7 @@ mod own_sessions;
 mod page;
 mod refresh;
 mod replies;
+mod seats;
 mod socket;
 mod stream;
 mod streams;

@@ -25,8 +25,10 @@ mod sentences;
 mod storm;
 mod talk;
 
+use rollcall::connection::options::WhenFull;
+
 use client::{Kind, Phase};
-use model::Whom;
+use model::{ClientKey, Whom};
 use options::Choices;
 use speech::{Means, Token};
 use world::{Faults, Tally, World};
@@ -46,7 +48,10 @@ const SEEN: &[(&str, &[u32])] = &[
     ("left before the verdict", &[0]),
     ("more to say after a verdict", &[0]),
     ("commands lost", &[0]),
-    ("sessions closed", &[1002, 3000, 3001, 3005, 3008, 3012, 3500, 3501, 3503, 3507, 3508, 4001]),
+    (
+        "sessions closed",
+        &[1002, 3000, 3001, 3005, 3008, 3012, 3500, 3501, 3503, 3504, 3507, 3508, 4001],
+    ),
     ("turned away", &[3001, 3005, 3500, 3501, 3502, 3504, 3507]),
 ];
 
@@ -125,6 +130,64 @@ fn a_connect_over_the_limit_of_its_user_is_refused_wherever_the_others_are() {
     assert_eq!(world.is_refused(2, Kind::UniHttpStream, "42"), Some(3504));
     world.leaves(&second);
     world.connects(2, Kind::UniHttpStream, "42");
+    world.everyone_leaves();
+}
+
+/// The newest session of a user is its only one.
+const EVICTS_FROM_ONE: Choices = Choices {
+    user_sessions_max: 1,
+    when_full: WhenFull::EvictOldest,
+    ping_interval_ms: 25_000,
+    pong_timeout_ms: 8_000,
+    stale_close_ms: 10_000,
+};
+
+#[test]
+fn the_oldest_session_makes_room_wherever_it_is() {
+    let choices = Choices { user_sessions_max: 3, ..EVICTS_FROM_ONE };
+    let mut world = World::new(16, 3, choices, CALM);
+    let mut sessions = Vec::new();
+    for shard in [2, 0, 1, 1, 2, 0, 0] {
+        world.pass(100);
+        sessions.push(world.connects(shard, Kind::UniHttpStream, "42"));
+        let mut newest = sessions[sessions.len().saturating_sub(3)..].to_vec();
+        newest.sort_unstable();
+        assert_eq!(world.lists(1, "42").sessions, newest);
+    }
+    world.everyone_leaves();
+}
+
+#[test]
+fn many_connects_at_once_end_as_many_sessions_as_come_in_and_no_more() {
+    let choices = Choices { user_sessions_max: 3, ..EVICTS_FROM_ONE };
+    let mut world = World::new(17, 4, choices, CALM);
+    let keys: Vec<_> = (0..60)
+        .map(|number| {
+            let key = world.open(number % 4, Kind::WebSocket, "42");
+            let connect = world.connect_of(key, Token::Forever);
+            world.client(key).saying.push(connect);
+            world.write_first(key);
+            key
+        })
+        .collect();
+    world.settle();
+    let inside = keys.iter().filter(|key| world.model.of(**key).is_some()).count();
+    assert_eq!((inside, world.tally[&("sessions closed", 3504)]), (3, 57));
+    world.everyone_leaves();
+}
+
+#[test]
+fn an_oldest_session_that_cannot_be_asked_keeps_nobody_out_for_good() {
+    let mut world = World::new(18, 2, EVICTS_FROM_ONE, CALM);
+    world.connects(1, Kind::UniHttpStream, "42");
+    world.stalls(1);
+    let key = world.comes(0, Kind::HttpStream, "42");
+    world.pass(1_000 + rollcall::shard::TICK_MS);
+    assert_eq!(world.client(key).told, Some(100));
+    world.runs_again(1);
+    world.settle();
+    world.connects(0, Kind::UniHttpStream, "42");
+    assert_eq!(world.lists(0, "42").sessions.len(), 1);
     world.everyone_leaves();
 }
 
@@ -247,12 +310,16 @@ fn an_answer_that_comes_late_is_not_told_to_the_next_session_of_the_connection()
 }
 
 #[test]
-fn who_leaves_while_its_sessions_are_counted_leaves_nothing() {
-    let choices = Choices { user_sessions_max: 2, ..Choices::default() };
+fn who_leaves_while_room_is_made_for_it_leaves_nothing() {
+    let choices = EVICTS_FROM_ONE;
     for kind in TALKING.into_iter().chain([Kind::UniWebSocket, Kind::UniHttpStream]) {
-        for how in [World::reset, World::breaks, |world: &mut World, key| {
-            world.client(key).finishes = true;
-        }] {
+        // An RST is heard at once; whoever leaves otherwise is let in first, in another's place.
+        let ways: [(fn(&mut World, ClientKey), usize); 3] = [
+            (World::reset, 1),
+            (World::breaks, 0),
+            (|world, key| world.client(key).finishes = true, 0),
+        ];
+        for (how, others) in ways {
             let mut world = World::new(10, 2, choices, CALM);
             world.connects(1, Kind::UniHttpStream, "42");
             world.stalls(1);
@@ -261,7 +328,7 @@ fn who_leaves_while_its_sessions_are_counted_leaves_nothing() {
             how(&mut world, key);
             world.runs_again(1);
             world.settle();
-            assert_eq!(world.lists(0, "42").sessions.len(), 1, "{kind:?}");
+            assert_eq!(world.lists(0, "42").sessions.len(), others, "{kind:?}");
             world.everyone_leaves();
         }
     }
@@ -269,7 +336,7 @@ fn who_leaves_while_its_sessions_are_counted_leaves_nothing() {
 
 #[test]
 fn what_is_said_behind_a_connect_waits_for_its_verdict() {
-    let choices = Choices { user_sessions_max: 2, ..Choices::default() };
+    let choices = EVICTS_FROM_ONE;
     for kind in TALKING {
         let mut world = World::new(11, 2, choices, CALM);
         world.connects(1, Kind::UniHttpStream, "42");
@@ -284,7 +351,7 @@ fn what_is_said_behind_a_connect_waits_for_its_verdict() {
         world.runs_again(1);
         world.settle();
         let listing = world.last_listing.take().expect("it is in");
-        assert_eq!((listing.sessions.len(), listing.partial), (2, false));
+        assert_eq!((listing.sessions.len(), listing.partial), (1, false));
         world.everyone_leaves();
     }
 }

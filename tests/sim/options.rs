@@ -5,6 +5,7 @@ use rollcall::auth::TokenOptions;
 use rollcall::connection::Options;
 use rollcall::connection::options::{
     Choice, EmulationEndpoint, Endpoints, StreamEndpoint, UniWebSocketEndpoint, WebSocketEndpoint,
+    WhenFull,
 };
 use rollcall::session::FilterLimits;
 use rollcall::wire::websocket::Limits;
@@ -23,6 +24,8 @@ pub(crate) const EXPIRED_CLOSE_DELAY_MS: u64 = 1_000;
 pub(crate) struct Choices {
     /// Sessions one user may have; 0 is no limit.
     pub(crate) user_sessions_max: u32,
+    /// What becomes of one more.
+    pub(crate) when_full: WhenFull,
     /// Between pings; 0 is none.
     pub(crate) ping_interval_ms: u64,
     /// To answer a ping; 0 waits for no answer.
@@ -35,6 +38,7 @@ impl Default for Choices {
     fn default() -> Self {
         Self {
             user_sessions_max: 0,
+            when_full: WhenFull::Reject,
             ping_interval_ms: 25_000,
             pong_timeout_ms: 8_000,
             stale_close_ms: 10_000,
@@ -77,6 +81,7 @@ pub(crate) fn options(choices: Choices) -> Options {
         expired_close_delay_ms: EXPIRED_CLOSE_DELAY_MS,
         queue_bytes_max: 65_536,
         user_sessions_max: choices.user_sessions_max,
+        when_full: choices.when_full,
         ..Options::default()
     }
 }

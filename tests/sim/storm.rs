@@ -2,6 +2,8 @@
 
 use rand::{Rng, RngExt, SeedableRng};
 
+use rollcall::connection::options::WhenFull;
+
 use crate::client::{Client, Kind, Phase, Request};
 use crate::model::ClientKey;
 use crate::options::Choices;
@@ -34,7 +36,9 @@ pub(crate) fn run(seed: u64) -> Tally {
         [(0, 0), (25_000, 8_000), (10_000, 3_000), (4_000, 1_500), (3_000, 0)]
             [rng.random_range(0..5)];
     let stale_close_ms = [2_000, 10_000][rng.random_range(0..2)];
-    let choices = Choices { user_sessions_max, ping_interval_ms, pong_timeout_ms, stale_close_ms };
+    let when_full = if rng.random() { WhenFull::Reject } else { WhenFull::EvictOldest };
+    let choices =
+        Choices { user_sessions_max, when_full, ping_interval_ms, pong_timeout_ms, stale_close_ms };
     let goodbye = if rng.random_range(0..4) == 0 { rng.random_range(0..STEPS) } else { STEPS };
     let mut world = World::new(seed, shards, choices, faults);
     for number in 0..STEPS {

@@ -155,9 +155,10 @@ impl World {
     fn is_refused_with(&mut self, key: ClientKey, ask: &Ask, code: u64) {
         let since_ms = self.now.mono_ms;
         let is_late = self.is_over(ask) && matches!(code, 109 | 110);
+        let is_room_missing = self.makes_room() && code == 100;
         let client = self.client(key);
         let is_sin = client.sins.iter().any(|sin| u64::from(*sin) == code);
-        assert!(is_sin || is_late, "{key:?} is refused with {code} for nothing");
+        assert!(is_sin || is_late || is_room_missing, "{key:?} is refused with {code} for nothing");
         let phase = std::mem::replace(&mut client.phase, Phase::Refused { since_ms });
         client.told = u32::try_from(code).ok();
         let Phase::Connecting { behind, .. } = phase else { panic!("{key:?} was {phase:?}") };

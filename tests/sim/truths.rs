@@ -1,5 +1,8 @@
 //! What must hold after every event and after every tick, and why a session may end.
 
+use std::collections::BTreeMap;
+
+use rollcall::connection::options::WhenFull;
 use rollcall::ids::ShardId;
 use rollcall::messages::{SessionChange, SessionEvent};
 use rollcall::shard::TICK_MS;
@@ -10,6 +13,12 @@ use crate::options::EXPIRED_CLOSE_DELAY_MS;
 use crate::said::{BLOCKED, FORCED, ORDERED};
 use crate::speech::Ask;
 use crate::world::{QUERY_TIMEOUT_MS, World};
+
+/// Questions that a connect may have to wait for when others make room at the same time.
+const ROUNDS_MAX: u64 = 40;
+
+/// What a session is told that made room, and a connect for which none is made.
+const FULL: u32 = 3504;
 
 /// How long a client that was told an error may take to leave.
 const REFUSED_LINGER_MS: u64 = 5_000;
@@ -29,8 +38,15 @@ impl World {
         }
         assert!(self.parcels.is_empty(), "commands are passed on at once: {:?}", self.parcels);
         let mut open = vec![0; self.nodes.len()];
+        let most = self.choices.user_sessions_max as usize;
+        let mut of_user = BTreeMap::<&str, usize>::new();
         for (id, session) in self.model.open() {
             open[session.key.0] += 1;
+            if most > 0 && !session.user.is_empty() {
+                let sessions = of_user.entry(&session.user).or_default();
+                *sessions += 1;
+                assert!(*sessions <= most, "{} has more than {most} sessions", session.user);
+            }
             let mask = self.directory.shards(self.hasher.hash(&session.user));
             let bit = ShardId::new(session.key.0).bit();
             assert_ne!(mask & bit, 0, "truth 5: the directory does not know where {id} is");
@@ -40,6 +56,9 @@ impl World {
             assert_eq!(node.shard.sessions(), *open, "sessions of shard {}", node.shard.id());
         }
         assert_eq!(self.admission.sessions(), open.iter().sum::<usize>() as u64);
+        if most > 0 {
+            assert_eq!(self.admission.users(), of_user.len(), "who has a seat has a session");
+        }
     }
 
     // ---- why sessions end ------------------------------------------------------------------
@@ -87,6 +106,7 @@ impl World {
                 let is_ordered = self.model.is_ordered(id, &session.user, code, self.now_s());
                 session.expire_at.is_some_and(is_old) || is_refreshed_late || is_ordered
             }
+            FULL => self.makes_room() && !session.user.is_empty(),
             3008 => client.clogged,
             3012 => {
                 let limit_ms = self.choices.pong_timeout_ms;
@@ -104,6 +124,11 @@ impl World {
         }
     }
 
+    /// Whether room is made for newer sessions of a user.
+    pub(crate) fn makes_room(&self) -> bool {
+        self.choices.when_full == WhenFull::EvictOldest && self.choices.user_sessions_max > 0
+    }
+
     /// Whether there is a reason not to let a client in, or to wait for it no longer.
     pub(crate) fn may_be_turned_away(&self, key: ClientKey, code: u32) -> bool {
         let client = &self.clients[&key];
@@ -113,11 +138,13 @@ impl World {
             (3502, Phase::Silent { since_ms } | Phase::Refused { since_ms }) => {
                 self.now.mono_ms >= since_ms + stale_ms
             }
-            (3504, Phase::Connecting { since_step, .. }) => {
+            (FULL, Phase::Connecting { since_step, .. }) => {
                 let seen = self.model.seen_since(&client.user, *since_step);
                 let most = self.choices.user_sessions_max as usize;
-                most > 0 && seen >= most
+                most > 0 && seen >= most && self.choices.when_full == WhenFull::Reject
             }
+            // Somebody did not say in time which session is the oldest, or it did not end.
+            (3004, Phase::Connecting { .. }) if client.kind.is_uni() => self.makes_room(),
             (BLOCKED, Phase::Connecting { since_step, .. }) => {
                 self.model.may_be_blocked(&client.user, *since_step)
             }
@@ -174,7 +201,8 @@ impl World {
                 Some((since_ms, choices.stale_close_ms, "the end of a silent client"))
             }
             Phase::Connecting { since_ms, .. } => {
-                Some((since_ms, QUERY_TIMEOUT_MS, "the verdict on a connect"))
+                let rounds = if self.makes_room() { ROUNDS_MAX } else { 1 };
+                Some((since_ms, rounds * QUERY_TIMEOUT_MS, "the verdict on a connect"))
             }
             Phase::Refused { since_ms } if client.kind.is_socket() => {
                 Some((since_ms, REFUSED_LINGER_MS, "the end of a refused client"))

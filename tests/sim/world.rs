@@ -99,7 +99,13 @@ impl World {
     pub(crate) fn new(seed: u64, shards: usize, choices: Choices, faults: Faults) -> Self {
         let now = Now { mono_ms: 1_000, unix_ms: 1_800_000_000_000 };
         let directory = Arc::new(Directory::new());
-        let admission = Arc::new(Admission::new(AdmissionOptions::default(), shards));
+        let admission = Arc::new(Admission::new(
+            AdmissionOptions {
+                counts_users: choices.user_sessions_max > 0,
+                ..AdmissionOptions::default()
+            },
+            shards,
+        ));
         let rules = Arc::new(Rules::default());
         let hasher = UserHasher::new([seed, 1, 2, 3]);
         let mut rng = ChaCha12Rng::seed_from_u64(seed);

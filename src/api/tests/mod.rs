@@ -103,7 +103,7 @@ impl World {
                 self.closes(shard, &params.selector)
             }
             Question::Refresh(_) | Question::KeepOut(_) => Answer::counted(0),
-            Question::Count { .. }
+            Question::Oldest { .. }
             | Question::UserConnections { .. }
             | Question::Connections { .. }
             | Question::OwnSessions(_) => answer(question, &self.tables[shard]),
