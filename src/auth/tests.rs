@@ -94,7 +94,7 @@ fn every_claim_arrives() {
     let claims = verify(
         r#"{"sub":"42","exp":1732000060,"nbf":1731999999,"iat":1731999990.7,"jti":"t-1",
             "aud":["a","b"],"iss":"i","info":{"a": 1},"meta":{ "k" : [1, 2.50] , "<": null },
-            "sessions":"self","channels":["x"],"subs":{"y":{"info":{}}},"caps":7,"unknown":[[]]}"#,
+            "sessions":"self","connection_limit":3,"channels":["x"],"subs":{"y":{"info":{}}},"caps":7,"unknown":[[]]}"#,
     )
     .unwrap();
     let expected = Claims {
@@ -104,6 +104,7 @@ fn every_claim_arrives() {
         issued_at: Some(1_731_999_990),
         info: Some(br#"{"a": 1}"#.as_slice().into()),
         own_sessions: true,
+        sessions_max: Some(3),
         meta: Some(br#"{ "k" : [1, 2.50] , "<": null }"#.as_slice().into()),
     };
     assert_eq!(claims, expected);
@@ -118,6 +119,7 @@ fn an_empty_token_is_the_anonymous_user_forever() {
         issued_at: None,
         info: None,
         own_sessions: false,
+        sessions_max: None,
         meta: None,
     };
     assert_eq!(verify("{}"), Ok(nobody.clone()));

@@ -51,6 +51,8 @@ const WORDS: &[&str] = &[
     "\"meta\":{ \"k\" : [1, 2.50] }",
     "\"sessions\":\"self\"",
     "\"sessions\":[1]",
+    "\"connection_limit\":3",
+    "\"connection_limit\":-1",
     "\"channel\":\"\"",
     "\"channel\":\"c\"",
     "\"sub\":",

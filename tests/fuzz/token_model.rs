@@ -133,6 +133,7 @@ impl<'j> Payload<'j> {
         };
         let user = self.text("sub")?.unwrap_or_default();
         let sessions = self.claim("sessions").and_then(|json| json.text().ok());
+        let limit = self.claim("connection_limit").filter(|json| json.is_number());
         Ok(Claims {
             own_sessions: sessions.as_deref() == Some("self") && !user.is_empty(),
             user,
@@ -140,6 +141,7 @@ impl<'j> Payload<'j> {
             uid: self.text("jti")?.unwrap_or_default(),
             issued_at: self.date("iat")?.map(floor),
             info,
+            sessions_max: limit.and_then(|json| json.raw.parse().ok()),
             meta: raw("meta"),
         })
     }

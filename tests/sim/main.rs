@@ -314,7 +314,8 @@ fn who_leaves_while_room_is_made_for_it_leaves_nothing() {
     let choices = EVICTS_FROM_ONE;
     for kind in TALKING.into_iter().chain([Kind::UniWebSocket, Kind::UniHttpStream]) {
         // An RST is heard at once; whoever leaves otherwise is let in first, in another's place.
-        let ways: [(fn(&mut World, ClientKey), usize); 3] = [
+        type Leaves = fn(&mut World, ClientKey);
+        let ways: [(Leaves, usize); 3] = [
             (World::reset, 1),
             (World::breaks, 0),
             (|world, key| world.client(key).finishes = true, 0),
