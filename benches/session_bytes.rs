@@ -29,13 +29,16 @@ mod harness {
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// What each kind of line stores, and how often.
-const LINES: [(&str, u64); 7] = [
+const LINES: [(&str, u64); 10] = [
     ("budget", 10_000),
     ("budget", 1_000_000),
     ("budget", 10_000_000),
     ("plain", 10_000),
     ("plain", 1_000_000),
     ("plain", 10_000_000),
+    ("labelled", 10_000),
+    ("labelled", 1_000_000),
+    ("labelled", 10_000_000),
     ("naive", 1_000_000),
 ];
 
@@ -65,7 +68,9 @@ fn main() {
     {
         return line(kind, sessions);
     }
-    println!("sessions    kind    RSS/session  heap/session  records  by_user   open      worst");
+    println!(
+        "sessions    kind      RSS/session  heap/session  records  by_user  by_rest   open      worst"
+    );
     let this = std::env::current_exe().expect("this program has a path");
     for (kind, sessions) in LINES {
         let sessions = if is_measuring() { sessions } else { sessions / 1_000 };
@@ -87,16 +92,19 @@ fn line(kind: &str, sessions: u64) {
     let (heap, took, worst) = match kind {
         "budget" => index(Load::Budget, sessions),
         "plain" => index(Load::Plain, sessions),
+        "labelled" => index(Load::Labelled, sessions),
         _ => in_a_map(sessions),
     };
     let grown = heap.1.saturating_sub(before);
-    let HeapBytes { records, by_user, apps, agents } = heap.0;
+    let HeapBytes { records, by_user, apps, agents, labels, index } = heap.0;
+    let by_rest = apps + labels + index;
     println!(
-        "{sessions:>10}  {kind:<7} {:>9.1}  {:>12.1}  {:>9.1} {:>7.1}  {:>5.0} ns  {:>6.2} ms",
+        "{sessions:>10}  {kind:<9} {:>9.1}  {:>12.1}  {:>9.1} {:>7.1} {:>8.1}  {:>5.0} ns  {:>6.2} ms",
         per_session(grown),
-        per_session(records + by_user + apps + agents),
+        per_session(records + by_user + by_rest + agents),
         per_session(records),
         per_session(by_user),
+        per_session(by_rest),
         took.as_nanos() as f64 / sessions as f64,
         worst.as_secs_f64() * 1e3,
     );
@@ -131,6 +139,6 @@ fn in_a_map(sessions: u64) -> Measured {
         worst = worst.max(now - last);
         last = now;
     }
-    let unknown = HeapBytes { records: 0, by_user: 0, apps: 0, agents: 0 };
+    let unknown = HeapBytes { records: 0, by_user: 0, apps: 0, agents: 0, labels: 0, index: 0 };
     ((unknown, rss_bytes()), last - start, worst)
 }

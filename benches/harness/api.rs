@@ -1,5 +1,7 @@
 //! The server API without its connection: a body to a plan, a plan to a reply.
 
+use std::collections::BTreeMap;
+
 use rollcall::api::{
     Merged, NodeFacts, Options, Outcome, Plan, Scratch, Step, answer, plan, route, write_reply,
 };
@@ -49,6 +51,7 @@ pub(crate) fn table(sessions: u64) -> Table {
             token_issued_at: Some(1_690_000_000),
             remote_addr: None,
             user_agent: "",
+            labels: &BTreeMap::new(),
             meta: Some(br#"{"device":"phone","os":"android","build":1234,"tags":["a","b"]}"#),
             connected_at_ms: 1_700_000_000_123,
             conn: ConnId { index: 0, generation: 0 },

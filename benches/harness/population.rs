@@ -1,5 +1,6 @@
 //! The sessions that the session benchmarks are run with.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use rollcall::ids::{ConnId, ShardId, uuid_text};
@@ -32,6 +33,9 @@ pub(crate) enum Load {
     Budget,
     /// A user of 10 bytes and nothing else that the client or its token chose to say.
     Plain,
+    /// As `Budget`, with three labels: a region of 8, a plan of 3, and a device that a hundred
+    /// sessions share.
+    Labelled,
 }
 
 /// The hasher of every table here.
@@ -56,12 +60,14 @@ pub(crate) struct Newcomer {
     n: u64,
     user: String,
     uid: String,
+    labels: BTreeMap<String, String>,
 }
 
 impl Newcomer {
     /// The nth of `sessions`.
     pub(crate) fn new(load: Load, n: u64, sessions: u64) -> Self {
-        Self { load, n, user: user(user_of(n, sessions)), uid: uuid(n) }
+        let labels = if load == Load::Labelled { labels(n) } else { BTreeMap::new() };
+        Self { load, n, user: user(user_of(n, sessions)), uid: uuid(n), labels }
     }
 
     pub(crate) fn open(&self, table: &mut Table) -> Opened {
@@ -78,12 +84,13 @@ impl Newcomer {
             token_uid: "",
             token_issued_at: None,
             meta: None,
+            labels: &self.labels,
             connected_at_ms: CONNECTED_AT_MS + n,
             conn: ConnId { index, generation: 1 },
         };
         let opening = match load {
             Load::Plain => plain,
-            Load::Budget => Opening {
+            Load::Budget | Load::Labelled => Opening {
                 app_name: "ios",
                 app_version: "1.2.3",
                 remote_addr: Some(address(n)),
@@ -96,6 +103,15 @@ impl Newcomer {
         };
         table.open(&opening, random(n)).expect("there is room")
     }
+}
+
+fn labels(n: u64) -> BTreeMap<String, String> {
+    let labels = [
+        ("region", format!("region-{}", random(n) % 8)),
+        ("plan", ["free", "pro", "team"][(n % 3) as usize].to_owned()),
+        ("device", format!("device-{}", n / 100)),
+    ];
+    labels.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
 pub(crate) fn address(n: u64) -> IpAddr {

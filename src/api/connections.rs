@@ -77,6 +77,12 @@ pub(super) fn write(session: &Session<'_>, out: &mut Vec<u8>) {
     }
     info.integer("connected_at_ms", session.connected_at_ms());
     info.integer("ping_pong_latency_ms", LATENCY_UNKNOWN_MS);
+    let mut labels = session.labels().peekable();
+    if labels.peek().is_some() {
+        let mut object = info.object("labels");
+        labels.for_each(|(key, value)| object.text_under(key, value));
+        object.close();
+    }
     if let Some(address) = session.remote_addr() {
         info.plain("remote_addr", address);
     }

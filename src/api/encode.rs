@@ -64,6 +64,17 @@ impl<'o> Object<'o> {
         }
     }
 
+    /// A text of any content under a name of any content.
+    pub(super) fn text_under(&mut self, name: &str, text: &str) {
+        if !self.empty {
+            self.out.push(b',');
+        }
+        self.empty = false;
+        json::write_string(self.out, name);
+        self.out.push(b':');
+        json::write_string(self.out, text);
+    }
+
     #[inline]
     pub(super) fn integer(&mut self, name: &str, number: impl itoa::Integer) {
         self.name(name);

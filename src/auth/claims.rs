@@ -2,6 +2,7 @@
 //! (RFC 7519 §4.1, and Centrifugo's own claims).
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use base64::Engine;
@@ -11,6 +12,7 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::error::TokenError;
+use crate::limits::LabelLimits;
 use crate::time::Now;
 
 /// No session outlives its connect by more, in seconds: one year.
@@ -44,6 +46,8 @@ pub struct Claims {
     pub sessions_max: Option<u32>,
     /// Raw JSON of `meta` byte for byte, `null` included. For the backend only.
     pub meta: Option<Box<[u8]>>,
+    /// Labels by key, within the limits. For the backend only.
+    pub labels: BTreeMap<String, String>,
 }
 
 macro_rules! raw_claims {
@@ -76,7 +80,9 @@ macro_rules! raw_claims {
     };
 }
 
-raw_claims! { sub exp nbf iat jti aud iss expire_at info b64info sessions connection_limit meta channel }
+raw_claims! {
+    sub exp nbf iat jti aud iss expire_at info b64info sessions connection_limit meta labels channel
+}
 
 impl<'p> RawClaims<'p> {
     /// Reads one JSON object. Values are skipped over, not walked into: nesting costs no stack.
@@ -100,6 +106,7 @@ impl<'p> RawClaims<'p> {
             own_sessions: matches!(text("sessions", self.sessions), Ok(Some(whose)) if whose == OWN),
             sessions_max: self.connection_limit.and_then(|limit| limit.parse().ok()),
             meta: self.meta,
+            labels: labels(self.labels)?,
             channel: text("channel", self.channel)?,
         })
     }
@@ -138,11 +145,12 @@ pub(super) struct TypedClaims<'p> {
     own_sessions: bool,
     sessions_max: Option<u32>,
     meta: Option<&'p str>,
+    labels: BTreeMap<String, String>,
     channel: Option<Cow<'p, str>>,
 }
 
 impl TypedClaims<'_> {
-    pub(super) fn into_claims(self, now: Now) -> Result<Claims, TokenError> {
+    pub(super) fn into_claims(self, limits: LabelLimits, now: Now) -> Result<Claims, TokenError> {
         // An empty name is no channel, as in Centrifugo.
         if self.channel.is_some_and(|channel| !channel.is_empty()) {
             return Err(TokenError::Channel);
@@ -163,6 +171,7 @@ impl TypedClaims<'_> {
             }
             None => self.info.map(boxed),
         };
+        limits.check(&self.labels)?;
         let user = self.subject.map_or_else(String::new, Cow::into_owned);
         Ok(Claims {
             own_sessions: self.own_sessions && !user.is_empty(),
@@ -173,6 +182,7 @@ impl TypedClaims<'_> {
             sessions_max: self.sessions_max,
             info,
             meta: self.meta.map(boxed),
+            labels: self.labels,
         })
     }
 }
@@ -271,5 +281,16 @@ fn integer(name: &'static str, raw: Option<&str>) -> Result<Option<i64>, TokenEr
             Ok(integer) => Ok(Some(integer)),
             Err(_) => Err(TokenError::Claim { name, expected: "an integer" }),
         },
+    }
+}
+
+/// Labels: an object of strings. The last of a key counts.
+fn labels(raw: Option<&str>) -> Result<BTreeMap<String, String>, TokenError> {
+    match raw.filter(|raw| *raw != "null") {
+        None => Ok(BTreeMap::new()),
+        Some(raw) => serde_json::from_str(raw).map_err(|_type| TokenError::Claim {
+            name: "labels",
+            expected: "an object whose values are strings",
+        }),
     }
 }

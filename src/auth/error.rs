@@ -1,5 +1,7 @@
 //! Why a token was not accepted, for `checktoken`; a client hears only the fault.
 
+use crate::limits::LabelFault;
+
 /// Why a token was not accepted. Its text names what was wrong and what would be right, and
 /// holds neither the token nor a secret.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -57,6 +59,9 @@ pub enum TokenError {
     /// `nbf` has not passed.
     #[error("the token is not valid yet: claim \"nbf\" is not in the past")]
     NotYetValid,
+    /// The labels are beyond a limit.
+    #[error("claim \"labels\": {0}")]
+    Labels(#[from] LabelFault),
     /// `b64info` cannot be decoded, though the token is good.
     #[error("claim \"b64info\": expected padded standard base64")]
     Info,
@@ -81,7 +86,8 @@ impl TokenError {
             | Self::Claim { .. }
             | Self::Audience
             | Self::Issuer
-            | Self::Channel => TokenFault::Invalid,
+            | Self::Channel
+            | Self::Labels(_) => TokenFault::Invalid,
         }
     }
 }

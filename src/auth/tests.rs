@@ -1,5 +1,7 @@
 //! Tokens as text in, verdicts out; the reference signatures were made with Python's `hmac`.
 
+use std::collections::BTreeMap;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
@@ -8,6 +10,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::limits::LabelLimits;
 use crate::time::Now;
 
 const SECRET: &str = "a secret of the tests";
@@ -16,7 +19,7 @@ const NOW: Now = Now { mono_ms: 5, unix_ms: NOW_S.cast_unsigned() * 1000 };
 const YEAR_S: i64 = 365 * 24 * 3600;
 
 fn options() -> TokenOptions {
-    TokenOptions { hmac_secret: Some(SECRET.into()), audience: None, issuer: None }
+    TokenOptions { hmac_secret: Some(SECRET.into()), ..TokenOptions::default() }
 }
 
 /// Any header, any payload, signed by the test secret as `algorithm`.
@@ -94,7 +97,8 @@ fn every_claim_arrives() {
     let claims = verify(
         r#"{"sub":"42","exp":1732000060,"nbf":1731999999,"iat":1731999990.7,"jti":"t-1",
             "aud":["a","b"],"iss":"i","info":{"a": 1},"meta":{ "k" : [1, 2.50] , "<": null },
-            "sessions":"self","connection_limit":3,"channels":["x"],"subs":{"y":{"info":{}}},"caps":7,"unknown":[[]]}"#,
+            "sessions":"self","connection_limit":3,
+            "labels":{"region":"eu","":"\u0061"},"channels":["x"],"subs":{"y":{"info":{}}},"caps":7,"unknown":[[]]}"#,
     )
     .unwrap();
     let expected = Claims {
@@ -106,6 +110,7 @@ fn every_claim_arrives() {
         own_sessions: true,
         sessions_max: Some(3),
         meta: Some(br#"{ "k" : [1, 2.50] , "<": null }"#.as_slice().into()),
+        labels: [("region", "eu"), ("", "a")].map(|(k, v)| (k.into(), v.into())).into(),
     };
     assert_eq!(claims, expected);
 }
@@ -121,10 +126,11 @@ fn an_empty_token_is_the_anonymous_user_forever() {
         own_sessions: false,
         sessions_max: None,
         meta: None,
+        labels: BTreeMap::new(),
     };
     assert_eq!(verify("{}"), Ok(nobody.clone()));
     let nulls = r#"{"sub":null,"exp":null,"nbf":null,"iat":null,"jti":null,"aud":null,
-                    "iss":null,"expire_at":null,"b64info":null,"channel":null}"#;
+                    "iss":null,"expire_at":null,"b64info":null,"labels":null,"channel":null}"#;
     assert_eq!(verify(nulls), Ok(nobody.clone()));
     assert_eq!(verify(r#"{"channel":"","b64info":""}"#), Ok(nobody));
 }
@@ -225,12 +231,41 @@ fn claims_of_the_wrong_type_are_an_invalid_token() {
         (r#"{"aud":["a",7]}"#, "aud"),
         (r#"{"b64info":7}"#, "b64info"),
         (r#"{"channel":7}"#, "channel"),
+        (r#"{"labels":[]}"#, "labels"),
+        (r#"{"labels":"eu"}"#, "labels"),
+        (r#"{"labels":{"a":1}}"#, "labels"),
+        (r#"{"labels":{"a":null}}"#, "labels"),
+        (r#"{"labels":{"a":{"b":"c"}}}"#, "labels"),
         (r#"{"expire_at":1.5}"#, "expire_at"),
         (r#"{"expire_at":"1732000060"}"#, "expire_at"),
         (r#"{"expire_at":9223372036854775808}"#, "expire_at"),
     ] {
         assert_eq!(wrong_claim(claims), name, "{claims}");
         assert_eq!(verify(claims).unwrap_err().fault(), TokenFault::Invalid);
+    }
+}
+
+#[test]
+fn labels_beyond_their_limits_make_a_token_invalid() {
+    let labels = LabelLimits { count_max: 2, key_bytes_max: 3, value_bytes_max: 4 };
+    let verifier = Verifier::new(&TokenOptions { labels, ..options() });
+    for (claim, error) in [
+        (r#"{"a":"1","b":"2"}"#, None),
+        (r#"{"a":"1","a":"2","a":"3"}"#, None),
+        (r#"{"ké":"vél"}"#, None),
+        (r#"{"a":"1","b":"2","c":"3"}"#, Some("3 labels, expected at most 2 (labels.max_count)")),
+        (r#"{"kéy":"1"}"#, Some("a key of 4 bytes, expected at most 3 (labels.max_key_size)")),
+        (
+            r#"{"a":"véél5"}"#,
+            Some("a value of 7 bytes, expected at most 4 (labels.max_value_size)"),
+        ),
+    ] {
+        let verdict = verifier.verify(&token(&format!(r#"{{"labels":{claim}}}"#)), NOW);
+        let expected = error.map(|error| format!("claim \"labels\": {error}"));
+        if let Err(error) = &verdict {
+            assert_eq!(error.fault(), TokenFault::Invalid, "{claim}");
+        }
+        assert_eq!(verdict.err().map(|error| error.to_string()), expected, "{claim}");
     }
 }
 

@@ -7,6 +7,7 @@ use super::claims::{Claims, RawClaims};
 use super::error::TokenError;
 use super::keys::Keys;
 use super::token::Token;
+use crate::limits::LabelLimits;
 use crate::time::Now;
 
 /// How tokens are verified.
@@ -19,6 +20,8 @@ pub struct TokenOptions {
     pub audience: Option<String>,
     /// When set, `iss` must be it.
     pub issuer: Option<String>,
+    /// How many labels a token may give a session.
+    pub labels: LabelLimits,
 }
 
 impl fmt::Debug for TokenOptions {
@@ -27,6 +30,7 @@ impl fmt::Debug for TokenOptions {
             .field("hmac_secret", &self.hmac_secret.as_ref().map(|_secret| "set"))
             .field("audience", &self.audience)
             .field("issuer", &self.issuer)
+            .field("labels", &self.labels)
             .finish()
     }
 }
@@ -36,6 +40,7 @@ pub struct Verifier {
     keys: Keys,
     audience: Option<Box<str>>,
     issuer: Option<Box<str>>,
+    labels: LabelLimits,
     /// Taken for the length of one verification, so that none allocates for what it throws away.
     scratch: Cell<Scratch>,
 }
@@ -60,6 +65,7 @@ impl Verifier {
             keys,
             audience: options.audience.as_deref().map(Into::into),
             issuer: options.issuer.as_deref().map(Into::into),
+            labels: options.labels,
             scratch: Cell::default(),
         }
     }
@@ -105,7 +111,7 @@ impl Verifier {
         {
             return Err(TokenError::Issuer);
         }
-        typed.into_claims(now)
+        typed.into_claims(self.labels, now)
     }
 }
 

@@ -60,7 +60,7 @@ mod tests {
     const NOW: Now = Now { mono_ms: 0, unix_ms: 1_700_000_000_000 };
 
     fn options() -> TokenOptions {
-        TokenOptions { hmac_secret: Some("secret".to_owned()), audience: None, issuer: None }
+        TokenOptions { hmac_secret: Some("secret".to_owned()), ..TokenOptions::default() }
     }
 
     fn token(user: &str, expires_at: Option<i64>) -> String {

@@ -14,6 +14,7 @@ use crate::connection::origin::Origins;
 use crate::connection::remote::TrustedProxies;
 use crate::control::store::StoreOptions;
 use crate::engine::accept::ListenOn;
+use crate::limits::LabelLimits;
 use crate::protocol::Dialect;
 use crate::protocol::codes::Disconnect;
 use crate::server::{GrpcListen, ServerOptions};
@@ -156,6 +157,11 @@ pub(super) fn token(config: &Config) -> TokenOptions {
         hmac_secret: some(token.hmac_secret_key.expose()),
         audience: some(&token.audience),
         issuer: some(&token.issuer),
+        labels: LabelLimits {
+            count_max: config.labels.max_count,
+            key_bytes_max: config.labels.max_key_size,
+            value_bytes_max: config.labels.max_value_size,
+        },
     }
 }
 

@@ -24,7 +24,7 @@ pub use load::{LoadError, LoadErrors, Loaded, Sources, load};
 pub use setting::{CodeTarget, CodeTransform, ErrorMode, HttpTarget, HttpTransform, Kind, Secret};
 pub use table::{
     Client, ClosedSessions, Config, Emulation, Health, HttpApi, HttpServer, HttpStream,
-    HttpStreamRefusals, LabelFilter, Log, Node, OPTIONS, Sessions, Shards, Shutdown, Sse,
+    HttpStreamRefusals, LabelFilter, Labels, Log, Node, OPTIONS, Sessions, Shards, Shutdown, Sse,
     SseRefusals, StorageFile, Test, Token, TokenRevoke, UniDisconnects, UniGrpc, UniHttpStream,
     UniSse, UniWebSocket, UserBlock, UserTokensInvalidate, Watch, WebSocket,
 };

@@ -25,6 +25,7 @@ options! {
         watch: Watch,
         closed_sessions: ClosedSessions,
         client: Client,
+        labels: Labels,
         websocket: WebSocket,
         http_stream: HttpStream,
         sse: Sse,
@@ -196,6 +197,17 @@ options! {
         audience: String = String::new(), ["token_audience"], [];
         /// What `iss` must be. Empty: not checked.
         issuer: String = String::new(), ["token_issuer"], [];
+    }
+
+    /// Labels of a session: what its backend finds it by. A token with more, or longer ones, is
+    /// invalid.
+    Labels at (labels) {
+        /// Labels of one session, at most 255.
+        max_count: usize = 16, [], [];
+        /// Largest key in bytes, from 1 to 4096.
+        max_key_size: usize = 64, [], [];
+        /// Largest value in bytes, from 1 to 4096.
+        max_value_size: usize = 256, [], [];
     }
 
     /// What users see of their own sessions when their token lets them list these.

@@ -42,7 +42,7 @@ fn sample(option: &Declared) -> String {
         (Kind::Bool, _) if (option.show)(&Config::default()) == "true" => "false",
         (Kind::Bool, _) => "true",
         (Kind::Integer, path) if path.ends_with("compression_level") => "2",
-        (Kind::Integer, "shards.count" | "label_filter.max_depth") => "3",
+        (Kind::Integer, "shards.count" | "label_filter.max_depth" | "labels.max_count") => "3",
         (Kind::Integer, _) => "2048",
         (Kind::Duration, _) => "9s",
         (Kind::List, "client.trusted_proxies") => "10.0.0.0/8 ::1",
@@ -343,6 +343,11 @@ fn what_cannot_be_meant_is_refused_with_its_origin() {
     check(&[("shards.ring_entries", "100")], &["must be a power of two"]);
     for depth in ["0", "25"] {
         check(&[("label_filter.max_depth", depth)], &["must be from 1 to 24"]);
+    }
+    check(&[("labels.max_count", "256")], &["must be from 0 to 255"]);
+    for option in ["labels.max_key_size", "labels.max_value_size"] {
+        check(&[(option, "0")], &["must be from 1 to 4096"]);
+        check(&[(option, "4097")], &["must be from 1 to 4096"]);
     }
     for nodes in ["0", "10001"] {
         check(&[("label_filter.max_nodes", nodes)], &["must be from 1 to 10000"]);

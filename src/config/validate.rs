@@ -8,7 +8,7 @@ use super::paths;
 use super::table::Config;
 use crate::connection::origin::Origins;
 use crate::connection::remote::TrustedProxies;
-use crate::limits::SHARDS_MAX;
+use crate::limits::{LABELS_PER_SESSION_MAX, SHARDS_MAX};
 
 /// A path and what is wrong with its value.
 pub(super) type Fault = (&'static str, String);
@@ -28,6 +28,9 @@ const FILTER_DEPTH_MAX: usize = 24;
 /// Largest label filter an option may allow: each session that is looked at answers all of it.
 const FILTER_NODES_MAX: usize = 10_000;
 
+/// Longest key or value of a label an option may allow: they are kept for every session.
+const LABEL_BYTES_MAX: usize = 4096;
+
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Everything that cannot be meant.
@@ -37,6 +40,7 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
     compressions(config, &mut faults);
     sizes(config, &mut faults);
     bounds(config, &mut faults);
+    labels(config, &mut faults);
     transforms(config, &mut faults);
     faults.extend(paths::faults(config));
     if let Err(error) = Origins::new(&config.client.allowed_origins) {
@@ -211,22 +215,28 @@ fn bounds(config: &Config, faults: &mut Vec<Fault>) {
             "must be a power of two from 16 to 32768".to_owned(),
         ),
         (
-            "label_filter.max_depth",
-            (1..=FILTER_DEPTH_MAX).contains(&config.label_filter.max_depth),
-            format!("must be from 1 to {FILTER_DEPTH_MAX}"),
-        ),
-        (
-            "label_filter.max_nodes",
-            (1..=FILTER_NODES_MAX).contains(&config.label_filter.max_nodes),
-            format!("must be from 1 to {FILTER_NODES_MAX}"),
-        ),
-        (
             "test.synthetic_sessions",
             config.test.synthetic_sessions <= SYNTHETIC_SESSIONS_MAX,
             format!("must be at most {SYNTHETIC_SESSIONS_MAX}"),
         ),
     ];
     faults.extend(checked.into_iter().filter(|(_, ok, _)| !ok).map(|(path, _, what)| (path, what)));
+}
+
+/// How many labels a session may have, how long they may be, and what may be asked of them.
+fn labels(config: &Config, faults: &mut Vec<Fault>) {
+    let (labels, filter) = (&config.labels, &config.label_filter);
+    for (path, value, min, max) in [
+        ("labels.max_count", labels.max_count, 0, LABELS_PER_SESSION_MAX),
+        ("labels.max_key_size", labels.max_key_size, 1, LABEL_BYTES_MAX),
+        ("labels.max_value_size", labels.max_value_size, 1, LABEL_BYTES_MAX),
+        ("label_filter.max_depth", filter.max_depth, 1, FILTER_DEPTH_MAX),
+        ("label_filter.max_nodes", filter.max_nodes, 1, FILTER_NODES_MAX),
+    ] {
+        if !(min..=max).contains(&value) {
+            faults.push((path, format!("must be from {min} to {max}")));
+        }
+    }
 }
 
 fn transforms(config: &Config, faults: &mut Vec<Fault>) {

@@ -1,6 +1,8 @@
 //! ③ Credentials to verdict: who a connect request is, or why it is refused (client protocol
 //! v6, order of decisions).
 
+use std::collections::BTreeMap;
+
 use crate::auth::{Bearer, Claims, KeptOut, Rules, TokenError, TokenFault, Verifier};
 use crate::connection::Options;
 use crate::connection::commands::Permission;
@@ -22,6 +24,8 @@ pub struct Credentials {
     pub token_issued_at: Option<i64>,
     /// Raw JSON of the `meta` claim. For the backend only.
     pub meta: Option<Box<[u8]>>,
+    /// The session's labels, within the limits. For the backend only.
+    pub labels: BTreeMap<String, String>,
     /// Sessions its user may have, when that is said; 0 is no limit.
     pub sessions_max: Option<u32>,
     /// Whether the client may list and close the sessions of its user (claim `sessions`).
@@ -132,6 +136,7 @@ const fn by_name(user: String) -> Credentials {
         token_uid: String::new(),
         token_issued_at: None,
         meta: None,
+        labels: BTreeMap::new(),
         sessions_max: None,
         own_sessions: Permission::Denied,
     }
@@ -145,7 +150,7 @@ fn by_token(
 ) -> Result<Credentials, Refused> {
     let claims = verifier.verify(token, now).map_err(|error| refusal(&error))?;
     let own_sessions = permission(&claims);
-    let Claims { user, expire_at, uid, issued_at, meta, sessions_max, .. } = claims;
+    let Claims { user, expire_at, uid, issued_at, meta, labels, sessions_max, .. } = claims;
     let sessions_max = sessions_max.filter(|_| options.limit_by_token == Choice::Allow);
     if user.is_empty() && !options.anonymous.by_token() {
         return Err(Refused::Disconnect(codes::PERMISSION_DENIED));
@@ -156,13 +161,14 @@ fn by_token(
         token_uid: uid,
         token_issued_at: issued_at,
         meta,
+        labels,
         sessions_max,
         own_sessions,
     })
 }
 
-/// What a session goes on with. What is listed of it (token id, `meta`) stays what it connected
-/// with.
+/// What a session goes on with. What is listed of it (token id, `meta`, labels) stays what it
+/// connected with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Refreshed {
     /// When the session ends, Unix seconds.

@@ -67,6 +67,7 @@ impl ClosedSessions {
             self.forget_oldest();
         }
         let uid = session.token_uid();
+        let labels = session.labels().map(|(key, value)| (key.to_owned(), value.to_owned()));
         let opening = Opening {
             user: session.user(),
             app_name: session.app_name(),
@@ -78,6 +79,7 @@ impl ClosedSessions {
             remote_addr: session.remote_addr(),
             user_agent: session.user_agent(),
             meta: session.meta(),
+            labels: &labels.collect(),
             connected_at_ms: session.connected_at_ms(),
             conn: ConnId { index: session.slot().0, generation: 0 },
         };
@@ -116,10 +118,15 @@ impl ClosedSessions {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::LazyLock;
+
     use super::*;
     use crate::session::{Protocol, Transport};
 
     fn opening<'a>(user: &'a str, meta: &'a [u8]) -> Opening<'a> {
+        static LABELS: LazyLock<BTreeMap<String, String>> =
+            LazyLock::new(|| BTreeMap::from([("region".to_owned(), "eu".to_owned())]));
         Opening {
             user,
             app_name: "app",
@@ -131,6 +138,7 @@ mod tests {
             remote_addr: None,
             user_agent: "agent",
             meta: Some(meta),
+            labels: &LABELS,
             connected_at_ms: 1_000,
             conn: ConnId { index: 9, generation: 1 },
         }
@@ -161,6 +169,7 @@ mod tests {
         assert_eq!((session.client(), session.session()), (opened.client, opened.session));
         assert_eq!((session.meta(), session.app_name()), (Some(&b"{\"a\":1}"[..]), "app"));
         assert_eq!((&*session.token_uid(), session.token_issued_at()), ("token", Some(17)));
+        assert!(session.labels().eq([("region", "eu")]));
         let ended = session.ended().expect("it has ended");
         assert_eq!((ended.at_ms, ended.code), (5_000, 3503));
         assert!(live.iter().all(|session| session.ended().is_none()));

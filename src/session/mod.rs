@@ -4,6 +4,7 @@
 //!   user ──hash──▶ by_user ──slot of the newest──▶ pages ──next──▶ the user's older sessions
 //!   client, session ──id: turned back into slot and salt──▶ pages
 //!   pages: one record per session │ links │ salt │ where │ when │ user, token uid, meta, … │
+//!   label, app, transport ──index: set of slots──▶ set operations ──▶ candidates ──▶ pages
 //! ```
 //!
 //! Used by the shard, which opens and closes, and by the API, which reads. It knows no JSON (`meta`
@@ -19,16 +20,24 @@ mod by_user;
 mod id;
 mod view;
 
+mod candidates;
 mod filter;
 
+mod index;
+mod slots;
+
+mod bytes;
 mod interner;
+mod labels;
 mod pages;
+mod pairs;
 mod record;
 
 #[cfg(test)]
 mod tests;
 
 pub use by_user::UserHasher;
+pub use candidates::{Candidates, Conditions};
 pub use closed::{ClosedLimits, ClosedSessions, Ended};
 pub use filter::{Filter, FilterError, FilterFields, FilterLimits, WrongField};
 pub use id::IdKeys;

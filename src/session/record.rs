@@ -1,7 +1,8 @@
 //! A session as one run of bytes: 30 that each session has, then only what this one has.
 //!
 //! ```text
-//!    0  kind        1  transport and protocol; never 0, which marks a free place
+//!    0  kind        1  transport, protocol, whether there are labels; never 0, which marks a free
+//!                      place
 //!    1  parts       1  which optional parts follow; each of the eight bits is taken
 //!    2  app         2  name and version, interned; 0xFFFF: they stand at the end
 //!    4  next        4  the same user's next older session
@@ -17,17 +18,18 @@
 //!       meta           length, bytes
 //!       app            length, name, length, version
 //!       agent          length, text
+//!       labels         as `labels` writes them
 //! ```
 //!
-//! A length is one byte below 255, else 255 and four more. Numbers are little-endian. At ten
-//! million copies each byte here is 10 MB; a struct with owned strings would take 24 bytes, an
-//! allocation and a cache miss for each of user, token uid and meta.
+//! At ten million copies each byte here is 10 MB; a struct with owned strings would take 24 bytes,
+//! an allocation and a cache miss for each of user, token uid and meta.
 
 use std::net::IpAddr;
 
-use smallvec::SmallVec;
-
+use super::bytes::{Bytes, Tail, text, write_run};
 use super::interner::{Interner, TextId};
+use super::labels::LabelRun;
+use super::pairs::{APPS_MAX, PairId, Pairs};
 use super::table::Opening;
 use super::view::{Protocol, Transport};
 use crate::ids;
@@ -50,9 +52,10 @@ const _: () = assert!(TAIL == 30, "ten million copies");
 
 // Bits of `kind`.
 const LIVE: u8 = 0x80;
+const LABELS: u8 = 0x40;
 const PROTOCOL_SHIFT: u32 = 4;
 const TRANSPORT_MASK: u8 = 0x0F;
-const PROTOCOL_MASK: u8 = 0x70;
+const PROTOCOL_MASK: u8 = 0x10;
 
 // Bits of `parts`, in the order in which the parts follow the user.
 const ISSUED_NEAR: u8 = 1;
@@ -67,27 +70,39 @@ const AGENT: u8 = 128;
 /// The connect time has 48 bits: they end in the year 10889.
 const CONNECTED_MS_MAX: u64 = (1 << 48) - 1;
 
-/// A record being written: most fit without an allocation.
-pub(super) type Bytes = SmallVec<[u8; 256]>;
-
 /// The texts of a session that are interned; the others stand in its record.
 #[derive(Clone, Copy)]
 pub(super) struct Shared {
     /// Name and version of the app.
-    pub(super) app: Option<TextId>,
+    pub(super) app: Option<PairId>,
     /// The user agent.
     pub(super) agent: Option<TextId>,
 }
 
+/// No pair: a record has its own copy.
+const OWN_APP: u16 = u16::MAX;
+
+const _: () = assert!(APPS_MAX <= OWN_APP as usize, "every pair has a number");
+
 /// Writes a session that is the newest of its user.
-pub(super) fn write(opening: &Opening<'_>, shared: Shared, salt: u64, next: u32) -> Bytes {
+pub(super) fn write(
+    opening: &Opening<'_>,
+    shared: Shared,
+    labels: LabelRun<'_>,
+    salt: u64,
+    next: u32,
+) -> Bytes {
     let Shared { app, agent } = shared;
     let connected_at_ms = opening.connected_at_ms.min(CONNECTED_MS_MAX);
-    let kind = LIVE | opening.transport as u8 | ((opening.protocol as u8) << PROTOCOL_SHIFT);
+    let mut kind = LIVE | opening.transport as u8 | ((opening.protocol as u8) << PROTOCOL_SHIFT);
+    if !opening.labels.is_empty() {
+        kind |= LABELS;
+    }
     let mut bytes = Bytes::new();
     bytes.push(kind);
     bytes.push(0);
-    bytes.extend_from_slice(&app.map_or(TextId::OWN, |app| app.0).to_le_bytes());
+    let app_id = app.map_or(OWN_APP, |app| u16::try_from(app.0).expect("APPS_MAX fits u16"));
+    bytes.extend_from_slice(&app_id.to_le_bytes());
     bytes.extend_from_slice(&next.to_le_bytes());
     bytes.extend_from_slice(&NONE.to_le_bytes());
     bytes.extend_from_slice(&salt.to_le_bytes());
@@ -140,6 +155,9 @@ pub(super) fn write(opening: &Opening<'_>, shared: Shared, salt: u64, next: u32)
     }
     if agent.is_none() && !opening.user_agent.is_empty() {
         write_run(&mut bytes, opening.user_agent.as_bytes());
+    }
+    if !opening.labels.is_empty() {
+        bytes.extend_from_slice(labels.0);
     }
     bytes[PARTS] = parts;
     bytes
@@ -196,13 +214,16 @@ impl<'a> Record<'a> {
 
     /// What it has of the tables of texts.
     pub(super) fn shared(self) -> Shared {
-        let id = |id: u16| (id != TextId::OWN).then_some(TextId(id));
+        let app = u16::from_le_bytes(self.fixed(APP));
         let agent = self.has(AGENT).then(|| u16::from_le_bytes(self.after_address().array()));
-        Shared { app: id(u16::from_le_bytes(self.fixed(APP))), agent: agent.and_then(id) }
+        Shared {
+            app: (app != OWN_APP).then_some(PairId(app.into())),
+            agent: agent.filter(|agent| *agent != TextId::OWN).map(TextId),
+        }
     }
 
     /// The app's name and version, wherever they are.
-    pub(super) fn app_texts(self, apps: &'a Interner) -> (&'a str, &'a str) {
+    pub(super) fn app_texts(self, apps: &'a Pairs) -> (&'a str, &'a str) {
         if let Some(app) = self.shared().app {
             return apps.texts(app);
         }
@@ -215,16 +236,22 @@ impl<'a> Record<'a> {
         if !self.has(AGENT) {
             return "";
         }
-        let Shared { app, agent } = self.shared();
-        if let Some(agent) = agent {
-            return agents.texts(agent).0;
+        match self.shared().agent {
+            Some(agent) => agents.text(agent),
+            None => text(self.after_app().run()),
         }
-        let mut tail = self.after_meta();
-        if app.is_none() {
-            tail.run();
+    }
+
+    /// The labels it was opened with.
+    pub(super) fn labels(self) -> LabelRun<'a> {
+        if self.0[KIND] & LABELS == 0 {
+            return LabelRun::NONE;
+        }
+        let mut tail = self.after_app();
+        if self.has(AGENT) && self.shared().agent.is_none() {
             tail.run();
         }
-        text(tail.run())
+        LabelRun(tail.0)
     }
 
     pub(super) fn user(self) -> &'a [u8] {
@@ -328,54 +355,20 @@ impl<'a> Record<'a> {
         }
         tail
     }
-}
 
-/// The rest of a record.
-struct Tail<'a>(&'a [u8]);
-
-impl<'a> Tail<'a> {
-    /// A length and as many bytes.
-    fn run(&mut self) -> &'a [u8] {
-        let [short] = self.array();
-        let bytes = if short == LONG { u32::from_le_bytes(self.array()) } else { u32::from(short) };
-        let (run, rest) = self.0.split_at(bytes as usize);
-        self.0 = rest;
-        run
-    }
-
-    fn array<const N: usize>(&mut self) -> [u8; N] {
-        let (array, rest) = self.0.split_first_chunk().expect("the part was written");
-        self.0 = rest;
-        *array
-    }
-
-    fn skip(&mut self, bytes: usize) {
-        self.0 = &self.0[bytes..];
-    }
-}
-
-/// A first length byte that says that the length is in the next four.
-const LONG: u8 = u8::MAX;
-
-fn write_run(bytes: &mut Bytes, run: &[u8]) {
-    match u8::try_from(run.len()) {
-        Ok(short) if short != LONG => bytes.push(short),
-        _ => {
-            let len = u32::try_from(run.len()).expect("a request is far below 4 GiB");
-            bytes.push(LONG);
-            bytes.extend_from_slice(&len.to_le_bytes());
+    fn after_app(self) -> Tail<'a> {
+        let mut tail = self.after_meta();
+        if self.shared().app.is_none() {
+            tail.run();
+            tail.run();
         }
+        tail
     }
-    bytes.extend_from_slice(run);
 }
 
 /// The 16 bytes of a UUID whose text is exactly what they give back.
 fn canonical_uuid(text: &str) -> Option<[u8; 16]> {
     ids::uuid_parse(text.as_bytes()).filter(|uuid| ids::uuid_text(uuid) == text.as_bytes())
-}
-
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).expect("written from a str")
 }
 
 const fn seconds(ms: u64) -> i64 {

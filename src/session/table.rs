@@ -1,13 +1,15 @@
 //! ④⑤⑥ The table of one shard's sessions: opened and closed here, found by user and by id.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::net::IpAddr;
 
 use super::by_user::{ByUser, UserHasher};
 use super::closed::Ended;
 use super::id::{Address, IdKeys};
-use super::interner::{AGENTS_MAX, APPS_MAX, Interner};
+use super::index::{Index, Indexed};
+use super::interner::{AGENTS_MAX, Interner};
+use super::labels::{self, LabelRun};
 use super::pages::Pages;
 use super::record::{self, NONE, Record, Shared};
 use super::view::{Protocol, Session, Transport};
@@ -24,7 +26,7 @@ pub struct Table {
     hasher: UserHasher,
     pages: Pages,
     by_user: ByUser,
-    apps: Interner,
+    index: Index,
     agents: Interner,
 }
 
@@ -69,6 +71,8 @@ pub struct Opening<'a> {
     pub user_agent: &'a str,
     /// What the backend attached: kept byte for byte.
     pub meta: Option<&'a [u8]>,
+    /// The labels the backend gave it, by key; at most 255.
+    pub labels: &'a BTreeMap<String, String>,
     /// When, in milliseconds since the Unix epoch.
     pub connected_at_ms: u64,
     /// Its connection. Only the place is kept: nobody else has it while the session lives.
@@ -117,17 +121,21 @@ pub struct HeapBytes {
     pub records: usize,
     /// The user index.
     pub by_user: usize,
-    /// App names and versions.
+    /// App names and versions, and who has them.
     pub apps: usize,
     /// User agents.
     pub agents: usize,
+    /// Labels, and who has them.
+    pub labels: usize,
+    /// Who has which transport, and who stands in no index.
+    pub index: usize,
 }
 
 impl Table {
     /// An empty table. All shards of a process share `keys` and `hasher`.
     #[must_use]
     pub fn new(shard: ShardId, keys: IdKeys, hasher: UserHasher) -> Self {
-        let apps = Interner::new(hasher.state().clone(), APPS_MAX);
+        let index = Index::new(hasher.state());
         let agents = Interner::new(hasher.state().clone(), AGENTS_MAX);
         let kind = Kind::Live;
         Self {
@@ -137,7 +145,7 @@ impl Table {
             hasher,
             pages: Pages::new(),
             by_user: ByUser::new(),
-            apps,
+            index,
             agents,
         }
     }
@@ -175,11 +183,16 @@ impl Table {
         let end = opening.user_agent.floor_char_boundary(USER_AGENT_BYTES_MAX);
         let opening = Opening { user_agent: &opening.user_agent[..end], ..*opening };
         let shared = self.share(&opening);
-        let record = record::write(&opening, shared, salt, head.unwrap_or(NONE));
+        let labels = labels::encode(opening.labels, &mut self.index.labels);
+        let labels = LabelRun(&labels);
+        let record = record::write(&opening, shared, labels, salt, head.unwrap_or(NONE));
         let Some(slot) = self.pages.insert(&record) else {
-            self.unshare(shared);
+            self.index.release(shared.app, labels);
+            self.release_agent(shared);
             return Err(TableFull);
         };
+        let Shared { app, .. } = shared;
+        self.index.add(slot, Indexed { transport: opening.transport, app, labels });
         let first_of_user = match head {
             Some(head) => {
                 record::set_prev(self.pages.record_mut(head), slot);
@@ -206,6 +219,9 @@ impl Table {
     pub fn close(&mut self, SessionSlot(slot): SessionSlot) -> Closed {
         let record = Record(self.pages.record(slot));
         let (prev, next, shared) = (record.prev(), record.next(), record.shared());
+        let indexed =
+            Indexed { transport: record.transport(), app: shared.app, labels: record.labels() };
+        self.index.remove(slot, indexed);
         let hash = self.hasher.hash_bytes(record.user());
         if next != NONE {
             record::set_prev(self.pages.record_mut(next), prev);
@@ -221,7 +237,7 @@ impl Table {
             last_of_user = !self.has_hash(hash);
         }
         self.pages.remove(slot);
-        self.unshare(shared);
+        self.release_agent(shared);
         if let Kind::Ended(ends) = &mut self.kind {
             ends.remove(&slot);
             if ends.is_empty() {
@@ -297,8 +313,10 @@ impl Table {
         HeapBytes {
             records: self.pages.heap_bytes(),
             by_user: self.by_user.heap_bytes(),
-            apps: self.apps.heap_bytes(),
+            apps: self.index.apps.heap_bytes(),
             agents: self.agents.heap_bytes(),
+            labels: self.index.labels.heap_bytes(),
+            index: self.index.heap_bytes(),
         }
     }
 
@@ -320,26 +338,26 @@ impl Table {
         Address { shard: self.shard, slot, salt: record.salt() }
     }
 
-    /// Apps and user agents.
-    pub(super) const fn texts(&self) -> (&Interner, &Interner) {
-        (&self.apps, &self.agents)
+    pub(super) const fn index(&self) -> &Index {
+        &self.index
     }
 
-    /// Counts a session among those that share its texts.
+    pub(super) const fn agents(&self) -> &Interner {
+        &self.agents
+    }
+
+    /// The numbers of the texts that a session shares.
     fn share(&mut self, opening: &Opening<'_>) -> Shared {
-        let app = self.apps.acquire(opening.app_name, opening.app_version);
+        let app = self.index.apps.intern(opening.app_name, opening.app_version);
         let agent = match opening.user_agent {
             "" => None,
-            agent => self.agents.acquire(agent, ""),
+            agent => self.agents.acquire(agent),
         };
         Shared { app, agent }
     }
 
-    fn unshare(&mut self, Shared { app, agent }: Shared) {
-        if let Some(app) = app {
-            self.apps.release(app);
-        }
-        if let Some(agent) = agent {
+    fn release_agent(&mut self, shared: Shared) {
+        if let Some(agent) = shared.agent {
             self.agents.release(agent);
         }
     }

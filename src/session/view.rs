@@ -78,8 +78,8 @@ impl Protocol {
     }
 }
 
-// A record has four bits for the transport and three for the protocol.
-const _: () = assert!(Transport::ALL.len() <= 16 && Protocol::ALL.len() <= 8);
+// A record has four bits for the transport and one for the protocol.
+const _: () = assert!(Transport::ALL.len() <= 16 && Protocol::ALL.len() <= 2);
 
 /// A live session. Reading a field reads the record where it lies.
 #[derive(Clone, Copy)]
@@ -121,13 +121,13 @@ impl<'a> Session<'a> {
     /// The client's `name`, or empty.
     #[must_use]
     pub fn app_name(&self) -> &'a str {
-        self.record.app_texts(self.table.texts().0).0
+        self.record.app_texts(&self.table.index().apps).0
     }
 
     /// The client's `version`, or empty.
     #[must_use]
     pub fn app_version(&self) -> &'a str {
-        self.record.app_texts(self.table.texts().0).1
+        self.record.app_texts(&self.table.index().apps).1
     }
 
     /// How its bytes travel.
@@ -151,7 +151,7 @@ impl<'a> Session<'a> {
     /// The user agent it named, or empty.
     #[must_use]
     pub fn user_agent(&self) -> &'a str {
-        self.record.user_agent(self.table.texts().1)
+        self.record.user_agent(self.table.agents())
     }
 
     /// The `jti` of the token it came with, or empty.
@@ -174,6 +174,17 @@ impl<'a> Session<'a> {
     #[must_use]
     pub fn meta(&self) -> Option<&'a [u8]> {
         self.record.meta()
+    }
+
+    /// Its labels, in the order of their keys. For the backend only.
+    pub fn labels(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.record.labels().texts(&self.table.index().labels)
+    }
+
+    /// The value of one of its labels. O(its labels).
+    #[must_use]
+    pub fn label(&self, key: &str) -> Option<&'a str> {
+        self.labels().find(|(name, _)| *name == key).map(|(_, value)| value)
     }
 
     /// The place of its connection ([`crate::ids::ConnId::index`]).

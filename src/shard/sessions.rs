@@ -147,6 +147,7 @@ impl Shard {
             token_uid: &credentials.token_uid,
             token_issued_at: credentials.token_issued_at,
             meta: credentials.meta.as_ref().map(|_| self.reply.as_slice()),
+            labels: &credentials.labels,
             remote_addr: caller.remote_addr,
             user_agent: &caller.user_agent,
             connected_at_ms: now.unix_ms,

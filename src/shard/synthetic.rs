@@ -1,6 +1,7 @@
 //! Sessions that no client holds, for load tests of an index with millions in it: they are listed
 //! and closed like any other, but have no socket, hear nothing and cost what a record costs.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use rand::Rng;
@@ -78,6 +79,7 @@ impl Shard {
             remote_addr: Some(IpAddr::V4(Ipv4Addr::from_bits(self.rng.next_u32()))),
             user_agent: AGENTS[kind],
             meta: Some(META.as_bytes()),
+            labels: &BTreeMap::new(),
             connected_at_ms: now.unix_ms,
             conn: NOBODY,
         };

@@ -5,6 +5,7 @@ use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use rollcall::auth::{TokenError, TokenOptions, Verifier, read_unverified};
+use rollcall::limits::LabelLimits;
 use rollcall::time::Now;
 
 use crate::input::{Input, compose};
@@ -68,6 +69,9 @@ const WORDS: &[&str] = &[
     " ",
     "true",
     "é",
+    "\"labels\":{\"a\":\"b\"}",
+    "\"labels\":{\"a\":\"long\"}",
+    "\"labels\":",
 ];
 
 /// A token, ours or anybody's.
@@ -77,6 +81,7 @@ pub(crate) fn token(input: &mut Input<'_>) {
         hmac_secret: Some(SECRET.into()),
         audience: (bits & 1 != 0).then(|| "a".into()),
         issuer: (bits & 2 != 0).then(|| "i".into()),
+        labels: LabelLimits { count_max: 2, key_bytes_max: 2, value_bytes_max: 3 },
     };
     let text = if bits & 4 != 0 {
         signed(input, bits)

@@ -1,6 +1,8 @@
 //! A connection token's claims in the plainest way: no borrowing, no order of checks, only whether
 //! it is good and what it says (RFC 7515, RFC 7519, and Centrifugo's claims).
 
+use std::collections::BTreeMap;
+
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD as BASE64URL};
@@ -131,6 +133,8 @@ impl<'j> Payload<'j> {
             none if none.is_empty() => raw("info"),
             encoded => Some(STANDARD.decode(encoded).map_err(drop)?.into()),
         };
+        let labels = self.labels()?;
+        options.labels.check(&labels).map_err(drop)?;
         let user = self.text("sub")?.unwrap_or_default();
         let sessions = self.claim("sessions").and_then(|json| json.text().ok());
         let limit = self.claim("connection_limit").filter(|json| json.is_number());
@@ -143,6 +147,19 @@ impl<'j> Payload<'j> {
             info,
             sessions_max: limit.and_then(|json| json.raw.parse().ok()),
             meta: raw("meta"),
+            labels,
         })
+    }
+
+    /// The last of each key.
+    fn labels(&self) -> Result<BTreeMap<String, String>, ()> {
+        match self.claim("labels") {
+            None => Ok(BTreeMap::new()),
+            Some(Json { value: Value::Object(members), .. }) => members
+                .iter()
+                .map(|(key, value)| Ok((key.clone().ok_or(())?, value.text()?)))
+                .collect(),
+            Some(_) => Err(()),
+        }
     }
 }

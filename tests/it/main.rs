@@ -16,6 +16,7 @@ mod grpc;
 mod harness;
 mod history;
 mod hostile;
+mod labels;
 mod life;
 mod own_sessions;
 mod page;

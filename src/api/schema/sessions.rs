@@ -91,7 +91,7 @@ pub(in crate::api) static CONNECTION_INFO: Message = message(
             11,
             "Milliseconds between the last ping and its answer; -1: not known.",
         ),
-        text("labels", 12, "Its labels.").map().planned(),
+        text("labels", 12, "Its labels.").map(),
         text("remote_addr", 1000, "The address it came from."),
         text("user_agent", 1001, "What its client calls itself."),
     ],

@@ -7,6 +7,8 @@ mod own_sessions;
 mod refresh;
 mod replies;
 
+use std::collections::BTreeMap;
+
 use super::{
     Lifetime, Merged, NodeFacts, Options, Outcome, Plan, Question, Scratch, Selector, Step, answer,
     plan, route, write_reply,
@@ -70,6 +72,7 @@ const PLAIN: Opening<'static> = Opening {
     remote_addr: None,
     user_agent: "",
     meta: None,
+    labels: &BTreeMap::new(),
     connected_at_ms: 1_700_000_000_123,
     conn: ConnId { index: 0, generation: 0 },
 };

@@ -1,5 +1,6 @@
 //! What a user sees of its own sessions and may close, over two shards.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::{PLAIN, World, hasher};
@@ -14,7 +15,9 @@ const EVERYTHING: OwnSessionsShown = OwnSessionsShown { remote_addr: true, user_
 const NOTHING: OwnSessionsShown = OwnSessionsShown { remote_addr: false, user_agent: false };
 
 fn world() -> World {
+    let labels = BTreeMap::from([("secret".to_owned(), "2".to_owned())]);
     let phone = Opening {
+        labels: &labels,
         app_name: "a \"quoted\"\nname",
         app_version: "1.2",
         transport: Transport::WebSocket,

@@ -13,6 +13,8 @@ fn page() -> World {
 
 /// A session with everything, and its user.
 fn rich() -> World {
+    let labels = [("ü\"<", "a>&\n"), ("", ""), ("plan", "pro")];
+    let labels = labels.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned()));
     World::new().opens(
         0,
         &Opening {
@@ -24,6 +26,7 @@ fn rich() -> World {
             remote_addr: Some(IpAddr::from([192, 0, 2, 7])),
             user_agent: "curl/8 \"x\"",
             meta: Some(br#"{"device":"phone"}"#),
+            labels: &labels.collect(),
             ..PLAIN
         },
     )
@@ -79,6 +82,7 @@ fn every_field_of_a_session_has_its_place_in_both_forms() {
                     r#""connection_token":{"uid":"jti-1","issued_at":1690000000},"#,
                     r#""meta":{"device":"phone"}},"#,
                     r#""connected_at_ms":1700000000123,"ping_pong_latency_ms":-1,"#,
+                    r#""labels":{"":"","plan":"pro","ü\"\u003c":"a\u003e\u0026\n"},"#,
                     r#""remote_addr":"192.0.2.7","user_agent":"curl/8 \"x\""}}}}"#
                 ),
             ),

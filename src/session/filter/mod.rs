@@ -170,6 +170,10 @@ impl Filter {
     pub fn matches<'l>(&self, label: impl Fn(&str) -> Option<&'l str>) -> bool {
         self.0.matches(&label)
     }
+
+    pub(super) fn root(&self) -> &Node {
+        &self.0
+    }
 }
 
 impl Node {

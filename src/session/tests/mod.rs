@@ -1,17 +1,21 @@
 //! The table against a naive model, and the properties that a model would not show.
 
+mod search;
+
 use std::collections::{BTreeMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 use proptest::prelude::*;
 
-use super::interner::{AGENTS_MAX, APPS_MAX, TextId};
-use super::record::{NONE, Record, Shared};
-use super::{
+use crate::ids::{ClientId, ConnId, SessionId, SessionSlot, ShardId};
+use crate::session::interner::{AGENTS_MAX, TextId};
+use crate::session::labels::LabelRun;
+use crate::session::pairs::{APPS_MAX, PairId};
+use crate::session::record::{NONE, Record, Shared};
+use crate::session::{
     HeapBytes, IdKeys, Opened, Opening, Protocol, Session, Table, Transport, USER_AGENT_BYTES_MAX,
     UserHasher,
 };
-use crate::ids::{ClientId, ConnId, SessionId, SessionSlot, ShardId};
 
 const SEEDS: [u64; 4] = [1, 2, 3, 4];
 
@@ -24,7 +28,7 @@ fn table_with(hasher: UserHasher) -> Table {
 }
 
 fn empty_bytes() -> HeapBytes {
-    HeapBytes { records: 0, by_user: 32 * 1024, apps: 0, agents: 0 }
+    HeapBytes { records: 0, by_user: 32 * 1024, apps: 0, agents: 0, labels: 0, index: 0 }
 }
 
 /// A session as anyone would write it down.
@@ -40,6 +44,7 @@ struct Plain {
     uid: String,
     issued_at: Option<i64>,
     meta: Option<Vec<u8>>,
+    labels: BTreeMap<String, String>,
     connected_at_ms: u64,
     conn: ConnId,
 }
@@ -57,6 +62,7 @@ impl Plain {
             uid: String::new(),
             issued_at: None,
             meta: None,
+            labels: BTreeMap::new(),
             connected_at_ms: 1_767_225_600_123,
             conn: ConnId { index: 7, generation: 9 },
         }
@@ -74,6 +80,7 @@ impl Plain {
             token_uid: &self.uid,
             token_issued_at: self.issued_at,
             meta: self.meta.as_deref(),
+            labels: &self.labels,
             connected_at_ms: self.connected_at_ms,
             conn: self.conn,
         }
@@ -91,6 +98,8 @@ impl Plain {
         assert_eq!(session.remote_addr(), self.remote_addr.map(|address| address.to_canonical()));
         let cut = self.agent.floor_char_boundary(USER_AGENT_BYTES_MAX);
         assert_eq!(session.user_agent(), &self.agent[..cut]);
+        let labels = self.labels.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        assert!(session.labels().eq(labels), "{:?}", session.labels().collect::<Vec<_>>());
     }
 }
 
@@ -170,7 +179,7 @@ impl Pair {
 
     fn check_links(&self, users: usize) {
         let (pages, by_user) = self.table.parts();
-        let (apps, agents) = self.table.texts();
+        let (index, agents) = (self.table.index(), self.table.agents());
         let mut reached = 0;
         let mut heads = 0;
         for head in by_user.slots() {
@@ -185,7 +194,10 @@ impl Pair {
             }
         }
         assert_eq!((heads, reached), (users, self.model.len()));
-        assert_eq!(apps.sessions(), self.model.len());
+        assert_eq!(index.apps.sessions(), self.model.len());
+        assert_eq!(index.all().len(), self.model.len());
+        let labels: usize = self.model.values().map(|(plain, _)| plain.labels.len()).sum();
+        assert_eq!(index.labels.sessions(), labels);
         let named = self.model.values().filter(|(plain, _)| !plain.agent.is_empty());
         assert_eq!(agents.sessions(), named.count());
     }
@@ -193,7 +205,7 @@ impl Pair {
 
 #[derive(Clone, Debug)]
 enum Op {
-    Open(Plain),
+    Open(Box<Plain>),
     Close(usize),
 }
 
@@ -235,15 +247,18 @@ fn plain() -> impl Strategy<Value = Plain> {
     let connected_at_ms = prop_oneof![0..1u64 << 48, Just(1_767_225_600_123)];
     let conn = (any::<u32>(), any::<u32>());
     let app = ("[a-z]{0,3}", "[0-9.]{0,3}");
-    (user, app, from, uid, issued_at, meta, connected_at_ms, conn).prop_map(
-        |(user, app, from, uid, issued_at, meta, connected_at_ms, (index, generation))| {
+    let labels = proptest::collection::btree_map("[a-c]{0,2}", ".{0,2}", 0..4);
+    let state = (meta, labels);
+    (user, app, from, uid, issued_at, state, connected_at_ms, conn).prop_map(
+        |(user, app, from, uid, issued_at, state, connected_at_ms, (index, generation))| {
+            let (meta, labels) = state;
             let (name, version) = app;
             let (transport, protocol, remote_addr, agent) = from;
             let conn = ConnId { index, generation };
             #[rustfmt::skip]
             let plain = Plain {
                 user, name, version, transport, protocol, remote_addr, agent, uid, issued_at, meta,
-                connected_at_ms, conn,
+                labels, connected_at_ms, conn,
             };
             plain
         },
@@ -252,7 +267,7 @@ fn plain() -> impl Strategy<Value = Plain> {
 
 fn ops() -> impl Strategy<Value = Vec<Op>> {
     let op = prop_oneof![
-        3 => plain().prop_map(Op::Open),
+        3 => plain().prop_map(|plain| Op::Open(Box::new(plain))),
         2 => any::<usize>().prop_map(Op::Close),
     ];
     proptest::collection::vec(op, 1..60)
@@ -262,7 +277,7 @@ fn run(hasher: UserHasher, ops: Vec<Op>) {
     let mut pair = Pair::new(hasher);
     for op in ops {
         match op {
-            Op::Open(plain) => pair.open(plain),
+            Op::Open(plain) => pair.open(*plain),
             Op::Close(nth) => pair.close(nth),
         }
         pair.check();
@@ -387,7 +402,7 @@ fn a_million_different_apps_cost_no_more_than_their_sessions() {
         slots.push((plain, opened.slot));
     }
     let full = table.heap_bytes();
-    assert!(full.apps < APPS_MAX * 100, "{full:?}");
+    assert!(full.apps < APPS_MAX * 250, "{full:?}");
     assert!(full.records < sessions * 100, "{full:?}");
     for (plain, slot) in slots.drain(..) {
         plain.check(&table.view(slot));
@@ -449,8 +464,8 @@ fn a_full_table_refuses_and_is_as_it_was() {
     assert!(table.open(&stranger.opening(), 0).is_err());
     assert_eq!(table.by_user("7", hasher().hash("7")).count(), 0);
     assert_eq!(table.by_user("42", hasher().hash("42")).count(), opened.len());
-    assert_eq!(table.texts().0.sessions(), opened.len());
-    assert_eq!(table.texts().1.sessions(), 0);
+    assert_eq!(table.index().apps.sessions(), opened.len());
+    assert_eq!(table.agents().sessions(), 0);
 
     let gone = opened.swap_remove(7);
     table.close(gone.slot);
@@ -485,8 +500,14 @@ fn a_session_of_the_budget_takes_132_bytes() {
         agent: "agent".into(),
         ..Plain::of("user123456")
     };
-    let shared = Shared { app: Some(TextId(0)), agent: Some(TextId(0)) };
-    assert_eq!(super::record::write(&plain.opening(), shared, 0, NONE).len(), 132);
+    let shared = Shared { app: Some(PairId(0)), agent: Some(TextId(0)) };
+    assert_eq!(
+        crate::session::record::write(&plain.opening(), shared, LabelRun::NONE, 0, NONE).len(),
+        132
+    );
     let plain = Plain::of("user123456");
-    assert_eq!(super::record::write(&plain.opening(), shared, 0, NONE).len(), 41);
+    assert_eq!(
+        crate::session::record::write(&plain.opening(), shared, LabelRun::NONE, 0, NONE).len(),
+        41
+    );
 }
