@@ -263,6 +263,7 @@ impl Measured {
                 scope: Scope::All,
             }],
             uni_grpc: None,
+            grpc_api: None,
             admission: AdmissionOptions::default(),
             store: StoreOptions::in_memory(),
             synthetic_sessions: 0,

@@ -63,6 +63,10 @@ impl ConnId {
     }
 }
 
+/// A request to the server API that came by the control thread. Never used twice.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct CallId(pub u64);
+
 /// A gRPC stream of this node: the control thread holds its body, a shard its connection. Never
 /// used twice.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

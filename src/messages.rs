@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use crate::api::{Answer, Question, Selector};
-use crate::ids::{ClientId, SessionId, ShardId, StreamId};
+use crate::api::{Answer, Question, Refusal, Route, Selector};
+use crate::ids::{CallId, ClientId, SessionId, ShardId, StreamId};
 use crate::protocol::{DecodeError, Encoding};
 
 /// A party of the mesh: a shard, or the control thread.
@@ -95,6 +95,12 @@ pub enum Message {
     /// Shard to control: a session came or went; only sent when somebody watches. No room: it is
     /// dropped and counted.
     Event(Box<SessionEvent>),
+    /// Control to shard: a request to the server API that came over gRPC. No room: its caller is
+    /// told `UNAVAILABLE`.
+    Call(Box<Call>),
+    /// Shard to control: the reply to it. No room: it is dropped and counted, and the caller is
+    /// told `DEADLINE_EXCEEDED`.
+    CallReply(Box<CallReply>),
     /// Control to shard: take no more connections and say goodbye to the ones you have. Sent
     /// once, repeated while it finds no room.
     Drain {
@@ -149,6 +155,26 @@ pub struct Emulated {
     pub encoding: Encoding,
     /// As they came.
     pub commands: Box<[u8]>,
+}
+
+/// A request to the server API.
+#[derive(Debug)]
+pub struct Call {
+    /// What both threads call it.
+    pub id: CallId,
+    /// What it calls.
+    pub route: Route,
+    /// Its body in JSON.
+    pub body: Box<[u8]>,
+}
+
+/// The reply to a [`Call`].
+#[derive(Debug)]
+pub struct CallReply {
+    /// Which call.
+    pub id: CallId,
+    /// The reply in JSON, or why there is none.
+    pub reply: Result<Box<[u8]>, Refusal>,
 }
 
 /// A client that opened a gRPC stream.

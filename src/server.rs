@@ -1,7 +1,7 @@
 //! Builds shards, engines and control from their options, and stops them in order.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use rand::rngs::SysRng;
 
 use crate::auth::Rules;
 use crate::connection::Options;
+use crate::control::api::{self, Errors, GrpcApi, Reflection};
 use crate::control::endpoint::{Control, Ended, OnEvent, Work, unix_s};
 use crate::control::keeper::Keeper;
 use crate::control::store::{StoreError, StoreOptions};
@@ -54,6 +55,8 @@ pub struct ServerOptions {
     pub listen: Vec<ListenOn>,
     /// The unidirectional gRPC stream, when it is on.
     pub uni_grpc: Option<GrpcListen>,
+    /// The server API over gRPC, when it is on.
+    pub grpc_api: Option<GrpcApiListen>,
     /// Node-wide ceilings.
     pub admission: AdmissionOptions,
     /// Where rules are kept.
@@ -69,6 +72,25 @@ pub struct GrpcListen {
     pub address: SocketAddr,
     /// Bytes of the longest message a client may send; a longer one is refused.
     pub message_bytes_max: usize,
+}
+
+/// Where and how the server API is served over gRPC.
+#[derive(Clone, PartialEq, Eq)]
+pub struct GrpcApiListen {
+    /// Where.
+    pub listen: GrpcListen,
+    /// What a caller must show; empty asks for nothing.
+    pub key: String,
+    /// How errors of commands are told.
+    pub errors: Errors,
+    /// Whether callers may ask what there is.
+    pub reflection: Reflection,
+}
+
+impl std::fmt::Debug for GrpcApiListen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GrpcApiListen").field("listen", &self.listen).finish_non_exhaustive()
+    }
 }
 
 /// Why a server did not start or did not end well.
@@ -118,6 +140,7 @@ pub struct Server {
     control: Control,
     addresses: Vec<SocketAddr>,
     grpc_address: Option<SocketAddr>,
+    grpc_api_address: Option<SocketAddr>,
     shutdown_timeout: Duration,
 }
 
@@ -158,12 +181,10 @@ pub fn start(
             own.push(listener);
         }
     }
-    let (uni_grpc, grpc_address) = match &options.uni_grpc {
-        Some(on) => {
-            listen_grpc(on, connection).map(|(grpc, address)| (Some(grpc), Some(address)))?
-        }
-        None => (None, None),
-    };
+    let uni_grpc = options.uni_grpc.as_ref().map(|on| listen_uni_grpc(on, connection));
+    let (uni_grpc, grpc_address) = uni_grpc.transpose()?.unzip();
+    let grpc_api = options.grpc_api.as_ref().map(|on| listen_grpc_api(on, options, connection));
+    let (grpc_api, grpc_api_address) = grpc_api.transpose()?.unzip();
     let mut endpoints = mesh::<Message>(shards + 1, RING_SLOTS, OVERFLOW_MAX);
     let mesh = endpoints.pop().expect("one more endpoint than shards");
     let shutdown_timeout = options.shutdown_timeout;
@@ -171,22 +192,51 @@ pub fn start(
     let rules = Arc::new(Rules::default());
     let keeper = Keeper::open(options.store.clone(), Arc::clone(&rules), unix_s())?;
     let setups = setups(&plan, connection, &rules, shards)?;
-    let control = Control::new(Work { mesh, on_event, shutdown_timeout, uni_grpc, keeper });
+    let control =
+        Control::new(Work { mesh, on_event, shutdown_timeout, uni_grpc, grpc_api, keeper });
     let control = control.map_err(ServerError::Control)?;
     let shards = spawn_shards(&plan, setups, endpoints, listeners)?;
-    Ok(Server { shards, control, addresses, grpc_address, shutdown_timeout })
+    Ok(Server { shards, control, addresses, grpc_address, grpc_api_address, shutdown_timeout })
+}
+
+fn listen_uni_grpc(
+    on: &GrpcListen,
+    connection: &Options,
+) -> Result<(UniGrpc, SocketAddr), ServerError> {
+    let (listener, address) = listen_grpc(on, "uni_grpc.port")?;
+    let request_timeout = Duration::from_millis(connection.stale_close_ms);
+    Ok((UniGrpc { listener, message_bytes_max: on.message_bytes_max, request_timeout }, address))
+}
+
+/// What a shard may need beyond the time in which other shards answer it.
+const ANSWER_SLACK: Duration = Duration::from_secs(5);
+
+fn listen_grpc_api(
+    on: &GrpcApiListen,
+    options: &ServerOptions,
+    connection: &Options,
+) -> Result<(GrpcApi, SocketAddr), ServerError> {
+    let (listener, address) = listen_grpc(&on.listen, "grpc_api.port")?;
+    let options = api::Options {
+        key: on.key.clone(),
+        errors: on.errors,
+        reflection: on.reflection,
+        message_bytes_max: on.listen.message_bytes_max,
+        request_timeout: Duration::from_millis(connection.stale_close_ms),
+        answer_timeout: Duration::from_millis(options.query_timeout_ms) + ANSWER_SLACK,
+    };
+    Ok((GrpcApi { listener, options }, address))
 }
 
 fn listen_grpc(
     on: &GrpcListen,
-    connection: &Options,
-) -> Result<(UniGrpc, SocketAddr), ServerError> {
-    let GrpcListen { address, message_bytes_max } = *on;
-    let failed = |cause| ServerError::Listen { address, option: "uni_grpc.port", cause };
+    option: &'static str,
+) -> Result<(TcpListener, SocketAddr), ServerError> {
+    let address = on.address;
+    let failed = |cause| ServerError::Listen { address, option, cause };
     let listener = accept::listen_alone(address).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
-    let request_timeout = Duration::from_millis(connection.stale_close_ms);
-    Ok((UniGrpc { listener, message_bytes_max, request_timeout }, address))
+    Ok((listener, address))
 }
 
 impl Server {
@@ -200,6 +250,12 @@ impl Server {
     #[must_use]
     pub const fn grpc_address(&self) -> Option<SocketAddr> {
         self.grpc_address
+    }
+
+    /// The address it serves the API over gRPC on, when it does.
+    #[must_use]
+    pub const fn grpc_api_address(&self) -> Option<SocketAddr> {
+        self.grpc_api_address
     }
 
     /// Which driver each shard runs on.

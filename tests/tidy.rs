@@ -51,7 +51,21 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     ("engine", &["ids", "time", "limits", "shard", "mesh", "messages", "connection"]),
-    ("control", &["ids", "time", "limits", "auth", "api", "messages", "mesh", "transport"]),
+    (
+        "control",
+        &[
+            "ids",
+            "time",
+            "limits",
+            "messages",
+            "mesh",
+            "transport",
+            "api",
+            "auth",
+            "protocol",
+            "wire",
+        ],
+    ),
     (
         "server",
         &[

@@ -110,6 +110,11 @@ impl Command {
         COMMANDS.iter().find(|command| command.name == name)
     }
 
+    /// The command of this gRPC method.
+    pub(super) fn at_rpc(method: &str) -> Option<&'static Self> {
+        COMMANDS.iter().find(|command| is_method(command.name, method))
+    }
+
     /// The command of this name, in any case.
     pub(super) fn named(name: &str) -> Option<&'static Self> {
         COMMANDS.iter().find(|command| command.name.eq_ignore_ascii_case(name))
@@ -124,6 +129,23 @@ impl Command {
     pub(super) fn precedence(&self) -> usize {
         COMMANDS.iter().position(|command| command.name == self.name).unwrap_or(usize::MAX)
     }
+}
+
+/// Whether a method is the one of this command: `map_publish` is `MapPublish`, `rpc` is `RPC`.
+fn is_method(name: &str, method: &str) -> bool {
+    if name == "rpc" {
+        return method == "RPC";
+    }
+    let mut rest = method;
+    for word in name.split('_') {
+        let Some((first, other)) = rest.split_at_checked(1) else { return false };
+        let Some(after) = other.strip_prefix(&word[1..]) else { return false };
+        if first.as_bytes() != [word.as_bytes()[0].to_ascii_uppercase()] {
+            return false;
+        }
+        rest = after;
+    }
+    rest.is_empty()
 }
 
 #[cfg(test)]
@@ -152,6 +174,25 @@ mod tests {
     #[test]
     fn number_14_answers_in_the_form_of_v3() {
         assert_eq!(Command::numbered(14).map(|command| command.name), Some("user_connections"));
+    }
+
+    #[test]
+    fn methods_are_names_with_capitals_instead_of_underscores() {
+        for (method, name) in [
+            ("Info", Some("info")),
+            ("UserConnections", Some("user_connections")),
+            ("InvalidateUserTokens", Some("invalidate_user_tokens")),
+            ("RPC", Some("rpc")),
+            ("Rpc", None),
+            ("info", None),
+            ("Userconnections", None),
+            ("UserConnectionsX", None),
+            ("User", None),
+            ("", None),
+            ("Üser", None),
+        ] {
+            assert_eq!(Command::at_rpc(method).map(|command| command.name), name, "{method}");
+        }
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub struct ApiError {
 pub enum ErrorKind {
     /// Ours: the command could not be carried out as a whole.
     Internal,
+    /// The channel belongs to no namespace.
+    UnknownChannel,
     /// There is no such command here.
     NotFound,
     /// The caller's: a required parameter is missing, or a value makes no sense.
@@ -29,11 +31,21 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// The kind of this number.
+    #[must_use]
+    pub fn of_code(code: u32) -> Option<Self> {
+        use ErrorKind::{BadRequest, Internal, NotAvailable, NotFound, UnknownChannel};
+        [Internal, UnknownChannel, NotFound, BadRequest, NotAvailable]
+            .into_iter()
+            .find(|kind| kind.code() == code)
+    }
+
     /// Its number on the wire.
     #[must_use]
     pub const fn code(self) -> u32 {
         match self {
             Self::Internal => 100,
+            Self::UnknownChannel => 102,
             Self::NotFound => 104,
             Self::BadRequest => 107,
             Self::NotAvailable => 108,
@@ -45,7 +57,7 @@ impl ErrorKind {
     pub const fn status(self) -> Status {
         match self {
             Self::Internal => Status(500),
-            Self::NotFound => Status(404),
+            Self::UnknownChannel | Self::NotFound => Status(404),
             Self::BadRequest | Self::NotAvailable => Status(400),
         }
     }
@@ -54,6 +66,7 @@ impl ErrorKind {
     const fn text(self) -> &'static str {
         match self {
             Self::Internal => "internal server error",
+            Self::UnknownChannel => "unknown channel",
             Self::NotFound => "not found",
             Self::BadRequest => "bad request",
             Self::NotAvailable => "not available",
@@ -96,6 +109,12 @@ impl ApiError {
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
         self.kind
+    }
+
+    /// What it says, for a person.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
     }
 
     /// Writes `{"code":N,"message":"…"}`.

@@ -97,14 +97,35 @@ pub fn plan(
     scratch: &mut Scratch,
     hasher: &UserHasher,
 ) -> Result<Plan, Refusal> {
+    plan_in(error_mode(options, head), route, body, scratch, Reading { options, hasher })
+}
+
+/// What this body asks when it came by another way than HTTP: errors stand in the reply.
+///
+/// # Errors
+/// As of [`plan`].
+pub fn plan_call(
+    options: &Options,
+    route: &Route,
+    body: &[u8],
+    scratch: &mut Scratch,
+    hasher: &UserHasher,
+) -> Result<Plan, Refusal> {
+    plan_in(ErrorMode::Envelope, route, body, scratch, Reading { options, hasher })
+}
+
+fn plan_in(
+    mode: ErrorMode,
+    route: &Route,
+    body: &[u8],
+    scratch: &mut Scratch,
+    reading: Reading<'_>,
+) -> Result<Plan, Refusal> {
     refuse_empty(body)?;
-    let reading = Reading { options, hasher };
     let plan = match route {
         Route::Legacy => legacy::plan(body, scratch, reading),
         Route::Batch => batch::plan(body, scratch, reading),
-        Route::Command(command) => {
-            single(command, error_mode(options, head), body, scratch, reading)
-        }
+        Route::Command(command) => single(command, mode, body, scratch, reading),
     };
     scratch.shed();
     plan

@@ -17,7 +17,7 @@ use crate::engine::accept::ListenOn;
 use crate::limits::LabelLimits;
 use crate::protocol::Dialect;
 use crate::protocol::codes::Disconnect;
-use crate::server::{GrpcListen, ServerOptions};
+use crate::server::{GrpcApiListen, GrpcListen, ServerOptions};
 use crate::session::ClosedLimits;
 use crate::session::FilterLimits;
 use crate::shard::admission::AdmissionOptions;
@@ -34,17 +34,8 @@ pub(super) fn connection(config: &Config) -> Result<Options, String> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         node_name: node_name(config),
         endpoints: endpoints(config),
-        api: (!config.http_api.disabled).then(|| api::Options {
-            prefix: config.http_api.handler_prefix.clone(),
-            key: config.http_api.key.expose().to_owned(),
-            insecure: config.http_api.insecure,
-            error_mode_transport: config.http_api.error_mode == ErrorMode::Transport,
-            body_bytes_max: config.http_api.max_request_body_size,
-            label_filter: FilterLimits {
-                depth_max: config.label_filter.max_depth,
-                nodes_max: config.label_filter.max_nodes,
-            },
-        }),
+        api: (!config.http_api.disabled).then(|| api(config)),
+        grpc_api: config.grpc_api.enabled.then(|| api(config)),
         health_path: config.health.enabled.then(|| config.health.handler_prefix.clone()),
         api_external: config.http_api.external,
         token: token(config),
@@ -79,6 +70,21 @@ pub(super) fn connection(config: &Config) -> Result<Options, String> {
         when_full: client.user_connection_limit_policy,
         uni_disconnects: uni_disconnects(config),
     })
+}
+
+/// How the server API is read, over HTTP and gRPC.
+fn api(config: &Config) -> api::Options {
+    api::Options {
+        prefix: config.http_api.handler_prefix.clone(),
+        key: config.http_api.key.expose().to_owned(),
+        insecure: config.http_api.insecure,
+        error_mode_transport: config.http_api.error_mode == ErrorMode::Transport,
+        body_bytes_max: config.http_api.max_request_body_size,
+        label_filter: FilterLimits {
+            depth_max: config.label_filter.max_depth,
+            nodes_max: config.label_filter.max_nodes,
+        },
+    }
 }
 
 /// The ways clients connect.
@@ -170,6 +176,7 @@ pub(super) fn server(
     config: &Config,
     listen: Vec<ListenOn>,
     uni_grpc: Option<GrpcListen>,
+    grpc_api: Option<GrpcApiListen>,
 ) -> ServerOptions {
     let shards = &config.shards;
     ServerOptions {
@@ -182,6 +189,7 @@ pub(super) fn server(
         shutdown_timeout: config.shutdown.timeout,
         listen,
         uni_grpc,
+        grpc_api,
         admission: AdmissionOptions {
             sessions_max: config.client.connection_limit,
             connects_per_second_max: config.client.connection_rate_limit,

@@ -9,11 +9,12 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::options;
-use crate::config::Config;
+use crate::config::{Config, ErrorMode};
 use crate::connection::open::Scope;
+use crate::control::api::{Errors, Reflection};
 use crate::control::endpoint::OnEvent;
 use crate::engine::accept::{ListenOn, all_interfaces};
-use crate::server::{self, GrpcListen, Server, ServerError};
+use crate::server::{self, GrpcApiListen, GrpcListen, Server, ServerError};
 
 /// Why serving ended badly.
 #[derive(Debug, thiserror::Error)]
@@ -104,7 +105,7 @@ fn serve_until_signal(
 pub(super) fn start(config: &Config, on_event: Option<OnEvent>) -> Result<Server, ServeError> {
     let connection = options::connection(config).map_err(ServeError::Options)?;
     let listen = listen_on(config)?;
-    let server_options = options::server(config, listen, uni_grpc(config)?);
+    let server_options = options::server(config, listen, uni_grpc(config)?, grpc_api(config)?);
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         pid = std::process::id(),
@@ -119,6 +120,9 @@ pub(super) fn start(config: &Config, on_event: Option<OnEvent>) -> Result<Server
     }
     if let Some(address) = server.grpc_address() {
         tracing::info!("serving uni_grpc endpoints on {address}");
+    }
+    if let Some(address) = server.grpc_api_address() {
+        tracing::info!("serving grpc_api endpoints on {address}");
     }
     let drivers = server.drivers();
     for (shard, driver) in drivers.iter().enumerate() {
@@ -155,12 +159,35 @@ fn uni_grpc(config: &Config) -> Result<Option<GrpcListen>, ServeError> {
     if !grpc.enabled {
         return Ok(None);
     }
-    let message_bytes_max = match grpc.max_receive_message_size {
-        0 => GRPC_MESSAGE_BYTES_MAX,
-        bytes => bytes,
-    };
+    let message_bytes_max = message_bytes_max(grpc.max_receive_message_size);
     let address = address("uni_grpc.address", &grpc.address, grpc.port)?;
     Ok(Some(GrpcListen { address, message_bytes_max }))
+}
+
+fn grpc_api(config: &Config) -> Result<Option<GrpcApiListen>, ServeError> {
+    let grpc = &config.grpc_api;
+    if !grpc.enabled {
+        return Ok(None);
+    }
+    let message_bytes_max = message_bytes_max(grpc.max_receive_message_size);
+    let address = address("grpc_api.address", &grpc.address, grpc.port)?;
+    let errors = match grpc.error_mode {
+        ErrorMode::Body => Errors::InMessage,
+        ErrorMode::Transport => Errors::ByStatus,
+    };
+    Ok(Some(GrpcApiListen {
+        listen: GrpcListen { address, message_bytes_max },
+        key: grpc.key.expose().to_owned(),
+        errors,
+        reflection: if grpc.reflection { Reflection::Served } else { Reflection::Off },
+    }))
+}
+
+const fn message_bytes_max(said: usize) -> usize {
+    match said {
+        0 => GRPC_MESSAGE_BYTES_MAX,
+        bytes => bytes,
+    }
 }
 
 fn address(key: &str, text: &str, port: u16) -> Result<SocketAddr, ServeError> {

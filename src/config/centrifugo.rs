@@ -51,7 +51,9 @@ const NAMES: &[&str] = &[
     "global_",
     "gomaxprocs",
     "graphite",
-    "grpc_api",
+    "grpc_api.jwks",
+    "grpc_api.tls",
+    "grpc_api_tls",
     "history_",
     "http3",
     "http_server.h2c_external",
@@ -119,7 +121,8 @@ const QUIET: [&str; 4] = ["admin.password", "admin.secret", "admin_password", "a
 
 /// Sections and, in v3, switches that must not be ignored when they are on: clients would talk in
 /// clear text to a server that was told to encrypt.
-const TLS: [&str; 6] = [
+const TLS: [&str; 7] = [
+    "grpc_api.tls",
     "http_server.internal_tls",
     "http_server.tls",
     "http_server.tls_autocert",
@@ -139,8 +142,6 @@ pub const FLAGS_WITHOUT_VALUE: &[&str] = &[
     "broker.enabled",
     "debug",
     "debug.enabled",
-    "grpc_api",
-    "grpc_api.enabled",
     "grpc_api_tls",
     "grpc_api_tls_disable",
     "init.enabled",
@@ -160,8 +161,6 @@ pub const FLAGS_WITH_VALUE: &[&str] = &[
     "e",
     "engine",
     "engine.type",
-    "grpc_api.port",
-    "grpc_api_port",
     "grpc_api_tls_cert",
     "grpc_api_tls_key",
     "map_broker.type",

@@ -34,6 +34,7 @@ options! {
         uni_http_stream: UniHttpStream,
         uni_sse: UniSse,
         uni_grpc: UniGrpc,
+        grpc_api: GrpcApi,
         storage: StorageFile,
         user_block: UserBlock,
         token_revoke: TokenRevoke,
@@ -376,6 +377,26 @@ options! {
         /// Where they are stored: `embedded`, in the file of `storage.path`, or `memory`, until
         /// the process ends.
         storage_type: Storage = Storage::Embedded, [], [];
+    }
+
+    /// The server API over gRPC, on a port of its own, with the standard health service.
+    GrpcApi at (grpc_api) {
+        /// Whether it is served.
+        enabled: bool = false, ["grpc_api"], ["grpc_api"];
+        /// IP address or host name to listen on. Empty: every interface.
+        address: String = String::new(), ["grpc_api_address"], [];
+        /// Port to listen on. 0 lets the operating system choose; the log says which it chose.
+        port: u16 = 10000, ["grpc_api_port"], ["grpc_api_port"];
+        /// What a caller must present, as metadata `authorization: apikey <KEY>`. Empty: nothing,
+        /// everyone who reaches the port may call.
+        key: Secret = Secret::default(), ["grpc_api_key"], [];
+        /// Lets callers ask which services and messages there are, without a key.
+        reflection: bool = false, ["grpc_api_reflection"], ["grpc_api_reflection"];
+        /// `transport` tells the errors of a call by the status; empty in the message of a
+        /// response whose status is OK.
+        error_mode: ErrorMode = ErrorMode::Body, ["grpc_api_error_mode"], [];
+        /// Largest request in bytes, also once it is inflated; a larger one is refused. 0: 4 MiB.
+        max_receive_message_size: usize = 0, ["grpc_api_max_receive_message_size"], [];
     }
 
     /// The end of the process.

@@ -297,6 +297,8 @@ fn a_configuration_that_asks_for_tls_is_refused() {
         (r#"{"http_server": {"tls_autocert": {"enabled": true}}}"#, None),
         (r#"{"uni_grpc": {"tls": {"enabled": true}}}"#, None),
         (r#"{"uni_grpc_tls": true}"#, None),
+        (r#"{"grpc_api": {"tls": {"enabled": true}}}"#, None),
+        (r#"{"grpc_api_tls": true, "grpc_api_tls_cert": "x"}"#, None),
         ("{}", Some(("CENTRIFUGO_HTTP_SERVER_TLS_ENABLED", "true"))),
         ("{}", Some(("CENTRIFUGO_UNI_GRPC_TLS_ENABLED", "true"))),
         ("{}", Some(("CENTRIFUGO_TLS", "1"))),

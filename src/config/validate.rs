@@ -170,6 +170,7 @@ fn sizes(config: &Config, faults: &mut Vec<Fault>) {
         ("uni_http_stream.max_request_body_size", config.uni_http_stream.max_request_body_size, 1),
         ("uni_sse.max_request_body_size", config.uni_sse.max_request_body_size, 1),
         ("uni_grpc.max_receive_message_size", config.uni_grpc.max_receive_message_size, 0),
+        ("grpc_api.max_receive_message_size", config.grpc_api.max_receive_message_size, 0),
     ];
     for (path, value, min) in limits {
         if !(min..=BODY_BYTES_MAX).contains(&value) {

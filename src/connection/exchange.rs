@@ -13,7 +13,7 @@ use std::net::IpAddr;
 
 use smallvec::SmallVec;
 
-use crate::api::{LISTINGS_BYTES_MAX, Outcome, Plan};
+use crate::api::{LISTINGS_BYTES_MAX, Merged, Outcome, Plan};
 use crate::wire::http1::{ChunkedBody, HeadScan, Version};
 
 /// Requests of one connection that may wait for other shards at once. The next one is not read
@@ -90,18 +90,25 @@ pub struct Chunked {
 pub struct Owed {
     /// Number of the request it answers.
     pub seq: u32,
-    /// What was asked, and how the reply is laid out.
-    pub plan: Plan,
-    /// Outcome of each step of the plan, in order; shorter than the plan while a step must be done
-    /// before the next may be put.
-    pub outcomes: SmallVec<[Option<Outcome>; 1]>,
+    /// What was asked, and what has come of it.
+    pub underway: Underway,
     /// Whether the connection stays open after it.
     pub keep_alive: bool,
     /// Version of the request.
     pub version: Version,
 }
 
-impl Owed {
+/// A plan that is being carried out.
+#[derive(Debug)]
+pub struct Underway {
+    /// What was asked, and how the reply is laid out.
+    pub plan: Plan,
+    /// Outcome of each step of the plan, in order; shorter than the plan while a step must be done
+    /// before the next may be put.
+    pub outcomes: SmallVec<[Option<Outcome>; 1]>,
+}
+
+impl Underway {
     /// Keeps the reply below [`LISTINGS_BYTES_MAX`]: the listings that came last are refused.
     pub fn limit(&mut self) {
         let mut bytes = 0;
@@ -124,6 +131,12 @@ impl Owed {
 
     fn has_put_all(&self) -> bool {
         self.outcomes.len() == self.plan.steps.len()
+    }
+
+    /// Notes the answer to one step.
+    pub fn resolve(&mut self, step: u16, merged: Merged) {
+        self.outcomes[usize::from(step)] = Some(Outcome::Answered(merged));
+        self.limit();
     }
 
     /// Whether every step has its outcome.

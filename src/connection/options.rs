@@ -22,6 +22,8 @@ pub struct Options {
     pub endpoints: Endpoints,
     /// The server API, when it is on.
     pub api: Option<api::Options>,
+    /// The server API as the control thread brings it, when it is on.
+    pub grpc_api: Option<api::Options>,
     /// Path of the health endpoint, when it is on.
     pub health_path: Option<String>,
     /// Whether internal endpoints (API, health) also answer on the external listener when there
@@ -80,6 +82,7 @@ impl Default for Options {
             node_name: String::new(),
             endpoints: Endpoints::default(),
             api: None,
+            grpc_api: None,
             health_path: None,
             api_external: false,
             token: TokenOptions::default(),

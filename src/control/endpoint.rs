@@ -11,8 +11,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::task::LocalSet;
 
+use super::api::{self, Calls, GrpcApi};
+use super::grpc::Serving;
 use super::keeper::{Keeper, Reply};
-use super::unigrpc::{Listening, Serving, Streams, UniGrpc};
+use super::unigrpc::{Listening, Streams, UniGrpc};
 use crate::mesh::Endpoint;
 use crate::messages::{Message, SessionEvent};
 
@@ -40,6 +42,8 @@ pub struct Work {
     pub shutdown_timeout: Duration,
     /// Clients that speak gRPC, when they are served.
     pub uni_grpc: Option<UniGrpc>,
+    /// Backends that speak gRPC, when they are served.
+    pub grpc_api: Option<GrpcApi>,
     /// Stores who is kept out.
     pub keeper: Keeper,
 }
@@ -49,6 +53,7 @@ pub struct Control {
     runtime: Runtime,
     signals: Signals,
     grpc: Option<Listening>,
+    api: Option<api::Listening>,
     mesh: Endpoint<Message>,
     on_event: Option<OnEvent>,
     shutdown_timeout: Duration,
@@ -70,25 +75,30 @@ impl Control {
     /// # Errors
     /// The runtime, the signal handlers or the listener could not be set up.
     pub fn new(work: Work) -> io::Result<Self> {
-        let Work { mesh, on_event, shutdown_timeout, uni_grpc, keeper } = work;
+        let Work { mesh, on_event, shutdown_timeout, uni_grpc, grpc_api, keeper } = work;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let (signals, grpc) = {
+        let (signals, grpc, api) = {
             let _inside = runtime.enter();
-            (Signals::new()?, uni_grpc.map(UniGrpc::listen).transpose()?)
+            let grpc = uni_grpc.map(UniGrpc::listen).transpose()?;
+            (Signals::new()?, grpc, grpc_api.map(GrpcApi::listen).transpose()?)
         };
-        Ok(Self { runtime, signals, grpc, mesh, on_event, shutdown_timeout, keeper })
+        Ok(Self { runtime, signals, grpc, api, mesh, on_event, shutdown_timeout, keeper })
     }
 
     /// Runs on the current thread until a signal asks to stop and the shards have said goodbye.
     #[must_use]
     pub fn run(self) -> Ended {
-        let Self { runtime, mut signals, grpc, mesh, on_event, shutdown_timeout, keeper } = self;
+        let Self { runtime, mut signals, grpc, api, mesh, on_event, shutdown_timeout, keeper } =
+            self;
         LocalSet::new().block_on(&runtime, async move {
             let news = Rc::new(Notify::new());
             let streams = Streams::new(mesh.peers() - 1, Rc::clone(&news));
             let streams = Rc::new(RefCell::new(streams));
+            let calls = Calls::new(mesh.peers() - 1, Rc::clone(&news));
+            let calls = Rc::new(RefCell::new(calls));
             let grpc = grpc.map(|grpc| grpc.serve(Rc::clone(&streams)));
-            let mut living = Living { mesh, on_event, news, streams, grpc, keeper };
+            let api = api.map(|api| api.serve(Rc::clone(&calls)));
+            let mut living = Living { mesh, on_event, news, streams, calls, grpc, api, keeper };
             living.serve(&mut signals).await;
             let ended = living.drain(&mut signals, shutdown_timeout).await;
             living.keeper.close();
@@ -104,7 +114,9 @@ struct Living {
     /// Wakes it when a stream has something to tell its shard.
     news: Rc<Notify>,
     streams: Rc<RefCell<Streams>>,
+    calls: Rc<RefCell<Calls>>,
     grpc: Option<Serving>,
+    api: Option<api::Serving>,
     keeper: Keeper,
 }
 
@@ -141,6 +153,9 @@ impl Living {
         if let Some(grpc) = &self.grpc {
             grpc.stop();
         }
+        if let Some(api) = &self.api {
+            api.not_serving();
+        }
         let shards = self.mesh.peers() - 1;
         // The goodbyes are spread over half of the time, so that the slowest can still end.
         let within_ms = u64::try_from(timeout.as_millis() / 2).unwrap_or(u64::MAX);
@@ -168,14 +183,13 @@ impl Living {
             }
             drained += self.exchange();
         }
-        if let Some(grpc) = &mut self.grpc {
-            // Every stream has its last word; it may still be on its way to the kernel.
-            let rest = tokio::time::sleep(LAST_BYTES);
-            tokio::select! {
-                () = grpc.ended() => {}
-                () = rest => {}
-                () = &mut deadline => {}
-            }
+        // Every stream has its last word and every call its answer; they may still be on their way
+        // to the kernel.
+        let rest = tokio::time::sleep(LAST_BYTES);
+        tokio::select! {
+            () = self.served() => {}
+            () = rest => {}
+            () = &mut deadline => {}
         }
         Ended::Drained
     }
@@ -184,6 +198,17 @@ impl Living {
     fn reply(&mut self, reply: Option<Reply>) {
         if let Some((shard, message)) = reply {
             let _no_room = self.mesh.send(shard, message);
+        }
+    }
+
+    /// Waits until no connection over gRPC is left.
+    async fn served(&mut self) {
+        if let Some(grpc) = &mut self.grpc {
+            grpc.ended().await;
+        }
+        if let Some(api) = &mut self.api {
+            api.stop();
+            api.ended().await;
         }
     }
 
@@ -207,7 +232,9 @@ impl Living {
                 }
                 Message::StreamEnd { stream, end } => self.streams.borrow_mut().end(stream, end),
                 Message::Drained => drained += 1,
+                Message::CallReply(reply) => self.calls.borrow_mut().replied(*reply),
                 Message::Answer { .. }
+                | Message::Call(_)
                 | Message::Emulate(_)
                 | Message::Watch { .. }
                 | Message::StreamOpen(_)
@@ -219,8 +246,9 @@ impl Living {
             }
         }
         let mesh = &mut self.mesh;
-        let send = |shard, message| mesh.send(shard, message).map_err(|full| full.0);
-        self.streams.borrow_mut().tell(send);
+        let mut send = |shard, message| mesh.send(shard, message).map_err(|full| full.0);
+        self.streams.borrow_mut().tell(&mut send);
+        self.calls.borrow_mut().tell(send);
         mesh.flush();
         drained
     }

@@ -4,7 +4,9 @@
 //!
 //! Used by `server`. One more peer of the mesh: it never touches a shard's data.
 
+pub mod api;
 pub mod endpoint;
+mod grpc;
 pub mod keeper;
 pub mod store;
 mod store_redb;

@@ -83,6 +83,8 @@ impl<P: Parking> Drive<P> {
             }
             Message::Ask { .. }
             | Message::Answer { .. }
+            | Message::Call(_)
+            | Message::CallReply(_)
             | Message::Emulate(_)
             | Message::Watch { .. }
             | Message::Event(_)

@@ -9,7 +9,7 @@ pub mod json;
 
 // How bytes say things.
 mod members;
-mod protobuf;
+pub mod protobuf;
 
 // What clients say.
 mod command;

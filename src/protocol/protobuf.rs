@@ -1,5 +1,5 @@
-//! Protobuf, as much of it as the client protocol has: varints, and bytes with their length in
-//! front (protobuf.dev, encoding).
+//! Protobuf, as much of it as the client protocol and the server API have: varints, and bytes with
+//! their length in front; numbers of fixed size are written and skipped (protobuf.dev, encoding).
 
 /// Why bytes are not the Protobuf a client may say.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -32,7 +32,7 @@ pub enum DecodeError {
 
 /// One field of a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Field<'b> {
+pub struct Field<'b> {
     /// Its number in its message.
     pub number: u32,
     value: Value<'b>,
@@ -48,7 +48,10 @@ enum Value<'b> {
 
 impl<'b> Field<'b> {
     /// The number in it.
-    pub(super) const fn varint(self) -> Result<u64, DecodeError> {
+    ///
+    /// # Errors
+    /// It is written in another way.
+    pub const fn varint(self) -> Result<u64, DecodeError> {
         match self.value {
             Value::Varint(number) => Ok(number),
             Value::Bytes(_) | Value::Fixed => Err(DecodeError::WireType { field: self.number }),
@@ -56,7 +59,10 @@ impl<'b> Field<'b> {
     }
 
     /// The bytes in it.
-    pub(super) const fn bytes(self) -> Result<&'b [u8], DecodeError> {
+    ///
+    /// # Errors
+    /// It is written in another way.
+    pub const fn bytes(self) -> Result<&'b [u8], DecodeError> {
         match self.value {
             Value::Bytes(bytes) => Ok(bytes),
             Value::Varint(_) | Value::Fixed => Err(DecodeError::WireType { field: self.number }),
@@ -64,18 +70,24 @@ impl<'b> Field<'b> {
     }
 
     /// The text in it.
-    pub(super) fn text(self) -> Result<&'b str, DecodeError> {
+    ///
+    /// # Errors
+    /// It is written in another way, or is not UTF-8.
+    pub fn text(self) -> Result<&'b str, DecodeError> {
         str::from_utf8(self.bytes()?).map_err(|_where| DecodeError::Encoding { field: self.number })
     }
 }
 
 /// What is left of a message, or of messages one after another.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Reader<'b>(pub &'b [u8]);
+pub struct Reader<'b>(pub &'b [u8]);
 
 impl<'b> Reader<'b> {
     /// The next field; `None` at the end.
-    pub(super) fn field(&mut self) -> Result<Option<Field<'b>>, DecodeError> {
+    ///
+    /// # Errors
+    /// What comes is no field.
+    pub fn field(&mut self) -> Result<Option<Field<'b>>, DecodeError> {
         if self.0.is_empty() {
             return Ok(None);
         }
@@ -95,7 +107,10 @@ impl<'b> Reader<'b> {
     }
 
     /// Bytes with their length in front: a field, or a whole message.
-    pub(super) fn delimited(&mut self) -> Result<&'b [u8], DecodeError> {
+    ///
+    /// # Errors
+    /// There are fewer.
+    pub fn delimited(&mut self) -> Result<&'b [u8], DecodeError> {
         let len = self.varint()?;
         self.take(usize::try_from(len).unwrap_or(usize::MAX))
     }
@@ -126,28 +141,42 @@ impl<'b> Reader<'b> {
 }
 
 /// Writes a number of a message; 0 is left out.
-pub(super) fn write_number(out: &mut Vec<u8>, field: u32, number: u64) {
+pub fn write_number(out: &mut Vec<u8>, field: u32, number: u64) {
     if number != 0 {
-        write_varint(out, u64::from(field) << 3);
-        write_varint(out, number);
+        write_present_number(out, field, number);
+    }
+}
+
+/// Writes a number of a message, also when it is 0: that it is there says something.
+pub fn write_present_number(out: &mut Vec<u8>, field: u32, number: u64) {
+    write_varint(out, u64::from(field) << 3);
+    write_varint(out, number);
+}
+
+/// Writes a number of 64 bits with a fraction; 0 is left out.
+pub fn write_double(out: &mut Vec<u8>, field: u32, number: f64) {
+    // Negative zero is not left out (protobuf.dev, "Default Values").
+    if number.to_bits() != 0 {
+        write_varint(out, (u64::from(field) << 3) | 1);
+        out.extend_from_slice(&number.to_le_bytes());
     }
 }
 
 /// Writes text or bytes of a message; empty ones are left out.
-pub(super) fn write_bytes(out: &mut Vec<u8>, field: u32, bytes: &[u8]) {
+pub fn write_bytes(out: &mut Vec<u8>, field: u32, bytes: &[u8]) {
     if !bytes.is_empty() {
         write_message(out, field, |out| out.extend_from_slice(bytes));
     }
 }
 
 /// Writes a message in a message, also when it is empty: that it is there says something.
-pub(super) fn write_message(out: &mut Vec<u8>, field: u32, write: impl FnOnce(&mut Vec<u8>)) {
+pub fn write_message(out: &mut Vec<u8>, field: u32, write: impl FnOnce(&mut Vec<u8>)) {
     write_varint(out, (u64::from(field) << 3) | 2);
     write_delimited(out, write);
 }
 
 /// Writes whatever `write` writes, with its length in front.
-pub(super) fn write_delimited(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+pub fn write_delimited(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
     out.push(0);
     write(out);

@@ -2,18 +2,16 @@
 //! that may know more, the reply in request order when the last answer is in. What must be stored
 //! goes to the control thread before.
 
-use std::rc::Rc;
-
 use super::Shard;
 use super::conns::State;
-use super::gather::{Asker, Gathered};
+use super::gather::{Asker, Caller, Gathered};
 use super::http::Step;
 use crate::api::{
-    self, Answer, Merged, NodeFacts, Outcome, Plan, Question, Refusal, Selector, Subject,
+    self, Answer, Merged, NodeFacts, Outcome, Plan, Question, Refusal, ReplyHead, Selector, Subject,
 };
 use crate::connection::Exchange;
 use crate::connection::close::CloseReason;
-use crate::connection::exchange::Owed;
+use crate::connection::exchange::{Owed, Underway};
 use crate::ids::{ConnId, SessionSlot, ShardId};
 use crate::messages::{Message, Peer};
 use crate::time::Now;
@@ -64,103 +62,17 @@ impl Shard {
         plan: Plan,
         now: Now,
     ) {
-        self.counters.api_commands += plan.steps.len() as u64;
         let seq = exchange.next_seq;
         exchange.next_seq = seq.wrapping_add(1);
-        let mut owed = Owed {
-            seq,
-            outcomes: smallvec::SmallVec::new(),
-            keep_alive: head.keep_alive,
-            version: head.version,
-            plan,
-        };
-        self.put_steps(conn, &mut owed, now);
+        let caller = Caller::Http { conn, seq };
+        let underway = self.begin_plan(plan, caller, now);
+        let owed = Owed { seq, underway, keep_alive: head.keep_alive, version: head.version };
         exchange.last |= !head.keep_alive;
-        if exchange.owed.is_empty() && owed.is_ready() {
+        if exchange.owed.is_empty() && owed.underway.is_ready() {
             self.reply(conn, owed, now);
         } else {
             exchange.owed.push_back(owed);
         }
-    }
-
-    /// Puts the steps of a plan that have not been put, up to one that must be done before the
-    /// next may be.
-    fn put_steps(&mut self, conn: ConnId, owed: &mut Owed, now: Now) {
-        let seq = owed.seq;
-        for step in owed.outcomes.len()..owed.plan.steps.len() {
-            let mut holds_up = false;
-            let outcome = match &owed.plan.steps[step] {
-                api::Step::Done(error) => Some(Outcome::Failed(error.clone())),
-                api::Step::Ask(question) => {
-                    let step = u16::try_from(step).expect("a plan has at most 1,000 steps");
-                    let asked = if question.is_stored_first() {
-                        self.ask_control(question, Asker::Stored { conn, seq, step }, now)
-                    } else {
-                        self.ask(question, Asker::Api { conn, seq, step }, now)
-                    };
-                    match asked {
-                        Asked::Answered(merged) => Some(Outcome::Answered(merged)),
-                        Asked::Waiting => {
-                            holds_up = question.is_stored_first();
-                            None
-                        }
-                    }
-                }
-            };
-            owed.outcomes.push(outcome);
-            owed.limit();
-            if holds_up {
-                return;
-            }
-        }
-    }
-
-    /// Hands the control thread what it must store. In the gather its answer stands for this
-    /// shard's own, which no message ever brings.
-    fn ask_control(&mut self, question: &Question, asker: Asker, now: Now) -> Asked {
-        let open = self.gathers.open(asker, Merged::default(), self.id.bit(), now.mono_ms);
-        let gather = match open {
-            Ok(gather) => gather,
-            Err(mut merged) => {
-                merged.missing |= self.id.bit();
-                return Asked::Answered(merged);
-            }
-        };
-        let question = question.clone();
-        self.effects.message(Peer::Control, Message::Ask { gather, question });
-        Asked::Waiting
-    }
-
-    /// What a step asked for is stored, or is not: now it is carried out on every shard.
-    fn on_stored(&mut self, (conn, seq, step): (ConnId, u32, u16), merged: Merged, now: Now) {
-        let Some(State::Busy(exchange)) = self.conns.state_mut(conn) else { return };
-        let Some(owed) = exchange.owed_mut(seq) else { return };
-        let asked = match &owed.plan.steps[usize::from(step)] {
-            api::Step::Ask(question) if merged.is_done() && !question.is_over_when_stored() => {
-                let question = question.clone();
-                self.ask(&question, Asker::Api { conn, seq, step }, now)
-            }
-            api::Step::Ask(_) | api::Step::Done(_) => Asked::Answered(merged),
-        };
-        if let Asked::Answered(merged) = asked {
-            self.on_answered((conn, seq, step), merged, now);
-        }
-    }
-
-    /// The answer to a step is in. When others waited for it, they are put.
-    fn on_answered(&mut self, (conn, seq, step): (ConnId, u32, u16), merged: Merged, now: Now) {
-        let Some(State::Busy(exchange)) = self.conns.state_mut(conn) else { return };
-        let Some(owed) = exchange.owed_mut(seq) else { return };
-        owed.outcomes[usize::from(step)] = Some(Outcome::Answered(merged));
-        owed.limit();
-        if owed.can_put_more()
-            && let Some((place, mut owed)) = exchange.take_owed(seq)
-        {
-            self.put_steps(conn, &mut owed, now);
-            let Some(State::Busy(exchange)) = self.conns.state_mut(conn) else { return };
-            exchange.owed.insert(place, owed);
-        }
-        self.flush_owed(conn, now);
     }
 
     /// Puts a question to every shard that may know something.
@@ -258,16 +170,18 @@ impl Shard {
             Asker::Call { conn, client, id, call } => {
                 self.on_called((conn, client), id, call, &merged);
             }
-            Asker::Api { conn, seq, step } => self.on_answered((conn, seq, step), merged, now),
-            Asker::Stored { conn, seq, step } => self.on_stored((conn, seq, step), merged, now),
+            Asker::Step { caller, step } => self.on_answered(caller, step, merged, now),
+            Asker::Stored { caller, step } => self.on_stored(caller, step, merged, now),
         }
     }
 
     /// Sends every reply whose turn it is.
-    fn flush_owed(&mut self, conn: ConnId, now: Now) {
+    pub(super) fn flush_owed(&mut self, conn: ConnId, now: Now) {
         loop {
             let Some(State::Busy(exchange)) = self.conns.state_mut(conn) else { return };
-            let Some(owed) = exchange.owed.pop_front_if(|owed| owed.is_ready()) else { break };
+            let Some(owed) = exchange.owed.pop_front_if(|owed| owed.underway.is_ready()) else {
+                break;
+            };
             self.reply(conn, owed, now);
         }
         let Some(State::Busy(exchange)) = self.conns.state_mut(conn) else { return };
@@ -279,20 +193,10 @@ impl Shard {
     }
 
     fn reply(&mut self, conn: ConnId, owed: Owed, now: Now) {
-        let Owed { plan, outcomes, keep_alive, version, .. } = owed;
-        let outcomes: smallvec::SmallVec<[Outcome; 1]> =
-            outcomes.into_iter().map(|outcome| outcome.expect("the reply is ready")).collect();
-        let options = Rc::clone(&self.options);
-        let facts = NodeFacts {
-            uid: &self.node_uid,
-            name: &options.node_name,
-            version: &options.version,
-            uptime_s: now.mono_ms.saturating_sub(self.started.mono_ms) / 1000,
-            users: if plan.asks_info() { self.directory.users() as u64 } else { 0 },
-        };
+        let Owed { underway, keep_alive, version, .. } = owed;
         let mut body = std::mem::take(&mut self.reply);
         body.clear();
-        let reply = api::write_reply(&plan, &outcomes, &facts, &mut body);
+        let reply = self.write_reply(underway, now, &mut body);
         let response = Response {
             status: reply.status,
             content_type: Some(reply.content_type),
@@ -306,6 +210,22 @@ impl Shard {
             body = Vec::new();
         }
         self.reply = body;
+    }
+
+    /// Writes the reply to a plan whose every step has its outcome.
+    pub(super) fn write_reply(&self, underway: Underway, now: Now, out: &mut Vec<u8>) -> ReplyHead {
+        let Underway { plan, outcomes } = underway;
+        let outcomes: smallvec::SmallVec<[Outcome; 1]> =
+            outcomes.into_iter().map(|outcome| outcome.expect("the reply is ready")).collect();
+        let options = &self.options;
+        let facts = NodeFacts {
+            uid: &self.node_uid,
+            name: &options.node_name,
+            version: &options.version,
+            uptime_s: now.mono_ms.saturating_sub(self.started.mono_ms) / 1000,
+            users: if plan.asks_info() { self.directory.users() as u64 } else { 0 },
+        };
+        api::write_reply(&plan, &outcomes, &facts, out)
     }
 }
 

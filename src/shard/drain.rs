@@ -60,7 +60,7 @@ impl Shard {
             // Busy ones may still be waiting for answers: go round again.
             next = 0;
         }
-        let empty = self.conns.is_empty();
+        let empty = self.conns.is_empty() && self.remote.is_empty();
         let Some(draining) = &mut self.draining else { return true };
         draining.next = next;
         if empty && !draining.told {

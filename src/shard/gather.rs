@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::api::{Answer, Merged};
 use crate::connection::commands::SessionsCall;
-use crate::ids::{ClientId, ConnId, ShardId};
+use crate::ids::{CallId, ClientId, ConnId, ShardId};
 use crate::messages::GatherId;
 
 /// Questions of one shard that may be in flight at once; further ones are answered `partial`
@@ -14,23 +14,18 @@ pub(super) const GATHERS_MAX: usize = 65_536;
 /// Who waits for the merged answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Asker {
-    /// A reply owed on an API connection.
-    Api {
-        /// The connection.
-        conn: ConnId,
-        /// Number of the request.
-        seq: u32,
-        /// Which step of its plan.
+    /// A step of a plan.
+    Step {
+        /// Whose plan.
+        caller: Caller,
+        /// Which of its steps.
         step: u16,
     },
-    /// A reply owed on an API connection, whose step the control thread stores before shards are
-    /// asked.
+    /// A step of a plan that the control thread stores before shards are asked.
     Stored {
-        /// The connection.
-        conn: ConnId,
-        /// Number of the request.
-        seq: u32,
-        /// Which step of its plan.
+        /// Whose plan.
+        caller: Caller,
+        /// Which of its steps.
         step: u16,
     },
     /// A connect that waits for the oldest session of its user to end.
@@ -49,6 +44,20 @@ pub(super) enum Asker {
         /// What it asked for.
         call: SessionsCall,
     },
+}
+
+/// Who gave a plan, and gets its reply.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Caller {
+    /// A request over HTTP.
+    Http {
+        /// Its connection.
+        conn: ConnId,
+        /// Its number there.
+        seq: u32,
+    },
+    /// A request that came by the control thread.
+    Remote(CallId),
 }
 
 /// A question whose last answer is in, or will not come.

@@ -30,6 +30,8 @@ mod sweep;
 // Backends.
 mod ask;
 mod gather;
+mod remote;
+mod steps;
 mod watch;
 
 // Load tests.
@@ -50,11 +52,12 @@ use rand::rngs::ChaCha12Rng;
 use crate::api;
 use crate::auth::{ApiKey, Rules, Verifier};
 use crate::connection::close::CloseReason;
+use crate::connection::exchange::Underway;
 use crate::connection::open::Scope;
 use crate::connection::opening::Stage;
 use crate::connection::options::{Endpoints, UniWebSocketEndpoint, WebSocketEndpoint};
 use crate::connection::{Exchange, Options};
-use crate::ids::{ConnId, SessionSlot, ShardId};
+use crate::ids::{CallId, ConnId, SessionSlot, ShardId};
 use crate::messages::{Emulated, Message, Peer};
 use crate::observe::Counters;
 use crate::session::{ClosedSessions, IdKeys, Table, UserHasher};
@@ -129,6 +132,9 @@ pub struct Shard {
     wheel: Wheel,
     gathers: Gathers,
     watches: Watches,
+    /// Requests of the control thread that wait for other shards. It asks for no more at once than
+    /// it can remember.
+    remote: HashMap<CallId, Underway, ahash::RandomState>,
     effects: Effects,
     counters: Counters,
     draining: Option<drain::Draining>,
@@ -186,6 +192,7 @@ impl Shard {
             wheel: Wheel::new(Tick::reached_by(now.mono_ms)),
             gathers: Gathers::new(setup.query_timeout_ms),
             watches: Watches::default(),
+            remote: HashMap::default(),
             effects: Effects::default(),
             counters: Counters::default(),
             draining: None,
@@ -395,6 +402,7 @@ impl Shard {
             (Peer::Shard(from), Message::Watch { watch, about }) => {
                 self.on_watch_message(from, watch, about, now);
             }
+            (Peer::Control, Message::Call(call)) => self.on_call(*call, now),
             (Peer::Control, Message::Drain { within_ms }) => self.start_drain(within_ms, now),
             (_, message) => debug_assert!(false, "not for a shard: {message:?}"),
         }

@@ -65,8 +65,8 @@ impl Server {
         let mut command = Command::new(binary());
         command.arg("-c").arg(&path);
         let internal = !config["http_server"]["internal_port"].is_null();
-        let grpc = config["uni_grpc"]["enabled"] == json!(true);
-        let listeners = 1 + usize::from(internal) + usize::from(grpc);
+        let grpc = |section: &str| usize::from(config[section]["enabled"] == json!(true));
+        let listeners = 1 + usize::from(internal) + grpc("uni_grpc") + grpc("grpc_api");
         Self::spawn(command, dir, listeners)
     }
 

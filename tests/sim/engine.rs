@@ -133,6 +133,8 @@ impl World {
                 self.network.entry((from, CONTROL)).or_default().push_back(letter);
             }
             Message::Answer { .. }
+            | Message::Call(_)
+            | Message::CallReply(_)
             | Message::Emulate(_)
             | Message::Watch { .. }
             | Message::Drain { .. }

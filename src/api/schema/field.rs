@@ -85,6 +85,12 @@ impl Message {
     pub fn served(&self) -> impl Iterator<Item = &'static Field> + use<> {
         self.fields.iter().filter(|field| field.stage == Stage::Served)
     }
+
+    /// The place of the field of this number among all fields, if the server knows it.
+    pub(in crate::api) fn served_at(&self, number: u32) -> Option<usize> {
+        let is_it = |field: &Field| field.number == number && field.stage == Stage::Served;
+        self.fields.iter().position(is_it)
+    }
 }
 
 pub(super) const fn message(

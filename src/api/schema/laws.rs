@@ -66,10 +66,30 @@ fn every_message_has_its_own_name_and_every_field_its_own_name_and_number() {
             assert!((1..=2047).contains(&field.number), "{at}: number {}", field.number);
             let snake = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
             assert!(field.name.chars().all(snake), "{at}");
+            let is_packed =
+                field.count == Count::Many && !matches!(field.kind, Type::Text | Type::Message(_));
+            assert!(!is_packed, "{at}: lists of numbers have two encodings, transcode has none");
             let explicit = field.presence == Presence::Explicit;
             assert!(!explicit || field.count == Count::One, "{at}: lists are there or empty");
         }
     }
+}
+
+#[test]
+fn no_request_has_a_number_with_a_fraction() {
+    fn check(message: &'static Message, seen: &mut Vec<&'static str>) {
+        if seen.contains(&message.name) {
+            return;
+        }
+        seen.push(message.name);
+        for field in message.fields {
+            assert!(!matches!(field.kind, Type::Double), "{}.{}", message.name, field.name);
+            if let Type::Message(inner) = field.kind {
+                check(inner, seen);
+            }
+        }
+    }
+    check(&super::batch::BATCH_REQUEST, &mut Vec::new());
 }
 
 #[test]

@@ -10,6 +10,7 @@
 pub(super) mod batch;
 mod calls;
 mod channels;
+pub mod descriptor;
 mod field;
 pub mod published;
 mod rules;
@@ -24,6 +25,8 @@ mod proto;
 
 pub use calls::{CALLS, Call, ERROR};
 pub use field::{Count, Field, Message, Presence, Stage, Type};
+#[cfg(test)]
+pub(super) use sessions::FILTER_NODE;
 
 /// First number of a field of ours in a message of Centrifugo.
 pub const OURS: u32 = 1000;

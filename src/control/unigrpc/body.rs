@@ -10,8 +10,8 @@ use hyper::HeaderMap;
 use hyper::body::{Body, Bytes, Frame};
 use tonic::Status;
 
-use super::calls::InProgress;
 use super::streams::{Next, Streams};
+use crate::control::grpc::InProgress;
 use crate::ids::StreamId;
 use crate::messages::{StreamEnd, StreamRefusal};
 

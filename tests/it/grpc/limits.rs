@@ -109,6 +109,7 @@ fn node_with_fast_pings(queue_bytes_max: usize) -> (SocketAddr, SocketAddr) {
         shutdown_timeout: Duration::from_secs(5),
         listen: vec![ListenOn { address, scope: Scope::All }],
         uni_grpc: Some(GrpcListen { address, message_bytes_max: 4096 }),
+        grpc_api: None,
         admission: AdmissionOptions::default(),
         store: StoreOptions::in_memory(),
         synthetic_sessions: 0,

@@ -1,6 +1,7 @@
 //! One HTTP/2 connection, from its first byte to its last stream.
 
 use std::cell::OnceCell;
+use std::convert::Infallible;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::rc::Rc;
@@ -15,7 +16,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use super::calls::{CUT, Calls, Count, InProgress};
+use super::{CUT, Count, InProgress, Service};
 
 /// Between two pings of HTTP/2, and how long an answer may take (as Centrifugo). They find peers
 /// that vanished without a word.
@@ -38,20 +39,21 @@ const IDLE: Duration = Duration::from_secs(75);
 const LEAVING: Duration = Duration::from_secs(2);
 
 /// Serves one connection until it ends; from `stopping` on it takes no new calls.
-pub(super) async fn serve(
+pub(super) async fn serve<S: Service>(
     socket: TcpStream,
     peer: IpAddr,
-    calls: Rc<Calls>,
+    service: Rc<S>,
     mut stopping: watch::Receiver<bool>,
 ) {
     let count = Rc::<Count>::default();
-    let mut patience = calls.request_timeout;
+    let mut patience = service.request_timeout();
     let service = {
         let count = Rc::clone(&count);
         // Boxed: what reading a request takes is given back before its stream begins to live.
         service_fn(move |request: Request<Incoming>| {
             let call = InProgress::new(Rc::clone(&count));
-            Box::pin(Rc::clone(&calls).answer(peer, call, request))
+            let answer = Rc::clone(&service).answer(peer, call, request);
+            Box::pin(async { Ok::<_, Infallible>(answer.await) })
         })
     };
     let mut connection = pin!(builder().serve_connection(TokioIo::new(socket), service));

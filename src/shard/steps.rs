@@ -1,0 +1,127 @@
+//! ⑤ The steps of a plan, whoever gave it: put in order, and one that must be stored first holds up
+//! those behind it.
+
+use super::Shard;
+use super::ask::Asked;
+use super::conns::State;
+use super::gather::{Asker, Caller};
+use crate::api::{self, Merged, Outcome, Plan, Question};
+use crate::connection::exchange::Underway;
+use crate::messages::{Message, Peer};
+use crate::time::Now;
+
+impl Shard {
+    /// Puts the steps of a new plan.
+    pub(super) fn begin_plan(&mut self, plan: Plan, caller: Caller, now: Now) -> Underway {
+        self.counters.api_commands += plan.steps.len() as u64;
+        let mut underway = Underway { plan, outcomes: smallvec::SmallVec::new() };
+        self.put_steps(caller, &mut underway, now);
+        underway
+    }
+
+    /// Puts the steps of a plan that have not been put, up to one that must be done before the
+    /// next may be.
+    fn put_steps(&mut self, caller: Caller, underway: &mut Underway, now: Now) {
+        for step in underway.outcomes.len()..underway.plan.steps.len() {
+            let mut holds_up = false;
+            let outcome = match &underway.plan.steps[step] {
+                api::Step::Done(error) => Some(Outcome::Failed(error.clone())),
+                api::Step::Ask(question) => {
+                    let step = u16::try_from(step).expect("a plan has at most 1,000 steps");
+                    let asked = if question.is_stored_first() {
+                        self.ask_control(question, Asker::Stored { caller, step }, now)
+                    } else {
+                        self.ask(question, Asker::Step { caller, step }, now)
+                    };
+                    match asked {
+                        Asked::Answered(merged) => Some(Outcome::Answered(merged)),
+                        Asked::Waiting => {
+                            holds_up = question.is_stored_first();
+                            None
+                        }
+                    }
+                }
+            };
+            underway.outcomes.push(outcome);
+            underway.limit();
+            if holds_up {
+                return;
+            }
+        }
+    }
+
+    /// Hands the control thread what it must store. In the gather its answer stands for this
+    /// shard's own, which no message ever brings.
+    fn ask_control(&mut self, question: &Question, asker: Asker, now: Now) -> Asked {
+        let open = self.gathers.open(asker, Merged::default(), self.id.bit(), now.mono_ms);
+        let gather = match open {
+            Ok(gather) => gather,
+            Err(mut merged) => {
+                merged.missing |= self.id.bit();
+                return Asked::Answered(merged);
+            }
+        };
+        let question = question.clone();
+        self.effects.message(Peer::Control, Message::Ask { gather, question });
+        Asked::Waiting
+    }
+
+    /// What a step asked for is stored, or is not: now it is carried out on every shard.
+    pub(super) fn on_stored(&mut self, caller: Caller, step: u16, merged: Merged, now: Now) {
+        let Some(underway) = self.underway_mut(caller) else { return };
+        let asked = match &underway.plan.steps[usize::from(step)] {
+            api::Step::Ask(question) if merged.is_done() && !question.is_over_when_stored() => {
+                let question = question.clone();
+                self.ask(&question, Asker::Step { caller, step }, now)
+            }
+            api::Step::Ask(_) | api::Step::Done(_) => Asked::Answered(merged),
+        };
+        if let Asked::Answered(merged) = asked {
+            self.on_answered(caller, step, merged, now);
+        }
+    }
+
+    /// The answer to a step is in. When others waited for it, they are put. Whoever gave the plan
+    /// may have gone in the meantime: then nobody waits any more.
+    pub(super) fn on_answered(&mut self, caller: Caller, step: u16, merged: Merged, now: Now) {
+        let Some(underway) = self.underway_mut(caller) else { return };
+        underway.resolve(step, merged);
+        if underway.can_put_more() {
+            self.put_more(caller, now);
+        }
+        match caller {
+            Caller::Http { conn, .. } => self.flush_owed(conn, now),
+            Caller::Remote(call) => self.flush_call(call, now),
+        }
+    }
+
+    fn underway_mut(&mut self, caller: Caller) -> Option<&mut Underway> {
+        match caller {
+            Caller::Http { conn, seq } => match self.conns.state_mut(conn) {
+                Some(State::Busy(exchange)) => {
+                    exchange.owed_mut(seq).map(|owed| &mut owed.underway)
+                }
+                _ => None,
+            },
+            Caller::Remote(call) => self.remote.get_mut(&call),
+        }
+    }
+
+    /// The plan leaves its place while its steps are put, which takes the whole shard.
+    fn put_more(&mut self, caller: Caller, now: Now) {
+        match caller {
+            Caller::Http { conn, seq } => {
+                let Some(State::Busy(exchange)) = self.conns.state_mut(conn) else { return };
+                let Some((place, mut owed)) = exchange.take_owed(seq) else { return };
+                self.put_steps(caller, &mut owed.underway, now);
+                let Some(State::Busy(exchange)) = self.conns.state_mut(conn) else { return };
+                exchange.owed.insert(place, owed);
+            }
+            Caller::Remote(call) => {
+                let Some(mut underway) = self.remote.remove(&call) else { return };
+                self.put_steps(caller, &mut underway, now);
+                self.remote.insert(call, underway);
+            }
+        }
+    }
+}
