@@ -13,6 +13,7 @@ mod cli;
 mod dev;
 mod engine;
 mod grpc;
+mod grpc_api;
 mod harness;
 mod history;
 mod hostile;

@@ -1,6 +1,8 @@
 //! Both directions against messages of `prost-reflect`, which knows the tables from their
 //! descriptor alone.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "the types of another crate")]
+
 use proptest::prelude::*;
 use proptest::strategy::Union;
 use prost_reflect::prost::Message as _;
