@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
+use crate::api::watch::Unread;
 use crate::api::{Answer, Question, Refusal, Route, Selector};
 use crate::ids::{CallId, ClientId, SessionId, ShardId, StreamId};
 use crate::protocol::{DecodeError, Encoding};
@@ -182,12 +183,23 @@ pub struct CallReply {
 pub struct StreamOpen {
     /// What both threads call it.
     pub stream: StreamId,
-    /// Its request, as it came: a connect request in Protobuf, perhaps.
+    /// What it is to be.
+    pub kind: StreamKind,
+    /// What it asks: a connect request in Protobuf, perhaps; or the body of a watch.
     pub request: Box<[u8]>,
     /// The address it comes from.
     pub remote_addr: IpAddr,
     /// Its `user-agent`, or empty.
     pub user_agent: Box<str>,
+}
+
+/// What a gRPC stream is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StreamKind {
+    /// A session.
+    Session,
+    /// A watch of sessions.
+    Watch,
 }
 
 /// How a gRPC stream ends.
@@ -208,6 +220,8 @@ pub enum StreamRefusal {
     Limited,
     /// The request is no connect request.
     Malformed(DecodeError),
+    /// The request cannot be watched.
+    Unwatched(Unread),
 }
 
 /// A session that came or went.

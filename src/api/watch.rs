@@ -23,7 +23,9 @@ use super::params::{Fault, Place, Reading, members};
 use super::plan::{Layout, Plan, Step, error_mode, refuse_empty};
 use super::question::write_key;
 use super::route::{Options, Refusal};
+use super::schema::STREAMS;
 use super::selector::{Selector, Selectors};
+use super::transcode::{self, ReadError};
 use crate::session::{Session, UserHasher};
 use crate::wire::http1::Head;
 
@@ -48,18 +50,40 @@ impl Resync {
     }
 }
 
+/// Why nothing is watched.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Unread {
+    /// It is a request, and not one that can be watched.
+    Error(ApiError),
+    /// It is none.
+    Refused(Refusal),
+}
+
+impl Unread {
+    /// A plan that asks nothing and answers so.
+    #[must_use]
+    pub fn into_plan(self, options: &Options, head: &Head<'_>) -> Plan {
+        match self {
+            Self::Refused(refusal) => Plan::refused(refusal),
+            Self::Error(error) => {
+                let layout = Layout::Single(error_mode(options, head));
+                Plan { steps: smallvec![Step::Done(error)], layout }
+            }
+        }
+    }
+}
+
 /// Whose sessions this body asks to watch: the selectors of `disconnect`.
 ///
 /// # Errors
-/// A plan that asks nothing and answers what was wrong.
-pub fn watch(
+/// What was wrong with it.
+pub fn read(
     options: &Options,
-    head: &Head<'_>,
     body: &[u8],
     scratch: &mut Scratch,
     hasher: &UserHasher,
-) -> Result<Selector, Plan> {
-    refuse_empty(body).map_err(Plan::refused)?;
+) -> Result<Selector, Unread> {
+    refuse_empty(body).map_err(Unread::Refused)?;
     let read = scratch.parse(body, |params| {
         let mut selectors = Selectors::default();
         for (key, value) in members(params, Place::Body)? {
@@ -70,17 +94,32 @@ pub fn watch(
     scratch.shed();
     match read {
         Ok(Ok(selector)) => Ok(selector),
-        Ok(Err(Fault::Refused(error))) => Err(refused(options, head, error)),
-        Ok(Err(Fault::Mistyped(mistyped))) => Err(Plan::refused(Refusal::bad_request(mistyped))),
-        Err(malformed) => Err(Plan::refused(malformed.into())),
+        Ok(Err(Fault::Refused(error))) => Err(Unread::Error(error)),
+        Ok(Err(Fault::Mistyped(mistyped))) => Err(Unread::Refused(Refusal::bad_request(mistyped))),
+        Err(malformed) => Err(Unread::Refused(malformed.into())),
     }
 }
 
-/// Answers with an error instead of a stream.
+/// Its name as a gRPC method.
+pub const METHOD: &str = STREAMS[0].rpc;
+
+/// A request in Protobuf as the body that [`read`] reads.
+///
+/// # Errors
+/// It is no `WatchRequest`.
+pub fn body_of(request: &[u8]) -> Result<Vec<u8>, ReadError> {
+    let mut body = Vec::new();
+    transcode::body(STREAMS[0].request, request, &mut body)?;
+    Ok(body)
+}
+
+/// An event in Protobuf.
+///
+/// # Panics
+/// If it is not one of those written here.
 #[must_use]
-pub fn refused(options: &Options, head: &Head<'_>, error: ApiError) -> Plan {
-    let layout = Layout::Single(error_mode(options, head));
-    Plan { steps: smallvec![Step::Done(error)], layout }
+pub fn in_protobuf(event: &[u8]) -> Vec<u8> {
+    transcode::message(STREAMS[0].event, event).expect("an event is what its table says")
 }
 
 /// Sessions that there are.

@@ -97,7 +97,7 @@ impl Control {
             let calls = Calls::new(mesh.peers() - 1, Rc::clone(&news));
             let calls = Rc::new(RefCell::new(calls));
             let grpc = grpc.map(|grpc| grpc.serve(Rc::clone(&streams)));
-            let api = api.map(|api| api.serve(Rc::clone(&calls)));
+            let api = api.map(|api| api.serve(Rc::clone(&calls), Rc::clone(&streams)));
             let mut living = Living { mesh, on_event, news, streams, calls, grpc, api, keeper };
             living.serve(&mut signals).await;
             let ended = living.drain(&mut signals, shutdown_timeout).await;

@@ -1,14 +1,16 @@
 //! ②③ A gRPC stream: a connection whose one request came whole, and whose bytes leave by the
 //! control thread.
 
+use std::rc::Rc;
+
 use super::Shard;
 use crate::connection::open::Scope;
 use crate::connection::opening::Caller;
 use crate::ids::ConnId;
-use crate::messages::{StreamOpen, StreamRefusal};
+use crate::messages::{StreamKind, StreamOpen, StreamRefusal};
 use crate::protocol::ConnectRequest;
 use crate::time::Now;
-use crate::transport::Wire;
+use crate::transport::{Events, Wire};
 
 impl Shard {
     /// A client opened a stream. When this returns it is in, refused in the way of its transport,
@@ -17,6 +19,33 @@ impl Shard {
     /// # Errors
     /// Why it never was a connection: nothing remains of `conn`.
     pub fn on_stream(
+        &mut self,
+        conn: ConnId,
+        open: StreamOpen,
+        now: Now,
+    ) -> Result<(), StreamRefusal> {
+        match open.kind {
+            StreamKind::Session => self.open_session_stream(conn, open, now),
+            StreamKind::Watch => self.open_watch_stream(conn, &open.request, now),
+        }
+    }
+
+    /// A backend watches.
+    fn open_watch_stream(
+        &mut self,
+        conn: ConnId,
+        body: &[u8],
+        now: Now,
+    ) -> Result<(), StreamRefusal> {
+        let options = Rc::clone(&self.options);
+        let options = options.grpc_api.as_ref().expect("the service is on");
+        let selector = self.may_watch(options, body).map_err(StreamRefusal::Unwatched)?;
+        self.conns.open(conn, Scope::Internal);
+        self.begin_watch(conn, Events::Grpc, selector, now);
+        Ok(())
+    }
+
+    fn open_session_stream(
         &mut self,
         conn: ConnId,
         open: StreamOpen,

@@ -2,7 +2,7 @@
 
 use super::calls::ERROR;
 use super::field::{Count, Field, Message, Presence, Type};
-use super::{PACKAGE, SERVICE, published};
+use super::{PACKAGE, SERVICE, STREAMS, published};
 use crate::protocol::protobuf::{write_bytes, write_message, write_number, write_present_number};
 
 /// Name of the file in descriptors.
@@ -29,20 +29,35 @@ pub fn file() -> Vec<u8> {
     }
     write_message(&mut out, 6, |out| {
         write_bytes(out, 1, SERVICE.as_bytes());
-        write_method(out, "Batch", "BatchRequest");
+        write_method(out, "Batch", "BatchRequest", &ResponseOf::Call("Batch"));
         for call in published::calls() {
-            write_method(out, call.rpc(), call.request.name);
+            write_method(out, call.rpc(), call.request.name, &ResponseOf::Call(call.rpc()));
+        }
+        for stream in STREAMS {
+            let events = ResponseOf::Stream(stream.event);
+            write_method(out, stream.rpc, stream.request.name, &events);
         }
     });
     write_bytes(&mut out, 12, b"proto3");
     out
 }
 
-fn write_method(out: &mut Vec<u8>, rpc: &str, request: &str) {
+/// What a method gives back.
+enum ResponseOf {
+    Call(&'static str),
+    Stream(&'static Message),
+}
+
+fn write_method(out: &mut Vec<u8>, rpc: &str, request: &str, response: &ResponseOf) {
+    let (response, streams) = match response {
+        ResponseOf::Call(rpc) => (format!("{rpc}Response"), 0),
+        ResponseOf::Stream(event) => (event.name.to_owned(), 1),
+    };
     write_message(out, 2, |out| {
         write_bytes(out, 1, rpc.as_bytes());
         write_bytes(out, 2, full_name(request).as_bytes());
-        write_bytes(out, 3, full_name(&format!("{rpc}Response")).as_bytes());
+        write_bytes(out, 3, full_name(&response).as_bytes());
+        write_number(out, 6, streams);
     });
 }
 

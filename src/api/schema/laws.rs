@@ -6,7 +6,7 @@ use std::path::Path;
 use super::batch::{COMMAND, REPLY};
 use super::calls::{CALLS, Call};
 use super::field::{Count, Message, Presence, Stage, Type};
-use super::{OURS, published};
+use super::{OURS, STREAMS, published};
 use crate::api::Command;
 
 /// Compares a file below `docs/` with what the tables say, and writes it first when asked to.
@@ -113,6 +113,21 @@ fn every_command_that_is_served_has_its_request_and_its_result() {
         assert_eq!(call.result.name, format!("{rpc}Result"));
         assert!(rpc.eq_ignore_ascii_case(&call.name.replace('_', "")), "{rpc}");
         assert!(is_sentence(call.doc), "{}", call.doc);
+    }
+}
+
+#[test]
+fn every_stream_is_a_command_that_is_one() {
+    for stream in STREAMS {
+        let command = Command::at_path(stream.name).expect("a command");
+        assert!(command.is_stream() && is_sentence(stream.doc), "{}", stream.name);
+        assert_eq!(stream.request.name, format!("{}Request", stream.rpc));
+        assert_eq!(stream.event.name, format!("{}Event", stream.rpc));
+        for (message, example) in
+            [(stream.request, stream.example.0), (stream.event, stream.example.1)]
+        {
+            check_example(message, &serde_json::from_str(example).expect(example));
+        }
     }
 }
 

@@ -15,6 +15,7 @@ mod field;
 pub mod published;
 mod rules;
 mod sessions;
+mod streams;
 
 #[cfg(test)]
 mod laws;
@@ -27,6 +28,7 @@ pub use calls::{CALLS, Call, ERROR};
 pub use field::{Count, Field, Message, Presence, Stage, Type};
 #[cfg(test)]
 pub(super) use sessions::FILTER_NODE;
+pub use streams::{STREAMS, Stream};
 
 /// First number of a field of ours in a message of Centrifugo.
 pub const OURS: u32 = 1000;

@@ -6,6 +6,7 @@ use super::batch::{BATCH_REQUEST, BATCH_RESPONSE};
 use super::calls::Call;
 use super::field::{Count, Field, Message, Presence, Type};
 use super::published;
+use super::streams::{STREAMS, Stream};
 
 #[test]
 fn the_openapi_file_says_what_the_tables_say() {
@@ -24,12 +25,21 @@ fn render() -> Value {
     for call in published::calls() {
         paths.insert(format!("/{}", call.name), json!({"post": operation(call)}));
     }
+    for stream in STREAMS {
+        paths.insert(format!("/{}", stream.name), json!({"post": stream_operation(stream)}));
+    }
     paths.insert("/batch".to_owned(), json!({"post": batch()}));
     let mut schemas = Map::new();
-    let requests: Vec<_> =
-        published::calls().map(|call| call.request).chain([&BATCH_REQUEST]).collect();
-    let results: Vec<_> =
-        published::calls().map(|call| call.result).chain([&BATCH_RESPONSE]).collect();
+    let requests: Vec<_> = published::calls()
+        .map(|call| call.request)
+        .chain([&BATCH_REQUEST])
+        .chain(STREAMS.iter().map(|stream| stream.request))
+        .collect();
+    let results: Vec<_> = published::calls()
+        .map(|call| call.result)
+        .chain([&BATCH_RESPONSE])
+        .chain(STREAMS.iter().map(|stream| stream.event))
+        .collect();
     for message in published::messages() {
         let is_asked = reaches(&requests, message.name);
         let is_told = reaches(&results, message.name);
@@ -134,6 +144,46 @@ fn operation(call: &Call) -> Value {
         operation["responses"][status] = told;
     }
     operation
+}
+
+fn stream_operation(stream: &Stream) -> Value {
+    let (asked, told) = stream.example;
+    let asked: Value = serde_json::from_str(asked).expect("an example is JSON");
+    with_statuses(json!({
+        "operationId": stream.name,
+        "summary": stream.doc.split_once(": ").map_or(stream.doc, |(first, _)| first),
+        "description": format!(
+            "{} The stream does not end by itself; each `data:` line is one {}.",
+            stream.doc, stream.event.name,
+        ),
+        "parameters": [{"$ref": "#/components/parameters/ErrorMode"}],
+        "requestBody": {
+            "required": true,
+            "content": {"application/json": {"schema": reference(stream.request), "example": asked}},
+        },
+        "responses": {
+            "200": {
+                "description": "Events, or why there are none.",
+                "content": {
+                    "text/event-stream": {
+                        "schema": {"type": "string"},
+                        "example": format!("data: {told}\n\n"),
+                    },
+                    "application/json": {"schema": {
+                        "type": "object", "required": ["error"],
+                        "properties": {"error": {"$ref": "#/components/schemas/Error"}},
+                    }},
+                },
+            },
+            "400": {
+                "description": "The body is malformed, which a text tells; or errors 107 and 108.",
+                "content": {
+                    "application/json": {"schema": {"$ref": "#/components/schemas/Error"}},
+                    "text/plain": {"schema": {"type": "string"}},
+                },
+            },
+        },
+    }))
 }
 
 fn batch() -> Value {

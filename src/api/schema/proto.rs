@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::field::{Count, Field, Message, Presence, Type};
-use super::{PACKAGE, SERVICE, published};
+use super::{PACKAGE, SERVICE, STREAMS, Stream, published};
 
 const INTRODUCTION: &str = "\
 // The server API of Rollcall over gRPC. Names and numbers are those of Centrifugo's api.proto; what
@@ -34,6 +34,12 @@ fn render() -> String {
         comment(out, "  ", call.doc);
         let (rpc, request) = (call.rpc(), call.request.name);
         writeln!(out, "  rpc {rpc}({request}) returns ({rpc}Response);").expect("memory");
+    }
+    for stream in STREAMS {
+        comment(out, "  ", stream.doc);
+        let Stream { rpc, request, event, .. } = stream;
+        let (request, event) = (request.name, event.name);
+        writeln!(out, "  rpc {rpc}({request}) returns (stream {event});").expect("memory");
     }
     out.push_str("}\n");
     for message in published::messages() {

@@ -3,6 +3,7 @@
 use super::batch::{BATCH_REQUEST, BATCH_RESPONSE};
 use super::calls::{CALLS, Call, ERROR};
 use super::field::{Message, Type};
+use super::streams::STREAMS;
 use crate::api::Command;
 
 /// The calls that the server carries out.
@@ -18,6 +19,10 @@ pub fn messages() -> Vec<&'static Message> {
     for call in calls() {
         add(call.request, &mut messages);
         add(call.result, &mut messages);
+    }
+    for stream in STREAMS {
+        add(stream.request, &mut messages);
+        add(stream.event, &mut messages);
     }
     for message in [&BATCH_REQUEST, &BATCH_RESPONSE, &ERROR] {
         add(message, &mut messages);

@@ -3,11 +3,11 @@
 use super::field::{Field, Message, bool, double, int64, json, message, part, text, uint32};
 
 /// Selectors that several commands share, by their sentences.
-const USER: &str = "Only sessions of this user. The empty user is the anonymous one.";
-const CLIENT: &str = "Only the session with this client id. Empty: any.";
-const SESSION: &str = "Only the session with this session id. Empty: any.";
-const LABEL_FILTER: &str = "Only sessions whose labels pass this filter.";
-const ALL_USERS: &str = "Sessions of every user, when none is given.";
+pub(super) const USER: &str = "Only sessions of this user. The empty user is the anonymous one.";
+pub(super) const CLIENT: &str = "Only the session with this client id. Empty: any.";
+pub(super) const SESSION: &str = "Only the session with this session id. Empty: any.";
+pub(super) const LABEL_FILTER: &str = "Only sessions whose labels pass this filter.";
+pub(super) const ALL_USERS: &str = "Sessions of every user, when none is given.";
 const EXPRESSION: &str = "Only sessions for which this CEL expression is true.";
 const TRANSPORT: &str = "Only sessions on this transport.";
 const APP_NAME: &str = "Only sessions whose client has this name.";

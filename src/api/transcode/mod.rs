@@ -14,4 +14,4 @@ mod write;
 mod tests;
 
 pub use read::{FIELDS_MAX, MESSAGE_DEPTH_MAX, ReadError, body};
-pub use write::{Failure, Reply, WriteError, batch_response, failed_response, response};
+pub use write::{Failure, Reply, WriteError, batch_response, failed_response, message, response};

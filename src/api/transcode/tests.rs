@@ -15,7 +15,7 @@ use serde_json::{Map, Value as Json, json};
 use super::*;
 use crate::api::schema::batch::{BATCH_REQUEST, BATCH_RESPONSE};
 use crate::api::schema::{
-    Call, Count, Field, Message, PACKAGE, Presence, Type, descriptor, published,
+    Call, Count, Field, Message, PACKAGE, Presence, STREAMS, Type, descriptor, published,
 };
 
 fn pool() -> DescriptorPool {
@@ -40,7 +40,7 @@ fn the_descriptor_holds_the_service_with_every_method_and_every_field() {
     assert_eq!(service.full_name(), "centrifugal.centrifugo.api.CentrifugoApi");
     let methods: Vec<_> = service.methods().map(|method| method.name().to_owned()).collect();
     let expected = std::iter::once("Batch").chain(published::calls().map(Call::rpc));
-    assert_eq!(methods, expected.collect::<Vec<_>>());
+    assert_eq!(methods, expected.chain(STREAMS.iter().map(|it| it.rpc)).collect::<Vec<_>>());
     for message in published::messages() {
         let known = descriptor_of(message);
         for field in message.served() {

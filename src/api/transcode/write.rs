@@ -87,9 +87,17 @@ const RESULT_FIELD: u32 = 2;
 /// # Errors
 /// The reply is not that of a batch.
 pub fn batch_response(json: &[u8]) -> Result<Vec<u8>, WriteError> {
+    message(&BATCH_RESPONSE, json)
+}
+
+/// Any message that stands alone, such as an event of a stream.
+///
+/// # Errors
+/// The text is not that message.
+pub fn message(message: &'static Message, json: &[u8]) -> Result<Vec<u8>, WriteError> {
     let json = str::from_utf8(json).map_err(serde::de::Error::custom).map_err(WriteError)?;
     let mut out = Vec::new();
-    object(&BATCH_RESPONSE, json, &mut out).map(|()| out)
+    object(message, json, &mut out).map(|()| out)
 }
 
 fn object(message: &'static Message, json: &str, out: &mut Vec<u8>) -> Result<(), WriteError> {

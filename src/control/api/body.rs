@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tonic::Status;
 
 use crate::control::grpc::InProgress;
+use crate::control::unigrpc::Pushes;
 use crate::transport::grpc::{self, PREFIX_BYTES};
 
 /// Messages of a stream that may wait until the connection takes them.
@@ -18,9 +19,16 @@ const FRAMES_MAX: usize = 4;
 
 /// The body of a response; by default empty, for a status that stands in the head.
 #[derive(Default)]
-pub(super) struct Frames(Option<Open>);
+pub(super) enum Frames {
+    #[default]
+    Empty,
+    /// What a task of this thread sends.
+    Sent(Open),
+    /// What a shard sends.
+    Pushed(Pushes),
+}
 
-struct Open {
+pub(super) struct Open {
     frames: mpsc::Receiver<Frame<Bytes>>,
     _call: InProgress,
 }
@@ -35,9 +43,18 @@ pub(super) struct Left;
 /// A response that consists of what its sender sends.
 pub(super) fn stream(call: InProgress) -> (Sender, Response<Frames>) {
     let (sender, frames) = mpsc::channel(FRAMES_MAX);
-    let mut response = Response::new(Frames(Some(Open { frames, _call: call })));
+    (Sender(sender), respond(Frames::Sent(Open { frames, _call: call })))
+}
+
+/// A response that consists of what a shard sends.
+pub(super) fn pushes(pushes: Pushes) -> Response<Frames> {
+    respond(Frames::Pushed(pushes))
+}
+
+fn respond(frames: Frames) -> Response<Frames> {
+    let mut response = Response::new(frames);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    (Sender(sender), response)
+    response
 }
 
 /// A response of one message.
@@ -88,11 +105,18 @@ impl Body for Frames {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let Some(open) = &mut self.0 else { return Poll::Ready(None) };
-        open.frames.poll_recv(cx).map(|frame| frame.map(Ok))
+        match &mut *self {
+            Self::Empty => Poll::Ready(None),
+            Self::Sent(open) => open.frames.poll_recv(cx).map(|frame| frame.map(Ok)),
+            Self::Pushed(pushes) => Pin::new(pushes).poll_frame(cx),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.is_none()
+        match self {
+            Self::Empty => true,
+            Self::Sent(_) => false,
+            Self::Pushed(pushes) => pushes.is_end_stream(),
+        }
     }
 }

@@ -23,9 +23,11 @@ use tokio::sync::watch;
 
 use self::service::Api;
 use super::grpc::{self, Reader};
+use super::unigrpc::Streams;
 use crate::auth::ApiKey;
 
 pub(in crate::control) use self::calls::Calls;
+pub(in crate::control) use self::status::unwatched;
 
 /// What serving the API over gRPC needs.
 pub struct GrpcApi {
@@ -85,11 +87,16 @@ impl GrpcApi {
 
 impl Listening {
     /// Serves on the current thread. To be called inside its `LocalSet`.
-    pub(in crate::control) fn serve(self, calls: Rc<RefCell<Calls>>) -> Serving {
+    pub(in crate::control) fn serve(
+        self,
+        calls: Rc<RefCell<Calls>>,
+        streams: Rc<RefCell<Streams>>,
+    ) -> Serving {
         let Options { key, errors, reflection, .. } = self.options;
         let (health, told) = watch::channel(health::Health::Serving);
         let api = Api {
             calls,
+            streams,
             reader: Reader::new(self.options.message_bytes_max, self.options.request_timeout),
             key: (!key.is_empty()).then(|| ApiKey::new(&key)),
             errors,

@@ -21,12 +21,15 @@ use crate::api::Rpc;
 use crate::api::schema::{PACKAGE, SERVICE};
 use crate::api::transcode::Failure;
 use crate::auth::ApiKey;
-use crate::control::grpc::{InProgress, Reader, Service, is_grpc};
+use crate::control::grpc::{CUT, InProgress, Reader, Service, is_grpc};
+use crate::control::unigrpc::{Pushes, StreamCall, Streams, user_agent};
+use crate::messages::StreamKind;
 use crate::transport::grpc::{self, Message};
 
 /// The services of one listener.
 pub(super) struct Api {
     pub(super) calls: Rc<RefCell<Calls>>,
+    pub(super) streams: Rc<RefCell<Streams>>,
     pub(super) reader: Reader,
     /// When callers must show one.
     pub(super) key: Option<ApiKey>,
@@ -46,7 +49,7 @@ impl Service for Api {
 
     async fn answer(
         self: Rc<Self>,
-        _peer: IpAddr,
+        peer: IpAddr,
         call: InProgress,
         request: Request<Incoming>,
     ) -> Response<Frames> {
@@ -55,7 +58,7 @@ impl Service for Api {
             *response.status_mut() = status;
             return response;
         }
-        let answered = self.dispatch(call, request).await;
+        let answered = self.dispatch(call, peer, request).await;
         answered.unwrap_or_else(|status| {
             let mut response = status.into_http();
             response.headers_mut().insert("grpc-accept-encoding", ENCODINGS);
@@ -72,6 +75,7 @@ impl Api {
     async fn dispatch(
         &self,
         call: InProgress,
+        peer: IpAddr,
         request: Request<Incoming>,
     ) -> Result<Response<Frames>, Status> {
         let (head, incoming) = request.into_parts();
@@ -93,6 +97,9 @@ impl Api {
             {
                 Ok(reflection::serve(call, incoming, self.reader.message_bytes_max))
             }
+            (service, api::watch::METHOD) if is_ours(service) => {
+                self.watch(call, peer, &head, incoming).await
+            }
             (service, method) if is_ours(service) => {
                 let rpc = api::rpc(method).ok_or_else(unknown)?;
                 let called = self.call(&rpc, &head, incoming);
@@ -111,14 +118,43 @@ impl Api {
         }
     }
 
-    /// One call of the API to its response.
-    async fn call(&self, rpc: &Rpc, head: &Parts, incoming: Incoming) -> Result<Vec<u8>, Status> {
-        if !self.admits(&head.headers) {
+    /// A watch: a shard answers it by a stream of its own.
+    async fn watch(
+        &self,
+        call: InProgress,
+        peer: IpAddr,
+        head: &Parts,
+        incoming: Incoming,
+    ) -> Result<Response<Frames>, Status> {
+        self.admit(&head.headers)?;
+        let request = self.read(head, incoming).await?;
+        let request = api::watch::body_of(&request)
+            .map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let opened = self.streams.borrow_mut().open(StreamCall {
+            kind: StreamKind::Watch,
+            request: request.into(),
+            remote_addr: peer,
+            user_agent: user_agent(&head.headers),
+            cut: CUT.with(|cut| cut.get().cloned()).expect("set before the task runs"),
+        });
+        let stream = opened.ok_or_else(|| Status::resource_exhausted("too many streams"))?;
+        Ok(body::pushes(Pushes::new(stream, Rc::clone(&self.streams), call)))
+    }
+
+    /// Whether a caller may call at all.
+    fn admit(&self, headers: &HeaderMap) -> Result<(), Status> {
+        if !self.admits(headers) {
             return Err(Status::unauthenticated("unauthenticated"));
         }
         if *self.health.borrow() == Health::NotServing {
             return Err(Status::unavailable("the server is shutting down"));
         }
+        Ok(())
+    }
+
+    /// One call of the API to its response.
+    async fn call(&self, rpc: &Rpc, head: &Parts, incoming: Incoming) -> Result<Vec<u8>, Status> {
+        self.admit(&head.headers)?;
         let request = self.read(head, incoming).await?;
         let errors = match head.headers.get("x-centrifugo-error-mode") {
             Some(mode) if mode == "transport" => Errors::ByStatus,

@@ -5,6 +5,7 @@ use tonic::{Code, Status};
 
 use super::calls::Unanswered;
 use crate::api::transcode::{Failure, WriteError};
+use crate::api::watch::Unread;
 use crate::api::{ErrorKind, Refusal};
 use crate::protocol::protobuf::{write_bytes, write_message, write_number};
 use crate::wire::http1::Status as HttpStatus;
@@ -14,11 +15,7 @@ const ERROR_URL: &str = "type.googleapis.com/centrifugal.centrifugo.api.Error";
 
 /// The error of a command (Centrifugo `internal/apiproto/errors.go`), with itself in the details.
 pub(super) fn failed(failure: &Failure<'_>) -> Status {
-    let code = match ErrorKind::of_code(failure.code) {
-        Some(ErrorKind::UnknownChannel | ErrorKind::NotFound) => Code::NotFound,
-        Some(ErrorKind::BadRequest | ErrorKind::NotAvailable) => Code::InvalidArgument,
-        Some(ErrorKind::Internal) | None => Code::Internal,
-    };
+    let code = ErrorKind::of_code(failure.code).map_or(Code::Internal, code_of);
     let mut details = Vec::new();
     // google.rpc.Status
     write_number(&mut details, 1, code as u64);
@@ -30,15 +27,36 @@ pub(super) fn failed(failure: &Failure<'_>) -> Status {
     Status::with_details(code, failure.message.clone(), Bytes::from(details))
 }
 
+fn code_of(kind: ErrorKind) -> Code {
+    match kind {
+        ErrorKind::UnknownChannel | ErrorKind::NotFound => Code::NotFound,
+        ErrorKind::BadRequest | ErrorKind::NotAvailable => Code::InvalidArgument,
+        ErrorKind::Internal => Code::Internal,
+    }
+}
+
+/// A watch that did not begin.
+pub(in crate::control) fn unwatched(why: &Unread) -> Status {
+    match why {
+        Unread::Error(error) => Status::new(code_of(error.kind()), error.message()),
+        Unread::Refused(refusal) => refused(refusal),
+    }
+}
+
+/// A request that is none, or comes too late.
+fn refused(Refusal { status, body }: &Refusal) -> Status {
+    match status {
+        HttpStatus(503) => Status::unavailable(body.trim_end()),
+        HttpStatus(_) => Status::invalid_argument(body.trim_end()),
+    }
+}
+
 /// A call without a reply.
 pub(super) fn unanswered(why: Unanswered) -> Status {
     match why {
         Unanswered::TooMany => Status::unavailable("too many calls wait: try again, or later"),
         Unanswered::Busy => Status::unavailable("a part of the server is busy: try again"),
-        Unanswered::Refused(Refusal { status: HttpStatus(503), body }) => {
-            Status::unavailable(body.trim_end())
-        }
-        Unanswered::Refused(Refusal { body, .. }) => Status::invalid_argument(body.trim_end()),
+        Unanswered::Refused(refusal) => refused(&refusal),
     }
 }
 

@@ -11,13 +11,14 @@ use hyper::body::{Body, Bytes, Frame};
 use tonic::Status;
 
 use super::streams::{Next, Streams};
+use crate::control::api::unwatched;
 use crate::control::grpc::InProgress;
 use crate::ids::StreamId;
 use crate::messages::{StreamEnd, StreamRefusal};
 
 /// The body of a response; by default empty, for a status that stands in the head.
 #[derive(Default)]
-pub(super) struct Pushes(Option<Live>);
+pub(in crate::control) struct Pushes(Option<Live>);
 
 struct Live {
     stream: StreamId,
@@ -27,7 +28,7 @@ struct Live {
 }
 
 impl Pushes {
-    pub(super) const fn new(
+    pub(in crate::control) const fn new(
         stream: StreamId,
         streams: Rc<RefCell<Streams>>,
         call: InProgress,
@@ -80,6 +81,7 @@ fn trailers(end: &StreamEnd) -> HeaderMap {
         StreamEnd::Refused(StreamRefusal::Malformed(error)) => {
             Status::invalid_argument(format!("malformed ConnectRequest: {error}"))
         }
+        StreamEnd::Refused(StreamRefusal::Unwatched(why)) => unwatched(why),
     };
     let mut trailers = HeaderMap::with_capacity(2);
     status.add_header(&mut trailers).expect("our own text is a header");

@@ -15,6 +15,7 @@ use super::body::Pushes;
 use super::streams::{Call, Streams};
 use crate::control::grpc::{CUT, InProgress, Reader, Service, is_grpc};
 use crate::ids::StreamId;
+use crate::messages::StreamKind;
 use crate::transport::grpc::{FramingError, only_message};
 
 /// The one method (`unistream.proto` of Centrifugo).
@@ -66,6 +67,7 @@ impl Calls {
             FramingError::NotOne => Status::invalid_argument(error.to_string()),
         })?;
         let call = Call {
+            kind: StreamKind::Session,
             request: message.into(),
             remote_addr: peer,
             user_agent: user_agent(&head.headers),
@@ -77,6 +79,6 @@ impl Calls {
 }
 
 /// As a text; what is none is left out.
-fn user_agent(headers: &HeaderMap) -> Box<str> {
+pub(in crate::control) fn user_agent(headers: &HeaderMap) -> Box<str> {
     headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default().into()
 }

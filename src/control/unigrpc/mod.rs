@@ -17,7 +17,9 @@ use std::time::Duration;
 use self::calls::Calls;
 use super::grpc::{self, Reader, Serving};
 
-pub(in crate::control) use self::streams::Streams;
+pub(in crate::control) use self::body::Pushes;
+pub(in crate::control) use self::calls::user_agent;
+pub(in crate::control) use self::streams::{Call as StreamCall, Streams};
 
 /// What serving gRPC needs.
 #[derive(Debug)]

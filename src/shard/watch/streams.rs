@@ -1,14 +1,17 @@
 //! The side of a watch where the watcher is connected: a response that does not end by itself.
 
+use std::borrow::Cow;
+
 use super::super::conns::State;
 use super::super::http::Step;
 use super::super::{EFFECT_BYTES_MAX, Shard};
-use crate::api::watch::{self, Resync};
-use crate::api::{self, ApiError, Plan, Refusal, Selector};
+use crate::api::watch::{self, Resync, Unread};
+use crate::api::{self, ApiError, Refusal, Selector};
 use crate::connection::Exchange;
 use crate::connection::open::STREAM_HEADERS;
 use crate::ids::{ConnId, ShardId};
 use crate::messages::{WatchId, WatchMessage};
+use crate::protocol::Encoding;
 use crate::time::Now;
 use crate::transport::{Body, Events};
 use crate::wire::http1::Head;
@@ -43,25 +46,15 @@ impl Shard {
         (options, body): (&api::Options, &[u8]),
         now: Now,
     ) -> Option<Step> {
-        let read = watch::watch(options, head, body, &mut self.api_scratch, &self.hasher);
-        let watches_max = self.options.watches_max;
-        let selector = match read {
-            Ok(_) if self.draining.is_some() => Err(Plan::refused(Refusal::shutting_down())),
-            Ok(_) if self.watches.own.len() >= watches_max => {
-                let why = format_args!(
-                    "{watches_max} watches are open on this shard, see the option watch.limit"
-                );
-                Err(watch::refused(options, head, ApiError::not_available(why)))
-            }
-            read => read,
-        };
+        let selector =
+            self.may_watch(options, body).map_err(|unread| unread.into_plan(options, head));
         match selector {
             Ok(selector) => {
                 let mut body = Body::new(head);
                 if exchange.more {
                     body.spoil();
                 }
-                self.begin_watch(conn, Events::new(body), selector, now);
+                self.begin_watch(conn, Events::Sse(body), selector, now);
                 Some(Step::Left)
             }
             Err(plan) => {
@@ -71,7 +64,33 @@ impl Shard {
         }
     }
 
-    fn begin_watch(&mut self, conn: ConnId, events: Events, selector: Selector, now: Now) {
+    /// Whose sessions a body asks to watch, if it may.
+    pub(in crate::shard) fn may_watch(
+        &mut self,
+        options: &api::Options,
+        body: &[u8],
+    ) -> Result<Selector, Unread> {
+        let selector = watch::read(options, body, &mut self.api_scratch, &self.hasher)?;
+        let watches_max = self.options.watches_max;
+        if self.draining.is_some() {
+            Err(Unread::Refused(Refusal::shutting_down()))
+        } else if self.watches.own.len() >= watches_max {
+            let why = format_args!(
+                "{watches_max} watches are open on this shard, see the option watch.limit"
+            );
+            Err(Unread::Error(ApiError::not_available(why)))
+        } else {
+            Ok(selector)
+        }
+    }
+
+    pub(in crate::shard) fn begin_watch(
+        &mut self,
+        conn: ConnId,
+        events: Events,
+        selector: Selector,
+        now: Now,
+    ) {
         self.counters.watches_opened += 1;
         let date = self.date.at(now.unix_s());
         self.effects.send(conn, |out| events.head(out, date, &STREAM_HEADERS));
@@ -134,10 +153,15 @@ impl Shard {
         }
     }
 
+    /// `event` is one of `api::watch`.
     fn send_event(&mut self, conn: ConnId, event: &[u8]) {
         let Some(State::Watching(watching)) = self.conns.state_mut(conn) else { return };
         let events = watching.events;
-        self.effects.send(conn, |out| events.event(out, event));
+        let event = match events.encoding() {
+            Encoding::Json => Cow::Borrowed(event),
+            Encoding::Protobuf => Cow::Owned(watch::in_protobuf(event)),
+        };
+        self.effects.send(conn, |out| events.event(out, &event));
     }
 
     /// Bytes wait for a watcher.
@@ -185,10 +209,8 @@ impl Shard {
         let Some(State::Watching(watching)) = self.conns.state_mut(conn) else { return };
         let (id, events) = (watching.id, watching.events);
         self.counters.watches_cut += 1;
-        self.effects.send(conn, |out| {
-            events.event(out, &watch::resync(why));
-            events.end(out);
-        });
+        self.send_event(conn, &watch::resync(why));
+        self.effects.send(conn, |out| events.end(out));
         self.unwatch(id);
         self.finish(conn, now);
     }

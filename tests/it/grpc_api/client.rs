@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 
 use prost_reflect::prost::Message;
 use prost_reflect::prost::bytes::{Buf, BufMut};
-use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, SerializeOptions};
+use prost_reflect::{
+    DescriptorPool, DynamicMessage, MessageDescriptor, MethodDescriptor, SerializeOptions,
+};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
@@ -193,13 +195,41 @@ impl Api {
 
     /// Calls a method with JSON; the response is JSON too, with names as in Protobuf.
     pub(crate) fn call(&self, method: &str, request: &Value) -> Result<Value, Status> {
-        let service = self.pool.get_service_by_name(SERVICE).expect("the service");
-        let known = service.methods().find(|known| known.name() == method).expect("a method");
+        let known = self.method(method);
         let request = dynamic(known.input(), request);
         let path = format!("/{SERVICE}/{method}");
         let response = self.client.raw(&path, request.encode_to_vec())?;
         let response = DynamicMessage::decode(known.output(), response.as_slice());
         Ok(json(&response.expect("a response")))
+    }
+
+    /// Calls a method that streams, with JSON.
+    pub(crate) fn stream(&self, method: &str, request: &Value) -> Result<Events<'_>, Status> {
+        let known = self.method(method);
+        assert!(known.is_server_streaming() && !known.is_client_streaming());
+        let request = dynamic(known.input(), request).encode_to_vec();
+        let responses = self.client.stream(&format!("/{SERVICE}/{method}"), vec![request])?;
+        Ok(Events { responses, known: known.output() })
+    }
+
+    fn method(&self, name: &str) -> MethodDescriptor {
+        let service = self.pool.get_service_by_name(SERVICE).expect("the service");
+        service.methods().find(|known| known.name() == name).expect("a method")
+    }
+}
+
+/// A stream of messages that reflection told of.
+pub(crate) struct Events<'c> {
+    responses: Responses<'c>,
+    known: MessageDescriptor,
+}
+
+impl Events<'_> {
+    /// The next one in JSON; `None` at the regular end.
+    pub(crate) fn next(&mut self) -> Result<Option<Value>, Status> {
+        let Some(event) = self.responses.next()? else { return Ok(None) };
+        let event = DynamicMessage::decode(self.known.clone(), event.as_slice());
+        Ok(Some(json(&event.expect("an event"))))
     }
 }
 

@@ -1,6 +1,7 @@
 //! `grpc_api` as a backend sees it that learns everything by reflection.
 
 mod client;
+mod watch;
 
 use std::net::SocketAddr;
 

@@ -18,7 +18,7 @@ use tokio::task::AbortHandle;
 
 use super::waiting::Waiting;
 use crate::ids::StreamId;
-use crate::messages::{Message, StreamEnd, StreamOpen};
+use crate::messages::{Message, StreamEnd, StreamKind, StreamOpen};
 
 /// Streams of one node. Beyond it a call is refused with `RESOURCE_EXHAUSTED`.
 const STREAMS_MAX: usize = 1 << 20;
@@ -56,11 +56,12 @@ enum Body {
 }
 
 /// A call that becomes a stream.
-pub(super) struct Call {
-    pub(super) request: Box<[u8]>,
-    pub(super) remote_addr: IpAddr,
-    pub(super) user_agent: Box<str>,
-    pub(super) cut: AbortHandle,
+pub(in crate::control) struct Call {
+    pub(in crate::control) kind: StreamKind,
+    pub(in crate::control) request: Box<[u8]>,
+    pub(in crate::control) remote_addr: IpAddr,
+    pub(in crate::control) user_agent: Box<str>,
+    pub(in crate::control) cut: AbortHandle,
 }
 
 /// What a body sends next.
@@ -77,15 +78,16 @@ impl Streams {
     }
 
     /// A new stream, for the shard whose turn it is. `None`: there are too many.
-    pub(super) fn open(&mut self, call: Call) -> Option<StreamId> {
+    pub(in crate::control) fn open(&mut self, call: Call) -> Option<StreamId> {
         if self.open.len() >= STREAMS_MAX {
             return None;
         }
         self.last += 1;
         let id = StreamId(self.last);
         let shard = usize::try_from(id.0 % self.untold.len() as u64).expect("one of the shards");
-        let Call { request, remote_addr, user_agent, cut } = call;
-        let opening = Some(Box::new(StreamOpen { stream: id, request, remote_addr, user_agent }));
+        let Call { kind, request, remote_addr, user_agent, cut } = call;
+        let opening =
+            Some(Box::new(StreamOpen { stream: id, kind, request, remote_addr, user_agent }));
         let stream = Stream {
             shard,
             opening,

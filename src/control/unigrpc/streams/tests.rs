@@ -27,7 +27,13 @@ impl World {
     fn open(&mut self) -> StreamId {
         let cut = self.runtime.spawn(pending::<()>()).abort_handle();
         let (remote_addr, user_agent) = (Ipv4Addr::LOCALHOST.into(), "".into());
-        let call = Call { request: Box::default(), remote_addr, user_agent, cut };
+        let call = Call {
+            kind: StreamKind::Session,
+            request: Box::default(),
+            remote_addr,
+            user_agent,
+            cut,
+        };
         self.streams.open(call).expect("not a million")
     }
 
