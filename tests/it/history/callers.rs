@@ -4,7 +4,9 @@ use rand::rngs::ChaCha12Rng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 
-use super::{Clock, History, Listing, Order, USERS, Which, rounds, user};
+use super::{
+    BLOCKED, Block, CALLERS, Clock, History, Listing, Order, Time, USERS, Which, rounds, user,
+};
 use crate::harness::{Conn, Server};
 
 /// Calls for each round of a client.
@@ -17,12 +19,16 @@ struct Caller {
     history: History,
     /// Clients of the last listing.
     seen: Vec<String>,
+    /// Users that nobody else blocks.
+    may_block: Vec<String>,
 }
 
-pub(super) fn run(server: &Server, clock: Clock, seed: u64) -> History {
+pub(super) fn run(server: &Server, clock: Clock, n: usize, seed: u64) -> History {
     let rng = ChaCha12Rng::seed_from_u64(seed);
     let history = History::default();
-    let mut caller = Caller { conn: server.connect(), clock, rng, history, seen: Vec::new() };
+    let may_block = (n..USERS).step_by(CALLERS).map(user).collect();
+    let (conn, seen) = (server.connect(), Vec::new());
+    let mut caller = Caller { conn, clock, rng, history, seen, may_block };
     for _ in 0..rounds() * CALLS_PER_ROUND {
         caller.call();
     }
@@ -36,6 +42,7 @@ impl Caller {
         match (self.rng.random_range(0..12), seen) {
             (0..=3, _) => self.list("user_connections", json!({"user": user}), Which::User(user)),
             (4..=8, _) => self.list("connections", json!({"user": user}), Which::User(user)),
+            (9, _) if self.rng.random_range(0..3) == 0 => self.block(),
             (9, Some(client)) => self.end(json!({"client": client}), Which::Client(client)),
             (10, _) => {
                 let keep = std::mem::take(&mut self.seen);
@@ -62,13 +69,43 @@ impl Caller {
         self.history.listings.push(Listing { which, from, to, clients });
     }
 
+    /// Keeps a user out for a moment. Two callers would lift each other's block, so each has users
+    /// of its own.
+    fn block(&mut self) {
+        let user = self.may_block[self.rng.random_range(0..self.may_block.len())].clone();
+        let params = json!({"user": user});
+        let (from, to) = self.order("block_user", params.clone());
+        self.history.orders.push(Order {
+            which: Which::User(user.clone()),
+            from,
+            to,
+            code: BLOCKED,
+        });
+        for _ in 0..8 {
+            self.list("connections", params.clone(), Which::User(user.clone()));
+        }
+        let (lifted_from, lifted_to) = self.order("unblock_user", params);
+        self.history.blocks.push(Block { user, from, to, lifted_from, lifted_to });
+    }
+
+    /// A call that changes something: when it was made, and when it was acknowledged. One that the
+    /// server says it could not carry out as a whole may have changed something at any time.
+    fn order(&mut self, method: &str, params: Value) -> (Time, Time) {
+        let from = self.clock.now();
+        let reply = self.conn.call(method, params);
+        let to = self.clock.now();
+        if reply["result"].is_object() {
+            return (from, to);
+        }
+        assert_eq!(reply["error"]["code"], 100, "{reply}");
+        self.history.partial += 1;
+        (from, Time::MAX)
+    }
+
     fn end(&mut self, mut params: Value, which: Which) {
         let code = self.rng.random_range(4000..4100);
         params["disconnect"] = json!({"code": code, "reason": "told to"});
-        let from = self.clock.now();
-        let reply = self.conn.call("disconnect", params);
-        let to = self.clock.now();
-        assert!(reply["result"].is_object(), "not carried out: {reply}");
+        let (from, to) = self.order("disconnect", params);
         self.history.orders.push(Order { which, from, to, code });
     }
 }

@@ -7,19 +7,25 @@ use rand::rngs::ChaCha12Rng;
 use rand::{RngExt, SeedableRng};
 use serde_json::json;
 
-use super::{Clock, Facts, History, Session, USERS, rounds, user};
+use super::{BLOCKED, Clock, Facts, History, Refusal, Session, USERS, rounds, user};
 use crate::harness::{PATIENCE, Server, Stream, token};
 
 const APPS: [&str; 3] = ["web", "ios", "android"];
 
 pub(super) fn run(server: &Server, clock: Clock, seed: u64) -> History {
     let mut rng = ChaCha12Rng::seed_from_u64(seed);
-    let sessions = (0..rounds()).map(|_| live(server, clock, &mut rng)).collect();
-    History { sessions, ..History::default() }
+    let mut history = History::default();
+    for _ in 0..rounds() {
+        match live(server, clock, &mut rng) {
+            Ok(session) => history.sessions.push(session),
+            Err(refusal) => history.refusals.push(refusal),
+        }
+    }
+    history
 }
 
 /// One session from its connect to its end.
-fn live(server: &Server, clock: Clock, rng: &mut ChaCha12Rng) -> Session {
+fn live(server: &Server, clock: Clock, rng: &mut ChaCha12Rng) -> Result<Session, Refusal> {
     let facts =
         Facts { user: user(rng.random_range(0..USERS)), app_name: APPS[rng.random_range(0..3)] };
     let connect = json!({"token": token(&facts.user, json!({})), "name": facts.app_name});
@@ -27,6 +33,9 @@ fn live(server: &Server, clock: Clock, rng: &mut ChaCha12Rng) -> Session {
     let mut stream = Stream::open(server.connect(), &connect);
     stream.read_first();
     let acknowledged = clock.now();
+    if stream.first["disconnect"]["code"] == BLOCKED {
+        return Err(Refusal { user: facts.user, from: asked, to: acknowledged });
+    }
     let client = stream.client();
     let mut session = Session { client, facts, asked, acknowledged, leaves: None, ended: None };
     let stays = Duration::from_millis(rng.random_range(1..120));
@@ -35,13 +44,13 @@ fn live(server: &Server, clock: Clock, rng: &mut ChaCha12Rng) -> Session {
         let code = last["disconnect"]["code"].as_u64();
         session.ended = Some((clock.now(), code.unwrap_or_else(|| panic!("no end: {last}"))));
         assert_eq!(stream.push(), None, "a stream ends behind its disconnect");
-        return session;
+        return Ok(session);
     }
     session.leaves = Some(clock.now());
     if rng.random() {
         stream.conn.reset();
     }
-    session
+    Ok(session)
 }
 
 /// Whether something comes within this time.

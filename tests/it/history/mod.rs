@@ -12,12 +12,16 @@ use std::time::Instant;
 
 use serde_json::json;
 
+use self::verdict::Counted;
 use crate::harness::Server;
 
 /// Users in all: few, so that their sessions meet.
 const USERS: usize = 24;
 const CLIENTS: usize = 200;
 const CALLERS: usize = 24;
+
+/// What a blocked user is told.
+const BLOCKED: u64 = 3507;
 
 /// Since the history began, in nanoseconds.
 type Time = u64;
@@ -91,12 +95,32 @@ struct Order {
     code: u64,
 }
 
+/// A user who was kept out: from one call to the other.
+#[derive(Debug)]
+struct Block {
+    user: String,
+    from: Time,
+    to: Time,
+    lifted_from: Time,
+    lifted_to: Time,
+}
+
+/// A connect that was refused because its user was blocked.
+#[derive(Debug)]
+struct Refusal {
+    user: String,
+    from: Time,
+    to: Time,
+}
+
 /// Everything that was asked and heard.
 #[derive(Default, Debug)]
 struct History {
     sessions: Vec<Session>,
     listings: Vec<Listing>,
     orders: Vec<Order>,
+    blocks: Vec<Block>,
+    refusals: Vec<Refusal>,
     /// Calls that the server says it could not answer as a whole.
     partial: usize,
 }
@@ -106,6 +130,8 @@ impl History {
         self.sessions.append(&mut other.sessions);
         self.listings.append(&mut other.listings);
         self.orders.append(&mut other.orders);
+        self.blocks.append(&mut other.blocks);
+        self.refusals.append(&mut other.refusals);
         self.partial += other.partial;
     }
 }
@@ -123,13 +149,18 @@ fn check(shards: usize, driver: &str) {
     let seed = rand::random();
     eprintln!("{shards} shards on {driver}, seed {seed}");
     let server = Server::start(&json!({
-        "shards": {"count": shards, "driver": driver},
+        // Longer than a busy machine lets a shard wait for its core: what is partial proves little.
+        "shards": {"count": shards, "driver": driver, "query_timeout": "20s"},
+        "user_block": {"storage_type": "memory"},
+        "token_revoke": {"storage_type": "memory"},
+        "user_tokens_invalidate": {"storage_type": "memory"},
         "client": {"ping_interval": "1s", "pong_timeout": "0s"},
     }));
     let history = record(&server, seed);
     let counted = verdict::check(&history);
     eprintln!("{counted:?}");
-    assert!(counted.sessions > 0 && counted.listed > 0 && counted.ended_by_order > 0);
+    let Counted { sessions, listed, ended_by_order, refused } = counted;
+    assert!([sessions, listed, ended_by_order, refused].iter().all(|count| *count > 0));
 }
 
 fn record(server: &Server, seed: u64) -> History {
@@ -140,7 +171,9 @@ fn record(server: &Server, seed: u64) -> History {
             .map(|n| scope.spawn(move || clients::run(server, clock, seed ^ n as u64)))
             .collect();
         let callers: Vec<_> = (0..CALLERS)
-            .map(|n| scope.spawn(move || callers::run(server, clock, seed ^ (1 << 32) ^ n as u64)))
+            .map(|n| {
+                scope.spawn(move || callers::run(server, clock, n, seed ^ (1 << 32) ^ n as u64))
+            })
             .collect();
         for thread in clients.into_iter().chain(callers) {
             history.append(thread.join().expect("no client and no caller fails"));

@@ -2,18 +2,15 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{History, Listing, Order, Session, Time};
+use super::{Block, History, Listing, Order, Session, Time};
 
 /// How much was looked at.
 #[derive(Default, Debug)]
-#[expect(dead_code, reason = "printed")]
 pub(super) struct Counted {
     pub(super) sessions: usize,
     pub(super) listed: usize,
     pub(super) ended_by_order: usize,
-    orders: usize,
-    listings: usize,
-    partial: usize,
+    pub(super) refused: usize,
 }
 
 /// What is known of when a session was there.
@@ -47,20 +44,30 @@ impl<'h> Life<'h> {
 }
 
 pub(super) fn check(history: &History) -> Counted {
-    let History { sessions, listings, orders, partial } = history;
+    let History { sessions, listings, orders, blocks, refusals, partial } = history;
+    eprintln!("{} orders, {} listings, {partial} partial", orders.len(), listings.len());
     let lives: Vec<_> = sessions.iter().map(|session| Life::new(session, orders)).collect();
     let by_client: HashMap<_, _> =
         lives.iter().map(|life| (life.session.client.as_str(), life)).collect();
     assert_eq!(by_client.len(), sessions.len(), "a client id was given twice");
-    let mut counted = Counted {
-        sessions: sessions.len(),
-        orders: orders.len(),
-        listings: listings.len(),
-        partial: *partial,
-        ..Counted::default()
-    };
+    let mut counted =
+        Counted { sessions: sessions.len(), refused: refusals.len(), ..Counted::default() };
     for life in &lives {
         counted.ended_by_order += usize::from(ended_as_ordered(life.session, orders));
+    }
+    for block in blocks {
+        let let_in = sessions.iter().find(|session| {
+            session.facts.user == block.user
+                && session.asked >= block.to
+                && session.acknowledged <= block.lifted_from
+        });
+        assert!(let_in.is_none(), "let in in spite of {block:?}: {let_in:?}");
+    }
+    for refusal in refusals {
+        let by = |block: &Block| {
+            block.user == refusal.user && block.from < refusal.to && refusal.from < block.lifted_to
+        };
+        assert!(blocks.iter().any(by), "refused by nobody: {refusal:?}");
     }
     for listing in listings {
         counted.listed += listing.clients.len();
