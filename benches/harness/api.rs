@@ -28,6 +28,7 @@ pub(crate) fn with_planner<R>(run: impl FnOnce(&mut dyn FnMut(&[u8]) -> Plan) ->
         error_mode_transport: false,
         body_bytes_max: 1 << 20,
         label_filter: FilterLimits::default(),
+        queries: Default::default(),
     };
     let head = parse_head(HEAD).expect("a head");
     let route = route(&options, "/").expect("the prefix itself");

@@ -37,6 +37,7 @@ pub(crate) fn options() -> Options {
             error_mode_transport: false,
             body_bytes_max: 1024 * 1024,
             label_filter: FilterLimits::default(),
+            queries: Default::default(),
         }),
         token: token::options(),
         origins: Origins::new(&["http://localhost:8000".to_owned()]).expect("a pattern"),

@@ -1,50 +1,48 @@
-//! `connections`: the sessions of a user in the form of v4 and later.
+//! `connections`: sessions in the form of v4 and later.
 
-use simd_json::prelude::TypedScalarValue;
 use simd_json::tape::Value;
 
 use super::encode::Object;
 use super::error::ApiError;
-use super::label_filter;
-use super::params::{Fault, Reading, known, text};
+use super::params::{Fault, Reading};
 use super::question::Question;
+use super::search::{Additions, Search};
+use super::selector::Selectors;
 use crate::session::Session;
 
 /// Milliseconds of the last ping's round trip when there is none to tell: no pong yet, or a
 /// transport on which clients never answer (`api.proto`, `ping_pong_latency_ms`).
-const LATENCY_UNKNOWN_MS: i64 = -1;
+pub(super) const LATENCY_UNKNOWN_MS: i64 = -1;
 
-/// Reads `{"user","expression","label_filter"}`.
+/// Reads the selectors and our own keys.
 ///
-/// Clients always send every key, so empty means absent here, also for the user. What would
-/// narrow the listing and cannot yet is refused, not ignored.
+/// Clients always send every key, so empty means absent here, also for the user.
 pub(super) fn read<'t, 'i: 't>(
     params: impl Iterator<Item = (&'i str, Value<'t, 'i>)>,
     reading: Reading<'_>,
 ) -> Result<Question, Fault> {
-    let (mut user, mut expression, mut filter) = (None, None, None);
+    let (mut selectors, mut additions) = (Selectors::default(), Additions::default());
     for (key, value) in params {
-        match known(key, &["user", "expression", "label_filter"]) {
-            "user" => text(&mut user, "user", value)?,
-            "expression" => text(&mut expression, "expression", value)?,
-            "label_filter" if !value.is_null() => filter = Some(value),
-            _ => {}
+        if !additions.read(key, value)? {
+            selectors.read(key, value)?;
         }
     }
-    if expression.is_some_and(|expression| !expression.is_empty()) {
-        return Err(
-            ApiError::not_available("\"expression\" cannot be used yet, only \"user\"").into()
-        );
+    let is_ours = selectors.is_extended() || additions.are_used();
+    let selector = selectors.for_listing(reading)?;
+    if selector.is_everybody() && !is_ours {
+        return Err(ApiError::bad_request(
+            "nothing is asked for, expected \"user\", \"users\", \"expression\", \
+             \"label_filter\", another condition, \"limit\", \"count_only\" or \"group_by\"",
+        )
+        .into());
     }
-    if let Some(filter) = filter {
-        label_filter::read(filter, reading.options.label_filter)?;
-        let why = "\"label_filter\" cannot be used yet, only \"user\"";
-        return Err(ApiError::not_available(why).into());
+    if is_ours {
+        return Ok(Question::Search(Box::new(additions.search(selector, reading)?)));
     }
-    let user = user.filter(|user| !user.is_empty()).ok_or_else(|| {
-        ApiError::bad_request("key \"user\" is missing or empty, for now a user id is needed")
-    })?;
-    Ok(Question::Connections { user: user.into(), hash: reading.hasher.hash(user) })
+    Ok(match selector.whole_user() {
+        Some((user, hash)) => Question::Connections { user: user.clone(), hash: *hash },
+        None => Question::Search(Box::new(Search::whole(selector))),
+    })
 }
 
 /// Writes one `ConnectionInfo`, in the order of its field numbers; what is empty is left out. Where

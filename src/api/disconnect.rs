@@ -3,14 +3,13 @@
 use std::ops::RangeInclusive;
 
 use compact_str::CompactString;
-use simd_json::prelude::ValueIntoString;
 use simd_json::tape::Value;
 
 use super::error::ApiError;
-use super::params::{Fault, Place, Reading, array, elements, known, members, number, text};
+use super::params::{Fault, Place, Reading, known, members, number, text};
 use super::question::Question;
-use super::selector::{Selector, Selectors, not_an_id};
-use crate::ids::ClientId;
+use super::selector::{Selector, Selectors};
+use super::terms::{Terms, TermsGiven};
 use crate::protocol::codes::{self, REASON_BYTES_MAX};
 /// Codes that can be told: every transport can carry them and every SDK sorts by them, 3000 to 3499
 /// and 4000 to 4499 let the client come back, the others do not (client protocol; RFC 6455 §7.4.2).
@@ -36,6 +35,8 @@ pub struct DisconnectParams {
     pub code: u32,
     /// Reason the clients see, at most [`REASON_BYTES_MAX`] bytes.
     pub reason: CompactString,
+    /// How it is done.
+    pub terms: Terms,
 }
 
 impl DisconnectParams {
@@ -43,7 +44,7 @@ impl DisconnectParams {
     #[must_use]
     pub fn new(selector: Selector, code: u32, reason: &str) -> Self {
         debug_assert!(CODES.contains(&code) && reason.len() <= REASON_BYTES_MAX);
-        Self { selector, code, reason: reason.into() }
+        Self { selector, code, reason: reason.into(), terms: Terms::default() }
     }
 
     /// Which sessions end.
@@ -53,33 +54,24 @@ impl DisconnectParams {
     }
 }
 
-/// Reads the selectors and `{"whitelist","disconnect":{"code","reason"}}`.
+/// Reads the selectors, the terms and `{"disconnect":{"code","reason"}}`.
 pub(super) fn read<'t, 'i: 't>(
     params: impl Iterator<Item = (&'i str, Value<'t, 'i>)>,
     reading: Reading<'_>,
 ) -> Result<Question, Fault> {
-    let (mut selectors, mut whitelist, mut told) = (Selectors::default(), None, Told::default());
+    let (mut selectors, mut given) = (Selectors::default(), TermsGiven::default());
+    let mut told = Told::default();
     for (key, value) in params {
-        match known(key, &["whitelist", "disconnect"]) {
-            "whitelist" => array(&mut whitelist, "whitelist", value)?,
+        match known(key, &["disconnect"]) {
             "disconnect" => told.read(value)?,
+            _ if given.read(key, value)? => {}
             _ => selectors.read(key, value)?,
         }
     }
-    let keep = read_whitelist(whitelist)?;
-    let selector = selectors.checked(reading)?.but(keep);
+    let selector = selectors.for_order(reading)?;
     let (code, reason) = told.checked()?;
-    Ok(Question::Disconnect(Box::new(DisconnectParams::new(selector, code, reason))))
-}
-
-fn read_whitelist(whitelist: Option<Value<'_, '_>>) -> Result<Vec<ClientId>, Fault> {
-    let place = Place::Element("whitelist");
-    let mut keep = Vec::new();
-    for element in elements(whitelist) {
-        let text = element.into_string().ok_or_else(|| place.mistyped("a string", element))?;
-        keep.push(ClientId::parse(text).ok_or_else(|| not_an_id(place))?);
-    }
-    Ok(keep)
+    let params = DisconnectParams::new(selector, code, reason);
+    Ok(Question::Disconnect(Box::new(DisconnectParams { terms: given.terms(), ..params })))
 }
 
 /// What the clients are told, as given.

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::io::Write;
 
+use crate::ids::ClientId;
 use crate::protocol::json;
 
 /// A JSON object being written. Names are literals of ours and need no escaping.
@@ -92,6 +93,40 @@ impl<'o> Object<'o> {
     pub(super) fn nested(&mut self, name: &str, write: impl FnOnce(&mut Vec<u8>)) {
         self.name(name);
         write(self.out);
+    }
+
+    /// A number under a name of any content.
+    pub(super) fn member(&mut self, name: &str, number: impl itoa::Integer) {
+        if !self.empty {
+            self.out.push(b',');
+        }
+        self.empty = false;
+        json::write_string(self.out, name);
+        self.out.push(b':');
+        self.out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+    }
+
+    /// Client ids in a list.
+    pub(super) fn ids(&mut self, name: &str, ids: &[ClientId]) {
+        self.name(name);
+        self.out.push(b'[');
+        for (at, id) in ids.iter().enumerate() {
+            if at > 0 {
+                self.out.push(b',');
+            }
+            self.out.push(b'"');
+            self.out.extend_from_slice(&id.text());
+            self.out.push(b'"');
+        }
+        self.out.push(b']');
+    }
+
+    /// A member that is an object whose members somebody else writes.
+    pub(super) fn members(&mut self, name: &str, write: impl FnOnce(&mut Vec<u8>)) {
+        self.name(name);
+        self.out.push(b'{');
+        write(self.out);
+        self.out.push(b'}');
     }
 
     /// A member that is an object again; close it before going on.

@@ -2,10 +2,16 @@
 
 use compact_str::CompactString;
 
+use super::detail::Detail;
 use super::disconnect::DisconnectParams;
-use super::error::ApiError;
+use super::encode::Object;
+use super::error::{ApiError, ErrorKind};
 use super::own_sessions::{self, OwnSessions};
+use super::page::Rows;
 use super::refresh::RefreshParams;
+use super::search::Search;
+use super::selector::{Selector, User};
+use super::terms::Receipt;
 use super::{connections, user_connections};
 use crate::auth::Rule;
 use crate::ids::{ClientId, SessionId, UserHash};
@@ -37,6 +43,8 @@ pub enum Question {
         /// Its hash.
         hash: UserHash,
     },
+    /// The sessions that a selector means, in the form of v4 and later, or pages or counts of them.
+    Search(Box<Search>),
     /// The user's sessions as the user may see them.
     OwnSessions(Box<OwnSessions>),
     /// End the sessions selected. The shard carries it out itself.
@@ -54,9 +62,11 @@ const _: () = assert!(size_of::<Question>() <= 48, "a question crosses rings by 
 
 /// What decides which shards can know something.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Subject {
+pub enum Subject<'q> {
     /// One user: the directory knows where.
     User(UserHash),
+    /// Some users: the directory knows where each is.
+    Users(&'q [User]),
     /// One session: its id names the shard.
     Client(ClientId),
     /// One session: its id names the shard.
@@ -68,15 +78,32 @@ pub enum Subject {
 impl Question {
     /// What decides which shards can know something.
     #[must_use]
-    pub fn subject(&self) -> Subject {
+    pub fn subject(&self) -> Subject<'_> {
         match self {
             Self::Oldest { hash, .. }
             | Self::UserConnections { hash, .. }
             | Self::Connections { hash, .. } => Subject::User(*hash),
             Self::OwnSessions(own) => Subject::User(own.hash),
+            Self::Search(search) => search.selector.subject(),
             Self::Disconnect(params) => params.selector().subject(),
             Self::Refresh(params) => params.selector.subject(),
             Self::KeepOut(_) | Self::Info => Subject::Every,
+        }
+    }
+
+    /// Which sessions it means, when it selects: it is answered by a [`Scan`](super::Scan).
+    #[must_use]
+    pub fn selector(&self) -> Option<&Selector> {
+        match self {
+            Self::Search(search) => Some(&search.selector),
+            Self::Disconnect(params) => Some(params.selector()),
+            Self::Refresh(params) => Some(&params.selector),
+            Self::Oldest { .. }
+            | Self::UserConnections { .. }
+            | Self::Connections { .. }
+            | Self::OwnSessions(_)
+            | Self::KeepOut(_)
+            | Self::Info => None,
         }
     }
 
@@ -85,7 +112,7 @@ impl Question {
         match self {
             Self::Oldest { .. } => "oldest",
             Self::UserConnections { .. } => "user_connections",
-            Self::Connections { .. } => "connections",
+            Self::Connections { .. } | Self::Search(_) => "connections",
             Self::OwnSessions(_) => "sessions.list",
             Self::Disconnect(_) => "disconnect",
             Self::Refresh(_) => "refresh",
@@ -112,36 +139,79 @@ impl Question {
     }
 }
 
-/// One shard's part: how many sessions matched, and what there is to tell of them, encoded:
-/// `"<client>":{…}`, or of a user's own sessions `{…}`, joined by commas.
+/// One shard's part: how many sessions matched, and what there is to tell of them.
 #[derive(PartialEq, Eq, Debug)]
 pub struct Answer {
     matched: u32,
-    fragments: Vec<u8>,
-    /// The fragments grew beyond [`LISTINGS_BYTES_MAX`] and were thrown away.
-    is_too_large: bool,
+    listing: Listing,
     counters: Option<Box<Counters>>,
     /// Nothing was done.
     error: Option<Box<ApiError>>,
     oldest: Option<(u64, ClientId)>,
+    detail: Option<Box<Detail>>,
+}
+
+/// Sessions, encoded: `"<client>":{…}`, or of a user's own sessions `{…}`, joined by commas.
+#[derive(PartialEq, Eq, Default, Debug)]
+pub(super) struct Listing {
+    fragments: Vec<u8>,
+    /// It grew beyond [`LISTINGS_BYTES_MAX`] and was thrown away.
+    is_too_large: bool,
 }
 
 /// Encoded sessions in one reply, in bytes: some hundred thousand sessions. Beyond it a listing is
 /// answered with error 108: no shard encodes, and no caller is sent, without end.
 pub const LISTINGS_BYTES_MAX: usize = 32 * 1024 * 1024;
 
+/// Bytes set aside before the first session is written: two without `meta`, so that growing by
+/// doubling takes few steps from there.
+const FRAGMENT_BYTES: usize = 512;
+
+impl Listing {
+    /// Adds one session.
+    pub(super) fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        if self.is_too_large {
+            return;
+        }
+        let out = &mut self.fragments;
+        if out.is_empty() {
+            out.reserve(FRAGMENT_BYTES);
+        } else {
+            out.push(b',');
+        }
+        write(out);
+        if out.len() > LISTINGS_BYTES_MAX {
+            self.throw_away();
+        }
+    }
+
+    fn add(&mut self, other: Self) {
+        let bytes = self.fragments.len() + other.fragments.len();
+        if self.is_too_large || other.is_too_large || bytes > LISTINGS_BYTES_MAX {
+            self.throw_away();
+        } else if self.fragments.is_empty() {
+            *self = other;
+        } else if !other.fragments.is_empty() {
+            self.fragments.push(b',');
+            self.fragments.extend_from_slice(&other.fragments);
+        }
+    }
+
+    fn throw_away(&mut self) {
+        *self = Self { fragments: Vec::new(), is_too_large: true };
+    }
+
+    pub(super) const fn is_too_large(&self) -> bool {
+        self.is_too_large
+    }
+}
+
 impl Answer {
     /// Nothing to tell but a number.
     #[must_use]
     pub const fn counted(matched: u32) -> Self {
-        Self {
-            matched,
-            fragments: Vec::new(),
-            is_too_large: false,
-            counters: None,
-            error: None,
-            oldest: None,
-        }
+        let listing = Listing { fragments: Vec::new(), is_too_large: false };
+        Self { matched, listing, counters: None, error: None, oldest: None, detail: None }
     }
 
     /// Nothing was done, and this is why.
@@ -156,13 +226,35 @@ impl Answer {
         let matched = u32::try_from(sessions).unwrap_or(u32::MAX);
         Self { counters: Some(Box::new(counters)), ..Self::counted(matched) }
     }
+
+    /// This shard has too much to look at already.
+    #[must_use]
+    pub fn refused() -> Self {
+        Self::failed(ApiError::new(
+            ErrorKind::Internal,
+            "too many questions that have to look at every session are being answered, send it \
+             again later",
+        ))
+    }
+
+    pub(super) fn found(matched: u32, listing: Listing, detail: Detail) -> Self {
+        let detail = (detail != Detail::default()).then(|| Box::new(detail));
+        Self { listing, detail, ..Self::counted(matched) }
+    }
+
+    /// The same, and what was done to the sessions that matched.
+    #[must_use]
+    pub fn with_receipt(mut self, receipt: Receipt) -> Self {
+        self.detail.get_or_insert_default().receipt = Some(receipt);
+        self
+    }
 }
 
 /// One shard's answer from its own table.
 ///
 /// # Panics
-/// For a disconnect, a refresh and a rule, which change sessions, and for [`Question::Info`], which
-/// asks for more than the table knows: all are the shard's to answer.
+/// For what selects, which takes a [`Scan`](super::Scan), for a rule, which changes sessions, and for
+/// [`Question::Info`], which asks for more than the table knows: all are the shard's to answer.
 #[must_use]
 pub fn answer(question: &Question, table: &Table) -> Answer {
     match question {
@@ -185,15 +277,15 @@ pub fn answer(question: &Question, table: &Table) -> Answer {
         Question::OwnSessions(own) => list(table.by_user(&own.user, own.hash), |session, out| {
             own_sessions::write(own, session, out);
         }),
-        Question::Disconnect(_) | Question::Refresh(_) | Question::KeepOut(_) | Question::Info => {
+        Question::Search(_)
+        | Question::Disconnect(_)
+        | Question::Refresh(_)
+        | Question::KeepOut(_)
+        | Question::Info => {
             unreachable!("a shard answers this itself")
         }
     }
 }
-
-/// Bytes set aside before the first session is written: two without `meta`, so that growing by
-/// doubling takes few steps from there.
-const FRAGMENT_BYTES: usize = 512;
 
 fn list<'t>(
     sessions: impl Iterator<Item = Session<'t>>,
@@ -201,17 +293,9 @@ fn list<'t>(
 ) -> Answer {
     let mut answer = Answer::counted(0);
     for session in sessions {
-        let out = &mut answer.fragments;
-        if answer.matched == 0 {
-            out.reserve(FRAGMENT_BYTES);
-        } else {
-            out.push(b',');
-        }
         answer.matched += 1;
-        write(&session, out);
-        if out.len() > LISTINGS_BYTES_MAX {
-            answer.is_too_large = true;
-            answer.fragments = Vec::new();
+        answer.listing.push(|out| write(&session, out));
+        if answer.listing.is_too_large {
             break;
         }
     }
@@ -230,11 +314,11 @@ pub struct Merged {
     /// Shards that did not answer in time, as a mask.
     pub missing: u64,
     matched: u32,
-    fragments: Vec<u8>,
-    is_too_large: bool,
+    listing: Listing,
     counters: Option<Box<Counters>>,
     error: Option<Box<ApiError>>,
     oldest: Option<(u64, ClientId)>,
+    detail: Option<Box<Detail>>,
 }
 
 impl Merged {
@@ -243,20 +327,17 @@ impl Merged {
         self.matched = self.matched.saturating_add(answer.matched);
         self.error = self.error.take().or(answer.error);
         self.oldest = self.oldest.into_iter().chain(answer.oldest).min();
+        self.oldest = self.oldest.into_iter().chain(answer.oldest).min();
         if let Some(counters) = answer.counters {
             self.counters.get_or_insert_default().add(&counters);
         }
-        self.is_too_large |= answer.is_too_large
-            || self.fragments.len() + answer.fragments.len() > LISTINGS_BYTES_MAX;
-        if self.is_too_large {
-            self.fragments = Vec::new();
-            return;
+        self.listing.add(answer.listing);
+        match (&mut self.detail, answer.detail) {
+            (Some(detail), Some(other)) => detail.add(*other),
+            (mine, other) => *mine = mine.take().or(other),
         }
-        if self.fragments.is_empty() {
-            self.fragments = answer.fragments;
-        } else if !answer.fragments.is_empty() {
-            self.fragments.push(b',');
-            self.fragments.extend_from_slice(&answer.fragments);
+        if self.listing_bytes() > LISTINGS_BYTES_MAX {
+            self.refuse_listing();
         }
     }
 
@@ -268,21 +349,29 @@ impl Merged {
 
     /// Bytes of the sessions encoded in it.
     #[must_use]
-    pub const fn listing_bytes(&self) -> usize {
-        self.fragments.len()
+    pub fn listing_bytes(&self) -> usize {
+        let rows = self.detail().and_then(|detail| detail.rows.as_ref());
+        self.listing.fragments.len() + rows.map_or(0, Rows::bytes)
     }
 
     /// Throws the listing away: the reply it belongs to would grow beyond
     /// [`LISTINGS_BYTES_MAX`].
     pub fn refuse_listing(&mut self) {
-        self.is_too_large = true;
-        self.fragments = Vec::new();
+        self.listing.throw_away();
+        if let Some(detail) = &mut self.detail {
+            detail.rows = None;
+        }
     }
 
     /// Whether a listing grew beyond [`LISTINGS_BYTES_MAX`] and was thrown away.
     #[must_use]
     pub const fn is_too_large(&self) -> bool {
-        self.is_too_large
+        self.listing.is_too_large
+    }
+
+    /// What there is to tell beside the sessions.
+    pub(super) fn detail(&self) -> Option<&Detail> {
+        self.detail.as_deref()
     }
 
     /// The oldest session that was named.
@@ -309,18 +398,17 @@ impl Merged {
 
     /// Writes the members of a listing's result.
     pub(super) fn write_connections(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"{\"connections\":{");
-        out.extend_from_slice(&self.fragments);
-        out.push(b'}');
-        self.write_partial(out);
-        out.push(b'}');
+        let mut result = Object::open(out);
+        result.members("connections", |out| out.extend_from_slice(&self.listing.fragments));
+        self.write_scan(&mut result);
+        result.close();
     }
 
     /// Writes the answer to [`Question::OwnSessions`]: `{"sessions":[…]}`, and `"partial":true` when
     /// a shard is missing. One line.
     pub fn write_own_sessions(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"{\"sessions\":[");
-        out.extend_from_slice(&self.fragments);
+        out.extend_from_slice(&self.listing.fragments);
         out.push(b']');
         self.write_partial(out);
         out.push(b'}');
@@ -329,9 +417,23 @@ impl Merged {
     /// Says that somebody did not answer, after the last member of a result. Clients that do not
     /// know the key ignore it.
     pub(super) fn write_partial(&self, out: &mut Vec<u8>) {
-        if self.missing != 0 {
+        if self.is_partial() {
             out.extend_from_slice(b",\"partial\":true");
         }
+    }
+
+    /// Writes what there is to tell about looking, and whether all was looked at.
+    pub(super) fn write_scan(&self, result: &mut Object<'_>) {
+        if let Some(detail) = self.detail() {
+            detail.write_scan(result);
+        }
+        if self.is_partial() {
+            result.raw("partial", b"true");
+        }
+    }
+
+    fn is_partial(&self) -> bool {
+        self.missing != 0 || self.detail().is_some_and(|detail| detail.is_cut)
     }
 }
 

@@ -7,6 +7,7 @@ use simd_json::tape::Value;
 use super::params::{Fault, Reading, boolean, integer, known};
 use super::question::Question;
 use super::selector::{Selector, Selectors};
+use super::terms::{Terms, TermsGiven};
 use crate::time::Now;
 
 /// Seconds a backend can give a session from now on: 365 days (Centrifugo's limit). A later end
@@ -20,6 +21,8 @@ pub struct RefreshParams {
     pub selector: Selector,
     /// Until when.
     pub expiry: Expiry,
+    /// How it is done.
+    pub terms: Terms,
 }
 
 /// When sessions end, as a backend says it.
@@ -66,21 +69,23 @@ pub(super) fn read<'t, 'i: 't>(
     params: impl Iterator<Item = (&'i str, Value<'t, 'i>)>,
     reading: Reading<'_>,
 ) -> Result<Question, Fault> {
-    let (mut selectors, mut expired, mut expire_at) = (Selectors::default(), None, None);
+    let (mut selectors, mut given) = (Selectors::default(), TermsGiven::default());
+    let (mut expired, mut expire_at) = (None, None);
     for (key, value) in params {
         match known(key, &["expired", "expire_at"]) {
             "expired" => boolean(&mut expired, "expired", value)?,
             "expire_at" => integer(&mut expire_at, "expire_at", value)?,
+            _ if given.read(key, value)? => {}
             _ => selectors.read(key, value)?,
         }
     }
-    let selector = selectors.checked(reading)?;
+    let selector = selectors.for_order(reading)?;
     let expiry = match (expired, expire_at) {
         (Some(true), _) => Expiry::Reached,
         (_, Some(expire_at @ 1..)) => Expiry::At(expire_at),
         (_, Some(_) | None) => Expiry::Never,
     };
-    Ok(Question::Refresh(Box::new(RefreshParams { selector, expiry })))
+    Ok(Question::Refresh(Box::new(RefreshParams { selector, expiry, terms: given.terms() })))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use super::error::{ApiError, ErrorKind};
 use super::info::{self, NodeFacts};
 use super::plan::{ErrorMode, Layout, Plan, Step};
 use super::question::{Merged, Outcome, Question};
+use super::terms;
 use crate::wire::http1::Status;
 
 /// What goes in front of a reply.
@@ -99,6 +100,7 @@ fn shortfall(question: &Question, merged: &Merged) -> Option<ApiError> {
         Question::Oldest { .. }
         | Question::UserConnections { .. }
         | Question::Connections { .. }
+        | Question::Search(_)
         | Question::OwnSessions(_)
         | Question::Info => None,
     };
@@ -158,12 +160,13 @@ fn write_result(question: &Question, merged: &Merged, facts: &NodeFacts<'_>, out
         Question::UserConnections { .. } | Question::Connections { .. } => {
             merged.write_connections(out);
         }
+        Question::Search(search) => search.write(merged, out),
+        Question::Disconnect(params) => terms::write(merged, "closed", params.terms, out),
+        Question::Refresh(params) => terms::write(merged, "refreshed", params.terms, out),
         Question::Info => info::write(facts, merged, out),
         // The oldest is asked for by a connect, own sessions by their client, neither by a body.
-        Question::Disconnect(_)
-        | Question::Refresh(_)
-        | Question::KeepOut(_)
-        | Question::Oldest { .. }
-        | Question::OwnSessions(_) => out.extend_from_slice(b"{}"),
+        Question::KeepOut(_) | Question::Oldest { .. } | Question::OwnSessions(_) => {
+            out.extend_from_slice(b"{}");
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::commands::Command;
+use super::expression::ExpressionLimits;
 use crate::auth::ApiKey;
 use crate::session::FilterLimits;
 use crate::wire::http1::{Head, Status, query_value};
@@ -24,6 +25,24 @@ pub struct Options {
     pub body_bytes_max: usize,
     /// How large a `label_filter` may be.
     pub label_filter: FilterLimits,
+    /// What questions may cost.
+    pub queries: QueryLimits,
+}
+
+/// What an operator allows questions to cost.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct QueryLimits {
+    /// What expressions may cost.
+    pub expression: ExpressionLimits,
+    /// Sessions of one page (`queries.max_page_size`), and of one that does not say how many.
+    pub page_max: usize,
+}
+
+impl Default for QueryLimits {
+    /// What the configuration says when it says nothing.
+    fn default() -> Self {
+        Self { expression: ExpressionLimits::default(), page_max: 1_000 }
+    }
 }
 
 /// What a path calls.

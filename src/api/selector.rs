@@ -1,32 +1,55 @@
-//! Which sessions a command means: `user`, `client` and `session` narrow each other.
+//! Which sessions a command means: everything that selects narrows everything else.
 //!
 //! A session is meant when it meets all that are given. Better than the original in two ways, both
 //! about silence. `client` or `session` alone finds its session whoever its user is (Centrifugo
 //! looks among the anonymous and says success). And nothing at all is an error, where Centrifugo
-//! means every anonymous session; an explicit `"user":""` still means those.
+//! means every anonymous session; an explicit `"user":""` still means those. Whoever means
+//! everybody says so, with `all_users`: a condition alone does not.
 
 use compact_str::CompactString;
-use simd_json::prelude::TypedScalarValue;
+use roaring::RoaringBitmap;
+use simd_json::prelude::{TypedScalarValue, ValueIntoString};
 use simd_json::tape::Value;
 
 use super::error::ApiError;
+use super::expression::{Evaluator, Said};
 use super::label_filter;
-use super::params::{Mistyped, Place, Reading, boolean, known, text};
+use super::narrowing::{Narrowing, Narrowings, Sight};
+use super::params::{Fault, Place, Reading, array, boolean, elements, known, text};
 use super::question::Subject;
 use crate::ids::{ClientId, SessionId, SessionSlot, UserHash};
-use crate::session::{Session, Table};
+use crate::session::{self, Session, Table};
+use crate::time::Now;
+
+/// Users of one command; one more is refused with 107.
+pub const USERS_MAX: usize = 1_000;
+
+/// A user and its hash.
+pub type User = (CompactString, UserHash);
 
 /// Which sessions are meant; something is always given.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Selector {
-    /// Only this user's; the empty user is the anonymous one.
-    user: Option<(CompactString, UserHash)>,
+    /// Only of these users, sorted; the empty user is the anonymous one. `None` is everybody.
+    users: Option<Box<[User]>>,
     /// Only this one.
     client: Option<ClientId>,
     /// Only this one.
     session: Option<SessionId>,
     /// Not these; sorted.
     keep: Box<[ClientId]>,
+    narrowing: Narrowing,
+}
+
+/// Where the sessions that may be meant stand.
+#[derive(Debug)]
+pub(super) enum Candidates {
+    /// In these slots, or nowhere.
+    Slots(Vec<SessionSlot>),
+    /// In these slots, or nowhere, says an index.
+    Indexed(RoaringBitmap),
+    /// Anywhere: all have to be looked at.
+    Everybody,
 }
 
 impl Selector {
@@ -39,107 +62,265 @@ impl Selector {
     /// All sessions of a user but one.
     #[must_use]
     pub fn all_but(user: &str, hash: UserHash, keep: ClientId) -> Self {
-        Self::of_user(user, hash).but(vec![keep])
+        Self { keep: [keep].into(), ..Self::of_user(user, hash) }
     }
 
     fn of_user(user: &str, hash: UserHash) -> Self {
-        Self { user: Some((user.into(), hash)), client: None, session: None, keep: [].into() }
+        Self {
+            users: Some([(user.into(), hash)].into()),
+            client: None,
+            session: None,
+            keep: [].into(),
+            narrowing: Narrowing::default(),
+        }
     }
 
-    /// The same without these.
-    #[must_use]
-    pub(super) fn but(self, mut keep: Vec<ClientId>) -> Self {
-        keep.sort_unstable();
-        Self { keep: keep.into(), ..self }
+    /// The one user whose sessions are meant, all of them.
+    pub(super) fn whole_user(&self) -> Option<&User> {
+        let is_plain = self.client.is_none()
+            && self.session.is_none()
+            && self.keep.is_empty()
+            && self.narrowing.is_empty();
+        match self.users.as_deref() {
+            Some([user]) if is_plain => Some(user),
+            _ => None,
+        }
+    }
+
+    /// Whether everybody is meant, without a condition.
+    pub(super) fn is_everybody(&self) -> bool {
+        self.users.is_none()
+            && self.client.is_none()
+            && self.session.is_none()
+            && self.narrowing.is_empty()
     }
 
     /// What decides which shards can hold such a session: the narrowest selector.
     #[must_use]
-    pub fn subject(&self) -> Subject {
-        match (self.client, self.session, &self.user) {
+    pub fn subject(&self) -> Subject<'_> {
+        match (self.client, self.session, self.users.as_deref()) {
             (Some(client), ..) => Subject::Client(client),
             (None, Some(session), _) => Subject::Session(session),
-            (None, None, Some((_, hash))) => Subject::User(*hash),
-            (None, None, None) => unreachable!("something was selected, or it was refused"),
+            (None, None, Some([(_, hash)])) => Subject::User(*hash),
+            (None, None, Some(users)) => Subject::Users(users),
+            (None, None, None) => Subject::Every,
         }
     }
 
-    /// Puts the slots of those of a shard's sessions that are meant into `into`.
-    pub fn select(&self, table: &Table, into: &mut Vec<SessionSlot>) {
+    /// Where a shard has to look.
+    pub(super) fn candidates(&self, table: &Table) -> Candidates {
         let one = match (self.client, self.session) {
             (Some(client), _) => table.by_client(client),
             (None, Some(session)) => table.by_session(session),
             (None, None) => {
-                let Some((user, hash)) = &self.user else { return };
-                let sessions = table.by_user(user, *hash).filter(|session| self.means(session));
-                into.extend(sessions.map(|session| session.slot()));
-                return;
+                let Some(users) = &self.users else { return self.narrowing_candidates(table) };
+                let sessions = users.iter().flat_map(|(user, hash)| table.by_user(user, *hash));
+                return Candidates::Slots(sessions.map(|session| session.slot()).collect());
             }
         };
-        into.extend(one.filter(|session| self.means(session)).map(|session| session.slot()));
+        Candidates::Slots(one.iter().map(Session::slot).collect())
     }
 
-    /// Whether this session is meant.
+    fn narrowing_candidates(&self, table: &Table) -> Candidates {
+        match self.narrowing.candidates(table) {
+            session::Candidates::Exactly(slots) | session::Candidates::AtMost(slots) => {
+                Candidates::Indexed(slots)
+            }
+            session::Candidates::Unknown => Candidates::Everybody,
+        }
+    }
+
+    /// Makes ready to look at many sessions.
+    pub(super) fn begin(&self) -> Option<Evaluator<'_>> {
+        self.narrowing.begin()
+    }
+
+    /// Steps of a scan that looking at one session takes.
+    pub(super) const fn steps(&self) -> usize {
+        self.narrowing.steps()
+    }
+
+    /// Whether a session is meant, by a selector that does not depend on the time
+    /// ([`Selectors::for_watch`]).
     #[must_use]
     pub fn means(&self, session: &Session<'_>) -> bool {
-        let client = session.client();
-        self.user.as_ref().is_none_or(|(user, _)| user == session.user())
-            && self.client.is_none_or(|wanted| wanted == client)
-            && self.session.is_none_or(|wanted| wanted == session.session())
-            && self.keep.binary_search(&client).is_err()
+        let now = Now { mono_ms: 0, unix_ms: 0 };
+        let sight = Sight { now, silent_ms: &|_| None };
+        self.judge(session, &sight, self.begin().as_ref()) == Said::Yes
     }
+
+    /// Puts the slots of those of a shard's sessions that are meant into `into`, as [`Self::means`]
+    /// says.
+    pub fn select(&self, table: &Table, into: &mut Vec<SessionSlot>) {
+        match self.candidates(table) {
+            Candidates::Slots(slots) => {
+                into.extend(slots.into_iter().filter(|slot| self.means(&table.view(*slot))));
+            }
+            Candidates::Indexed(slots) => {
+                let slots = slots.into_iter().map(SessionSlot);
+                into.extend(slots.filter(|slot| self.means(&table.view(*slot))));
+            }
+            Candidates::Everybody => {
+                let meant = table.iter().filter(|session| self.means(session));
+                into.extend(meant.map(|session| session.slot()));
+            }
+        }
+    }
+
+    /// What is said of a session.
+    pub(super) fn judge(
+        &self,
+        session: &Session<'_>,
+        sight: &Sight<'_>,
+        evaluator: Option<&Evaluator<'_>>,
+    ) -> Said {
+        let is_selected = self.users.as_ref().is_none_or(|users| is_among(users, session.user()))
+            && self.session.is_none_or(|wanted| wanted == session.session())
+            && (self.client.is_none() && self.keep.is_empty() || {
+                let client = session.client();
+                self.client.is_none_or(|wanted| wanted == client)
+                    && self.keep.binary_search(&client).is_err()
+            });
+        if is_selected { self.narrowing.admits(session, sight, evaluator) } else { Said::No }
+    }
+}
+
+fn is_among(users: &[User], user: &str) -> bool {
+    users.binary_search_by(|(among, _)| among.as_str().cmp(user)).is_ok()
 }
 
 /// The selectors among a command's parameters, as given.
 #[derive(Default)]
 pub(super) struct Selectors<'t, 'i> {
     user: Option<&'i str>,
+    users: Option<Value<'t, 'i>>,
     client: Option<&'i str>,
     session: Option<&'i str>,
+    whitelist: Option<Value<'t, 'i>>,
     label_filter: Option<Value<'t, 'i>>,
     all_users: Option<bool>,
+    narrowings: Narrowings<'i>,
 }
+
+const KEYS: [&str; 7] =
+    ["user", "users", "client", "session", "whitelist", "label_filter", "all_users"];
 
 impl<'t, 'i> Selectors<'t, 'i> {
     /// Reads one parameter, if it is a selector.
-    pub(super) fn read(&mut self, key: &str, value: Value<'t, 'i>) -> Result<(), Mistyped> {
-        match known(key, &["user", "client", "session", "label_filter", "all_users"]) {
-            "user" => text(&mut self.user, "user", value)?,
-            "client" => text(&mut self.client, "client", value)?,
-            "session" => text(&mut self.session, "session", value)?,
+    pub(super) fn read(&mut self, key: &str, value: Value<'t, 'i>) -> Result<(), Fault> {
+        match known(key, &KEYS) {
+            key @ "user" => text(&mut self.user, key, value)?,
+            key @ "users" => array(&mut self.users, key, value)?,
+            key @ "client" => text(&mut self.client, key, value)?,
+            key @ "session" => text(&mut self.session, key, value)?,
+            key @ "whitelist" => array(&mut self.whitelist, key, value)?,
             "label_filter" if !value.is_null() => self.label_filter = Some(value),
-            "all_users" => boolean(&mut self.all_users, "all_users", value)?,
-            _ => {}
+            key @ "all_users" => boolean(&mut self.all_users, key, value)?,
+            _ => self.narrowings.read(key, value)?,
         }
         Ok(())
     }
 
-    /// What they mean together.
-    ///
-    /// An empty `client` or `session` is absent, because some clients always send them.
-    /// `label_filter` and `all_users` are refused until they exist: ignoring what narrows would
-    /// mean too many.
-    pub(super) fn checked(self, reading: Reading<'_>) -> Result<Selector, ApiError> {
-        let Self { user, client, session, label_filter, all_users } = self;
-        if let Some(filter) = label_filter {
-            label_filter::read(filter, reading.options.label_filter)?;
-            return Err(ApiError::not_available("\"label_filter\" cannot be used yet"));
-        }
+    /// Whether something is given beside `user`, `expression` and `label_filter`, which is all
+    /// that Centrifugo knows for a listing.
+    pub(super) fn is_extended(&self) -> bool {
+        let is_some = |text: Option<&str>| text.is_some_and(|text| !text.is_empty());
+        self.users.is_some()
+            || self.whitelist.is_some()
+            || is_some(self.client)
+            || is_some(self.session)
+            || self.all_users == Some(true)
+            || self.narrowings.is_extended()
+    }
+
+    /// What they mean for a listing: an empty `user` is absent, and nobody named is everybody that
+    /// the conditions admit.
+    pub(super) fn for_listing(self, reading: Reading<'_>) -> Result<Selector, Fault> {
+        let user = self.user.filter(|user| !user.is_empty());
+        Self { user, ..self }.checked(reading)
+    }
+
+    /// What they mean for what is done to sessions: a user or a session is named, or `all_users`
+    /// says that everybody is meant.
+    pub(super) fn for_order(self, reading: Reading<'_>) -> Result<Selector, Fault> {
+        let is_open = self.all_users == Some(true);
         // With a user, all_users has no meaning (documentation of Centrifugo 6.8.2).
-        if all_users == Some(true) && user.is_none_or(str::is_empty) {
-            return Err(ApiError::not_available("\"all_users\" cannot be used yet"));
+        let user = self.user.filter(|user| !(is_open && user.is_empty()));
+        let selector = Self { user, ..self }.checked(reading)?;
+        let is_named =
+            selector.users.is_some() || selector.client.is_some() || selector.session.is_some();
+        if is_named || is_open {
+            return Ok(selector);
         }
+        let why = if selector.narrowing.is_empty() {
+            "nobody is selected, expected \"user\", \"users\", \"client\", \"session\" or \
+             \"all_users\" (\"user\":\"\" selects the anonymous)"
+        } else {
+            "nobody is selected, only conditions are given: expected \"all_users\":true for the \
+             sessions of everybody, or \"user\", \"users\", \"client\" or \"session\""
+        };
+        Err(ApiError::bad_request(why).into())
+    }
+
+    /// What they mean for a watch: as for an order, but nothing that becomes true by waiting.
+    pub(super) fn for_watch(self, reading: Reading<'_>) -> Result<Selector, Fault> {
+        let selector = self.for_order(reading)?;
+        if selector.narrowing.depends_on_time() {
+            return Err(ApiError::bad_request(
+                "\"older_than\" and \"idle_longer_than\" cannot be watched: a session that meets \
+                 them later is no event",
+            )
+            .into());
+        }
+        Ok(selector)
+    }
+
+    /// An empty `client` or `session` is absent, because some clients always send them.
+    fn checked(self, reading: Reading<'_>) -> Result<Selector, Fault> {
+        let Self { user, users, client, session, whitelist, label_filter, narrowings, .. } = self;
+        let read = |filter| label_filter::read(filter, reading.options.label_filter);
+        let labels = label_filter.map(read).transpose()?;
+        let hashed = |user: &str| (CompactString::from(user), reading.hasher.hash(user));
+        let users = match users {
+            Some(users) => Some(read_users(users, user)?.into_iter().map(hashed).collect()),
+            None => user.map(|user| [hashed(user)].into()),
+        };
         let client = id(client, "client", ClientId::parse)?;
         let session = id(session, "session", SessionId::parse)?;
-        if user.is_none() && client.is_none() && session.is_none() {
-            return Err(ApiError::bad_request(
-                "nobody is selected, expected \"user\", \"client\" or \"session\" \
-                 (\"user\":\"\" selects the anonymous)",
-            ));
-        }
-        let user = user.map(|user| (user.into(), reading.hasher.hash(user)));
-        Ok(Selector { user, client, session, keep: [].into() })
+        let narrowing = narrowings.checked(labels, reading)?;
+        let keep = read_whitelist(whitelist)?;
+        Ok(Selector { users, client, session, keep, narrowing })
     }
+}
+
+/// Sorted, each once. Beside one `user`, `users` narrows like anything else.
+fn read_users<'i>(users: Value<'_, 'i>, user: Option<&'i str>) -> Result<Vec<&'i str>, Fault> {
+    let place = Place::Element("users");
+    let mut all = Vec::new();
+    for element in elements(Some(users)) {
+        if all.len() == USERS_MAX {
+            let why = format_args!("key \"users\": expected at most {USERS_MAX} users");
+            return Err(ApiError::bad_request(why).into());
+        }
+        all.push(element.into_string().ok_or_else(|| place.mistyped("a string", element))?);
+    }
+    all.sort_unstable();
+    all.dedup();
+    if let Some(user) = user {
+        all.retain(|among| *among == user);
+    }
+    Ok(all)
+}
+
+fn read_whitelist(whitelist: Option<Value<'_, '_>>) -> Result<Box<[ClientId]>, Fault> {
+    let place = Place::Element("whitelist");
+    let mut keep = Vec::new();
+    for element in elements(whitelist) {
+        let text = element.into_string().ok_or_else(|| place.mistyped("a string", element))?;
+        keep.push(ClientId::parse(text).ok_or_else(|| not_an_id(place))?);
+    }
+    keep.sort_unstable();
+    Ok(keep.into())
 }
 
 fn id<T>(
@@ -152,6 +333,6 @@ fn id<T>(
     Ok(Some(id))
 }
 
-pub(super) fn not_an_id(place: Place) -> ApiError {
+fn not_an_id(place: Place) -> ApiError {
     ApiError::bad_request(format_args!("{place}expected a UUID as the server gave it"))
 }

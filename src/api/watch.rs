@@ -89,7 +89,7 @@ pub fn read(
         for (key, value) in members(params, Place::Body)? {
             selectors.read(key, value)?;
         }
-        Ok(selectors.checked(Reading { options, hasher })?)
+        selectors.for_watch(Reading { options, hasher })
     });
     scratch.shed();
     match read {

@@ -65,6 +65,7 @@ pub(super) fn connection(config: &Config) -> Result<Options, String> {
         watch_bytes_max: config.watch.queue_max_size,
         connect_time: client.connect_include_server_time,
         dialect: if client.protocol_v1_by_default { Dialect::V1 } else { Dialect::V2 },
+        disconnect_rate: config.disconnect.rate,
         user_sessions_max: client.user_connection_limit,
         limit_by_token: choice(client.user_connection_limit_by_token),
         when_full: client.user_connection_limit_policy,
@@ -83,6 +84,13 @@ fn api(config: &Config) -> api::Options {
         label_filter: FilterLimits {
             depth_max: config.label_filter.max_depth,
             nodes_max: config.label_filter.max_nodes,
+        },
+        queries: api::QueryLimits {
+            expression: api::ExpressionLimits {
+                bytes_max: config.queries.max_expression_size,
+                steps_max: config.queries.max_expression_steps,
+            },
+            page_max: config.queries.max_page_size,
         },
     }
 }

@@ -23,10 +23,11 @@ pub use file::{ConfigFile, Format};
 pub use load::{LoadError, LoadErrors, Loaded, Sources, load};
 pub use setting::{CodeTarget, CodeTransform, ErrorMode, HttpTarget, HttpTransform, Kind, Secret};
 pub use table::{
-    Client, ClosedSessions, Config, Emulation, GrpcApi, Health, HttpApi, HttpServer, HttpStream,
-    HttpStreamRefusals, LabelFilter, Labels, Log, Node, OPTIONS, Sessions, Shards, Shutdown, Sse,
-    SseRefusals, StorageFile, Test, Token, TokenRevoke, UniDisconnects, UniGrpc, UniHttpStream,
-    UniSse, UniWebSocket, UserBlock, UserTokensInvalidate, Watch, WebSocket,
+    Client, ClosedSessions, Config, Disconnect, Emulation, GrpcApi, Health, HttpApi, HttpServer,
+    HttpStream, HttpStreamRefusals, LabelFilter, Labels, Log, Node, OPTIONS, Queries, Sessions,
+    Shards, Shutdown, Sse, SseRefusals, StorageFile, Test, Token, TokenRevoke, UniDisconnects,
+    UniGrpc, UniHttpStream, UniSse, UniWebSocket, UserBlock, UserTokensInvalidate, Watch,
+    WebSocket,
 };
 pub use validate::dangers;
 

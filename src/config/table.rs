@@ -24,6 +24,8 @@ options! {
         label_filter: LabelFilter,
         watch: Watch,
         closed_sessions: ClosedSessions,
+        queries: Queries,
+        disconnect: Disconnect,
         client: Client,
         labels: Labels,
         websocket: WebSocket,
@@ -128,6 +130,25 @@ options! {
         limit: usize = 1000, [], [];
         /// How long one is kept.
         max_age: Duration = Duration::from_secs(3600), [], [];
+    }
+
+    /// What a question of the server API may cost.
+    Queries at (queries) {
+        /// Longest `expression` in bytes; a longer one is refused with 107. At most 65536.
+        max_expression_size: usize = 4096, [], [];
+        /// Steps an `expression` may take for one session, as far as can be told before; a session
+        /// that could need more does not match, and the reply counts it. At most 10000000.
+        max_expression_steps: usize = 100_000, [], [];
+        /// Sessions on one page of `connections`, and on a page that does not say how many. From 1
+        /// to 10000.
+        max_page_size: usize = 1000, [], [];
+    }
+
+    /// What a `disconnect` of many does.
+    Disconnect at (disconnect) {
+        /// Sessions per second that this node ends when an order means more than a thousand of a
+        /// shard, so that their clients do not all come back at once. 0: all at once.
+        rate: u32 = 2000, [], [];
     }
 
     /// Clients: who may connect, and how long they may stay.

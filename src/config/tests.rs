@@ -354,6 +354,13 @@ fn what_cannot_be_meant_is_refused_with_its_origin() {
     for nodes in ["0", "10001"] {
         check(&[("label_filter.max_nodes", nodes)], &["must be from 1 to 10000"]);
     }
+    for (option, value, why) in [
+        ("queries.max_expression_size", "65537", "must be from 1 to 65536"),
+        ("queries.max_expression_steps", "0", "must be from 1 to 10000000"),
+        ("queries.max_page_size", "10001", "must be from 1 to 10000"),
+    ] {
+        check(&[(option, value)], &[why]);
+    }
     check(&[("client.queue_max_size", "0")], &["must be at least 1024 bytes"]);
     check(&[("http_api.max_request_body_size", "0")], &["must be from 1 to 67108864 bytes"]);
     check(&[("shutdown.timeout", "0s"), ("shards.query_timeout", "61s")], &["is 0s", "is 1m1s"]);

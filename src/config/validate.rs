@@ -30,6 +30,14 @@ const FILTER_NODES_MAX: usize = 10_000;
 
 /// Longest key or value of a label an option may allow: they are kept for every session.
 const LABEL_BYTES_MAX: usize = 4096;
+/// Longest expression an option may allow: reading one takes time in proportion.
+const EXPRESSION_BYTES_MAX: usize = 64 * 1024;
+
+/// Most steps an option may allow an expression: about a second of a shard's time.
+const EXPRESSION_STEPS_MAX: usize = 10_000_000;
+
+/// Most sessions an option may allow on a page: a shard encodes one in a turn.
+const PAGE_MAX: usize = 10_000;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -41,6 +49,7 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
     sizes(config, &mut faults);
     bounds(config, &mut faults);
     labels(config, &mut faults);
+    questions(config, &mut faults);
     transforms(config, &mut faults);
     faults.extend(paths::faults(config));
     if let Err(error) = Origins::new(&config.client.allowed_origins) {
@@ -236,6 +245,21 @@ fn labels(config: &Config, faults: &mut Vec<Fault>) {
     ] {
         if !(min..=max).contains(&value) {
             faults.push((path, format!("must be from {min} to {max}")));
+        }
+    }
+}
+
+/// What questions of the server API may cost.
+fn questions(config: &Config, faults: &mut Vec<Fault>) {
+    let queries = &config.queries;
+    let limits = [
+        ("queries.max_expression_size", queries.max_expression_size, EXPRESSION_BYTES_MAX),
+        ("queries.max_expression_steps", queries.max_expression_steps, EXPRESSION_STEPS_MAX),
+        ("queries.max_page_size", queries.max_page_size, PAGE_MAX),
+    ];
+    for (path, value, max) in limits {
+        if !(1..=max).contains(&value) {
+            faults.push((path, format!("must be from 1 to {max}")));
         }
     }
 }

@@ -64,6 +64,9 @@ pub struct Options {
     pub connect_time: bool,
     /// Which push form a client gets that does not ask for one.
     pub dialect: Dialect,
+    /// Sessions per second of this node that one order ends when it means many; 0 ends them at
+    /// once.
+    pub disconnect_rate: u32,
     /// Sessions one user may have on this node, when their token does not say; 0 is no limit.
     pub user_sessions_max: u32,
     /// Whether tokens are asked how many sessions their user may have.
@@ -102,6 +105,7 @@ impl Default for Options {
             watch_bytes_max: 1024 * 1024,
             connect_time: false,
             dialect: Dialect::V2,
+            disconnect_rate: 2_000,
             user_sessions_max: 0,
             limit_by_token: Choice::Refuse,
             when_full: WhenFull::Reject,

@@ -91,6 +91,8 @@ pub(super) struct Drive<P: Parking> {
     again: Vec<ConnId>,
     /// Whether a task is on its way that looks at them.
     is_again_due: bool,
+    /// Whether a task is on its way that goes on with what the shard looks at.
+    is_turn_due: bool,
     /// What to stop when no connection may come any more.
     listeners: Vec<TcpListener>,
     buffer: Box<[u8]>,
@@ -121,6 +123,7 @@ impl<P: Parking> Drive<P> {
             effects: Effects::default(),
             again: Vec::new(),
             is_again_due: false,
+            is_turn_due: false,
             listeners: Vec::new(),
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
             input: Vec::new(),
@@ -174,6 +177,20 @@ impl<P: Parking> Drive<P> {
             self.is_again_due = true;
             monoio::spawn(run_again(Rc::clone(shared)));
         }
+        if !self.is_turn_due && self.shard.is_working() {
+            self.is_turn_due = true;
+            monoio::spawn(run_turns(Rc::clone(shared)));
+        }
+    }
+
+    /// A stretch of a question that takes many turns. Returns whether none can go on.
+    fn turn(&mut self, shared: &Shared<P>) -> bool {
+        self.start_batch();
+        let now = self.now;
+        let is_done = self.guarded_shard(|shard| shard.on_turn(now)).unwrap_or(false);
+        self.end_batch(shared);
+        self.is_turn_due = !is_done;
+        is_done
     }
 
     /// One look at every connection that wants another one. Returns whether none is left.
@@ -465,6 +482,16 @@ async fn run_again<P: Parking>(shared: Shared<P>) {
             }
         }
         breathe().await;
+    }
+}
+
+/// Goes on with questions that take many turns, fairly to everything else.
+async fn run_turns<P: Parking>(shared: Shared<P>) {
+    loop {
+        breathe().await;
+        if shared.borrow_mut().turn(&shared) {
+            return;
+        }
     }
 }
 

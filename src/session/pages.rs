@@ -146,6 +146,27 @@ impl Pages {
         })
     }
 
+    /// Visits the slots in use among the next `places` ones, from this place on, lowest first.
+    /// Returns where to go on, or `None` at the end.
+    pub(super) fn walk(&self, from: u32, places: usize, mut visit: impl FnMut(u32)) -> Option<u32> {
+        let (mut number, mut place) = split(from);
+        let mut left = places.max(1);
+        while let Some(page) = self.pages.get(number as usize) {
+            while place < u32::from(page.fresh) {
+                if left == 0 {
+                    return Some((number << PLACE_BITS) | place);
+                }
+                left -= 1;
+                if page.live(place).is_some() {
+                    visit((number << PLACE_BITS) | place);
+                }
+                place += 1;
+            }
+            (number, place) = (number + 1, 0);
+        }
+        None
+    }
+
     pub(super) fn heap_bytes(&self) -> usize {
         let pages: usize = self.pages.iter().map(|page| page.bytes.len()).sum();
         let sets = self.roomy.iter().map(BTreeSet::len).sum::<usize>() + self.vacant.len();

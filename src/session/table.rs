@@ -79,6 +79,10 @@ pub struct Opening<'a> {
     pub conn: ConnId,
 }
 
+/// Where a walk over all sessions has come to; the default is its beginning.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Walk(u32);
+
 /// Bytes kept of a user agent; what is longer is cut before the character that does not fit
 /// (`a_long_user_agent_is_cut_at_a_character`). Browsers send less than 200.
 pub const USER_AGENT_BYTES_MAX: usize = 256;
@@ -293,6 +297,29 @@ impl Table {
     /// saw meets every session that was there all the time.
     pub fn iter_from(&self, slot: SessionSlot) -> impl Iterator<Item = Session<'_>> {
         self.pages.slots_from(slot.0).map(|slot| self.view(SessionSlot(slot)))
+    }
+
+    /// The session in this slot, unless it is free.
+    #[must_use]
+    pub fn get(&self, slot: SessionSlot) -> Option<Session<'_>> {
+        let record = Record(self.pages.get(slot.0)?);
+        Some(Session::new(self, slot, record))
+    }
+
+    /// One stretch of a walk over all sessions: visits those in the next `places` places and returns
+    /// where to go on, or `None` at the end.
+    ///
+    /// Between two stretches sessions may come and go. One that lives from the beginning of a walk
+    /// to its end is visited exactly once, because a session never changes its slot; one that came
+    /// or went meanwhile is visited at most once.
+    pub fn walk<'t>(
+        &'t self,
+        from: Walk,
+        places: usize,
+        mut visit: impl FnMut(Session<'t>),
+    ) -> Option<Walk> {
+        let next = self.pages.walk(from.0, places, |slot| visit(self.view(SessionSlot(slot))));
+        next.map(Walk)
     }
 
     /// Sessions.

@@ -40,6 +40,17 @@ impl Transport {
         Self::UniGrpc,
     ];
 
+    /// The transport of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|transport| transport.name() == name)
+    }
+
+    /// Every name.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        Self::ALL.into_iter().map(Self::name)
+    }
+
     /// Its name in listings (server API, `transport`).
     #[must_use]
     pub const fn name(self) -> &'static str {

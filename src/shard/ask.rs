@@ -6,13 +6,13 @@ use super::Shard;
 use super::conns::State;
 use super::gather::{Asker, Caller, Gathered};
 use super::http::Step;
+use super::work::{Begun, ReplyTo};
 use crate::api::{
-    self, Answer, Merged, NodeFacts, Outcome, Plan, Question, Refusal, ReplyHead, Selector, Subject,
+    self, Answer, Merged, NodeFacts, Outcome, Plan, Question, Refusal, ReplyHead, Subject,
 };
 use crate::connection::Exchange;
-use crate::connection::close::CloseReason;
 use crate::connection::exchange::{Owed, Underway};
-use crate::ids::{ConnId, SessionSlot, ShardId};
+use crate::ids::{ConnId, ShardId};
 use crate::messages::{Message, Peer};
 use crate::time::Now;
 use crate::wire::http1::{self, Head, Response};
@@ -79,9 +79,15 @@ impl Shard {
     pub(super) fn ask(&mut self, question: &Question, asker: Asker, now: Now) -> Asked {
         let mut shards = self.shards_to_ask(question);
         let mut merged = Merged::default();
+        let mut own = None;
         if shards & self.id.bit() != 0 {
-            merged.add(self.answer(question, now));
-            shards &= !self.id.bit();
+            match self.begin_work(question, now) {
+                Begun::Going(work) => own = Some(work),
+                Begun::Answered(answer) => {
+                    merged.add(answer);
+                    shards &= !self.id.bit();
+                }
+            }
         }
         if shards == 0 {
             return Asked::Answered(merged);
@@ -95,6 +101,10 @@ impl Shard {
             }
         };
         self.counters.gathers += 1;
+        if let Some(work) = own {
+            self.works.push(work, ReplyTo { shard: self.id, gather });
+            shards &= !self.id.bit();
+        }
         for index in 0..self.shards {
             let shard = ShardId::new(index);
             if shards & shard.bit() != 0 {
@@ -112,6 +122,9 @@ impl Shard {
         let only = |shard: Option<ShardId>| shard.map_or(0, ShardId::bit);
         let shards = match question.subject() {
             Subject::User(hash) => self.directory.shards(hash),
+            Subject::Users(users) => {
+                users.iter().fold(0, |mask, (_, hash)| mask | self.directory.shards(*hash))
+            }
             Subject::Client(client) => only(self.keys.shard_of_client(client)),
             Subject::Session(session) => only(self.keys.shard_of_session(session)),
             Subject::Every => every,
@@ -119,43 +132,20 @@ impl Shard {
         shards & every
     }
 
-    /// This shard's own answer. What is asked to change has changed when this returns.
+    /// This shard's own answer to a question that does not select. What is asked to change has
+    /// changed when this returns.
     pub(super) fn answer(&mut self, question: &Question, now: Now) -> Answer {
         match question {
-            Question::Disconnect(params) => {
-                let reason = CloseReason::Api {
-                    code: params.code,
-                    reason: params.reason.to_string().into(),
-                };
-                self.for_selected(params.selector(), |shard, slot| {
-                    shard.end_session(slot, &reason, now);
-                })
-            }
-            Question::Refresh(params) => self.refresh_selected(params, now),
             Question::KeepOut(rule) => self.enforce(rule, now),
             Question::Info => Answer::info(self.table.len(), self.counters),
             Question::Oldest { .. }
             | Question::UserConnections { .. }
             | Question::Connections { .. }
-            | Question::OwnSessions(_) => api::answer(question, &self.table),
+            | Question::OwnSessions(_)
+            | Question::Search(_)
+            | Question::Disconnect(_)
+            | Question::Refresh(_) => api::answer(question, &self.table),
         }
-    }
-
-    /// Does the same to every session of this shard that is meant.
-    pub(super) fn for_selected(
-        &mut self,
-        selector: &Selector,
-        mut act: impl FnMut(&mut Self, SessionSlot),
-    ) -> Answer {
-        let mut selected = std::mem::take(&mut self.selected);
-        selector.select(&self.table, &mut selected);
-        for slot in &selected {
-            act(self, *slot);
-        }
-        let matched = u32::try_from(selected.len()).unwrap_or(u32::MAX);
-        selected.clear();
-        self.selected = selected;
-        Answer::counted(matched)
     }
 
     /// The last answer is in, or will not come.

@@ -185,6 +185,18 @@ impl Conns {
         self.entry_mut(conn).map(|entry| &mut entry.state)
     }
 
+    /// The session's connection at this place, if one is there.
+    pub(super) fn live(&self, index: u32) -> Option<&Live> {
+        match &self.entries.get(index as usize)?.state {
+            State::Live(live) => Some(live),
+            State::Idle
+            | State::Busy(_)
+            | State::Opening(_)
+            | State::Watching(_)
+            | State::Closing(_) => None,
+        }
+    }
+
     /// Which endpoints its listener serves.
     #[must_use]
     pub(super) fn scope(&self, conn: ConnId) -> Scope {

@@ -1,11 +1,9 @@
 //! When sessions end by themselves: said by their token, then by another token of their client
-//! (`calls`), or by a backend.
+//! (`calls`), or by a backend (`orders`).
 
 use super::Shard;
 use super::conns::{NEVER, State};
 use super::timers::Tick;
-use crate::api::{Answer, Lifetime, RefreshParams};
-use crate::connection::close::CloseReason;
 use crate::ids::ConnId;
 use crate::protocol::RefreshPush;
 use crate::time::Now;
@@ -28,26 +26,8 @@ impl Shard {
         self.arm_live(conn);
     }
 
-    /// A backend says when sessions of this shard end. Those that have ended are closed when this
-    /// returns, the others are told.
-    pub(super) fn refresh_selected(&mut self, params: &RefreshParams, now: Now) -> Answer {
-        let ttl_s = match params.expiry.lifetime(now) {
-            Lifetime::Over => {
-                return self.for_selected(&params.selector, |shard, slot| {
-                    shard.end_session(slot, &CloseReason::Expired, now);
-                });
-            }
-            Lifetime::Seconds(ttl_s) => Some(ttl_s),
-            Lifetime::Endless => None,
-        };
-        self.for_selected(&params.selector, |shard, slot| {
-            let Some(conn) = shard.conns.at(shard.table.view(slot).conn_index()) else { return };
-            shard.set_expiry(conn, ttl_s, now);
-            shard.push_refresh(conn, RefreshPush { ttl: ttl_s });
-        })
-    }
-
-    fn push_refresh(&mut self, conn: ConnId, push: RefreshPush) {
+    /// Tells a client when its session ends.
+    pub(super) fn push_refresh(&mut self, conn: ConnId, push: RefreshPush) {
         let Some(State::Live(live)) = self.conns.state_mut(conn) else { return };
         let wire = live.wire;
         self.send(conn, |out| wire.refresh(out, push));

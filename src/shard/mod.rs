@@ -27,6 +27,10 @@ mod let_in;
 mod sessions;
 mod sweep;
 
+// Questions that select, and what is done to whom they found.
+mod orders;
+mod work;
+
 // Backends.
 mod ask;
 mod gather;
@@ -57,7 +61,7 @@ use crate::connection::open::Scope;
 use crate::connection::opening::Stage;
 use crate::connection::options::{Endpoints, UniWebSocketEndpoint, WebSocketEndpoint};
 use crate::connection::{Exchange, Options};
-use crate::ids::{CallId, ConnId, SessionSlot, ShardId};
+use crate::ids::{CallId, ConnId, ShardId};
 use crate::messages::{Emulated, Message, Peer};
 use crate::observe::Counters;
 use crate::session::{ClosedSessions, IdKeys, Table, UserHasher};
@@ -67,8 +71,10 @@ use crate::shard::directory::Directory;
 use crate::shard::effects::Effects;
 use crate::shard::frames::CutFrames;
 use crate::shard::gather::Gathers;
+use crate::shard::orders::Pace;
 use crate::shard::timers::{Tick, Wheel};
 use crate::shard::watch::Watches;
+use crate::shard::work::{Begun, ReplyTo, Works};
 use crate::time::Now;
 use crate::transport::Out;
 use crate::wire::websocket::{self, Deflater};
@@ -135,6 +141,10 @@ pub struct Shard {
     /// Requests of the control thread that wait for other shards. It asks for no more at once than
     /// it can remember.
     remote: HashMap<CallId, Underway, ahash::RandomState>,
+    works: Works,
+    pace: Pace,
+    /// Milliseconds a question may take here: less than its asker waits.
+    work_ms: u64,
     effects: Effects,
     counters: Counters,
     draining: Option<drain::Draining>,
@@ -149,7 +159,6 @@ pub struct Shard {
     date: crate::wire::http1::DateLine,
     api_scratch: api::Scratch,
     reply: Vec<u8>,
-    selected: Vec<SessionSlot>,
     fired: Vec<u32>,
 }
 
@@ -193,6 +202,9 @@ impl Shard {
             gathers: Gathers::new(setup.query_timeout_ms),
             watches: Watches::default(),
             remote: HashMap::default(),
+            works: Works::default(),
+            pace: Pace::new(options.disconnect_rate, shards, now.mono_ms),
+            work_ms: setup.query_timeout_ms * 3 / 4,
             effects: Effects::default(),
             counters: Counters::default(),
             draining: None,
@@ -202,7 +214,6 @@ impl Shard {
             date: crate::wire::http1::DateLine::default(),
             api_scratch: api::Scratch::default(),
             reply: Vec::new(),
-            selected: Vec::new(),
             fired: Vec::new(),
             options: Rc::new(options),
         };
@@ -382,8 +393,13 @@ impl Shard {
     pub fn on_message(&mut self, from: Peer, message: Message, now: Now) {
         match (from, message) {
             (Peer::Shard(from), Message::Ask { gather, question }) => {
-                let answer = self.answer(&question, now);
-                self.effects.message(Peer::Shard(from), Message::Answer { gather, answer });
+                match self.begin_work(&question, now) {
+                    Begun::Answered(answer) => {
+                        let answer = Message::Answer { gather, answer };
+                        self.effects.message(Peer::Shard(from), answer);
+                    }
+                    Begun::Going(work) => self.works.push(work, ReplyTo { shard: from, gather }),
+                }
             }
             (Peer::Shard(from), Message::Answer { gather, answer }) => {
                 if let Some(gathered) = self.gathers.answer(gather, from, answer) {
@@ -435,6 +451,8 @@ impl Shard {
     /// Time passed. Returns whether everything due was done; when not, the engine lets other
     /// events through and calls again.
     pub fn on_tick(&mut self, now: Now) -> bool {
+        self.answer_overdue(now);
+        self.give_leave(now);
         while let Some(gathered) = self.gathers.take_overdue(now.mono_ms) {
             self.resolve(gathered, now);
         }

@@ -1,10 +1,12 @@
 //! What is due: pings, expiries and deadlines, a bounded number at a time.
 
 use super::Shard;
-use super::conns::{NEVER, State};
+use super::conns::{Conns, NEVER, State};
 use super::timers::Tick;
+use crate::connection::Options;
 use crate::connection::close::CloseReason;
 use crate::ids::ConnId;
+use crate::session::Session;
 use crate::time::Now;
 use crate::transport::PongBy;
 
@@ -13,6 +15,34 @@ const SWEEP_MAX: usize = 512;
 
 /// How long an API connection may stay without a request, and take to read its last reply.
 pub(super) const KEEP_ALIVE_MS: u64 = 75_000;
+
+/// How long clients have for their answers.
+#[derive(Clone, Copy)]
+pub(super) struct PongTimes {
+    interval_ms: u64,
+    timeout_ms: u64,
+}
+
+impl PongTimes {
+    pub(super) const fn of(options: &Options) -> Self {
+        Self { interval_ms: options.ping_interval_ms, timeout_ms: options.pong_timeout_ms }
+    }
+
+    /// How long ago a session was last heard of, as far as its timer tells: the last ping that it
+    /// answered, or its connect. `None` for whoever never answers, and when no answer is awaited:
+    /// of their silence nothing follows.
+    pub(super) fn silent_ms(self, conns: &Conns, session: &Session<'_>, now: Now) -> Option<u64> {
+        let live = conns.live(session.conn_index()).filter(|live| live.slot == session.slot())?;
+        if live.wire.pong_by() == PongBy::Nothing || self.interval_ms == 0 || self.timeout_ms == 0 {
+            return None;
+        }
+        let asked_after_ms = if live.marks.awaits_pong() { self.timeout_ms } else { 0 };
+        let next_ms = live.next.mono_ms();
+        let heard_ms = next_ms.saturating_sub(self.interval_ms + asked_after_ms);
+        let age_ms = now.unix_ms.saturating_sub(session.connected_at_ms());
+        Some(now.mono_ms.saturating_sub(heard_ms).min(age_ms))
+    }
+}
 
 impl Shard {
     /// Handles what is due. Returns whether all of it was.

@@ -9,7 +9,7 @@ use crate::api::Answer;
 use crate::auth::TokenOptions;
 use crate::connection::options::{EmulationEndpoint, StreamEndpoint};
 
-const SECRET: &str = "a secret of the tests";
+pub(super) const SECRET: &str = "a secret of the tests";
 const NOW: Now = Now { mono_ms: 10_000, unix_ms: 1_800_000_000_000 };
 const CONN: ConnId = ConnId { index: 0, generation: 1 };
 
@@ -46,14 +46,14 @@ fn shard(id: usize, directory: &Arc<Directory>) -> Shard {
     Shard::new(setup, NOW)
 }
 
-fn post(shard: &mut Shard, conn: ConnId, path: &str, body: &Value) {
+pub(super) fn post(shard: &mut Shard, conn: ConnId, path: &str, body: &Value) {
     let body = body.to_string();
     let request =
         format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{body}", body.len());
     shard.on_bytes(conn, &mut request.into_bytes(), NOW);
 }
 
-fn connect(user: &str) -> Value {
+pub(super) fn connect(user: &str) -> Value {
     let claims = json!({"sub": user, "sessions": "self"});
     let key = EncodingKey::from_secret(SECRET.as_bytes());
     let token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key);

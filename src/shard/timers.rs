@@ -35,6 +35,12 @@ impl Tick {
         Self((mono_ms / TICK_MS) as u32)
     }
 
+    /// Milliseconds of the monotonic clock.
+    #[must_use]
+    pub(super) const fn mono_ms(self) -> u64 {
+        self.0 as u64 * TICK_MS
+    }
+
     /// As many whole ticks later as this time has.
     #[must_use]
     pub(super) const fn later(self, ms: u64) -> Self {

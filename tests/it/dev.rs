@@ -28,7 +28,7 @@ fn the_first_ten_minutes_work_by_pasting() {
     let listed = run(Command::new("sh").args(["-c", &list]));
     assert!(listed.stdout.contains(client), "{listed:?}");
     let closed = run(Command::new("sh").args(["-c", &disconnect]));
-    assert_eq!(closed.stdout, "{\"result\":{}}");
+    assert_eq!(closed.stdout, "{\"result\":{\"matched\":1,\"closed\":1}}");
     wait_line(&pushes, "\"code\":3503");
     let went = wait_line(&output, client);
     assert!(went.starts_with("- ") && went.contains("3503 force disconnect"), "{went}");

@@ -21,6 +21,7 @@ mod labels;
 mod life;
 mod own_sessions;
 mod page;
+mod queries;
 mod refresh;
 mod replies;
 mod seats;

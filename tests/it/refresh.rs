@@ -14,14 +14,19 @@ fn closed() -> Heard {
 }
 
 /// Tells all sessions of a user twice: of an end, and that there is none.
-fn refresh_twice(server: &Server, user: &str) {
+fn refresh_twice(server: &Server, user: &str, sessions: usize) {
     let far = unix_s() + 2 * i64::from(TTL_S_MAX);
     for params in [
         json!({"user": user, "expire_at": far, "info": {"shown": "by nothing"}}),
         json!({"user": user}),
     ] {
-        assert_eq!(server.call("refresh", params), json!({"result": {}}));
+        assert_eq!(server.call("refresh", params), receipt(sessions));
     }
+}
+
+/// What the call says that so many sessions were refreshed.
+fn receipt(sessions: usize) -> Value {
+    json!({"result": {"matched": sessions, "refreshed": sessions}})
 }
 
 /// A stream whose connect has been answered.
@@ -53,7 +58,7 @@ fn clients_of_every_stream_hear_when_their_session_ends() {
         let command = json!({"id": 1, "connect": connect});
         let body = if path.starts_with("uni") { &connect } else { &command };
         let mut conn = stream(&server, path, body.to_string().as_bytes(), &[]);
-        refresh_twice(&server, path);
+        refresh_twice(&server, path, 1);
         for said in [soon.as_str(), never] {
             let chunk = String::from_utf8(conn.chunk().expect("a push")).expect("text");
             assert_eq!(chunk, format!("{before}{said}{after}"), "{path}");
@@ -69,14 +74,14 @@ fn clients_of_protobuf_hear_it_in_protobuf() {
     let octets = [("Content-Type", "application/octet-stream")];
     let connect = protobuf_connect(&token("stream", json!({})));
     let mut conn = stream(&server, "http_stream", &connect, &octets);
-    refresh_twice(&server, "stream");
+    refresh_twice(&server, "stream", 1);
     assert_eq!([conn.chunk(), conn.chunk()], [Some(soon.clone()), Some(never.clone())]);
 
     let mut socket = Socket::open(&server, "websocket?format=protobuf", &[]);
     let connect = protobuf_connect(&token("socket", json!({})));
     socket.ws.send(Message::binary(connect)).expect("it is sent");
     assert!(matches!(socket.hear(), Heard::Binary(_)));
-    refresh_twice(&server, "socket");
+    refresh_twice(&server, "socket", 1);
     assert_eq!([socket.hear(), socket.hear()], [Heard::Binary(soon), Heard::Binary(never)]);
 }
 
@@ -87,7 +92,7 @@ fn clients_of_websockets_hear_when_their_session_ends() {
     let mut uni = Socket::open(&server, "uni_websocket", &[]);
     uni.say(&json!({"token": token("42", json!({}))}));
     assert!(matches!(uni.hear(), Heard::Text(_)));
-    refresh_twice(&server, "42");
+    refresh_twice(&server, "42", 2);
     for refresh in [json!({"expires": true, "ttl": TTL_S_MAX}), json!({})] {
         assert_eq!(socket.reply(), json!({"push": {"refresh": refresh}}));
         assert_eq!(uni.reply(), json!({"refresh": refresh}));
@@ -109,7 +114,7 @@ fn an_end_moves_both_ways_and_can_be_taken_away() {
         json!({"user": "never"}),
         json!({"user": "sooner", "expire_at": unix_s() + 2}),
     ] {
-        assert_eq!(server.call("refresh", params), json!({"result": {}}));
+        assert_eq!(server.call("refresh", params), receipt(1));
     }
     for socket in &mut kept {
         assert!(socket.reply()["push"]["refresh"].is_object());
@@ -138,7 +143,7 @@ fn what_has_ended_is_closed_when_the_call_is_answered_and_nobody_else_is() {
         (json!({"client": first.client(), "expired": true}), &mut first),
         (json!({"session": second.session(), "user": "42", "expire_at": 1}), &mut second),
     ] {
-        assert_eq!(server.call("refresh", params), json!({"result": {}}));
+        assert_eq!(server.call("refresh", params), receipt(1));
         assert_eq!(stream.push(), Some(expired.clone()));
         assert_eq!(stream.push(), None);
     }
@@ -148,7 +153,8 @@ fn what_has_ended_is_closed_when_the_call_is_answered_and_nobody_else_is() {
     ]});
     let key = [("X-API-Key", KEY)];
     let reply = server.connect().post("/api/batch", &key, body.to_string().as_bytes());
-    let nobody = json!({"replies": [{"refresh": {}}, {"connections": {"connections": {}}}]});
+    let nobody = json!({"replies": [{"refresh": {"matched": 6, "refreshed": 6}},
+        {"connections": {"connections": {}}}]});
     assert_eq!(reply.json(), nobody);
     for stream in &mut streams {
         assert_eq!(stream.push(), Some(expired.clone()));
@@ -171,7 +177,7 @@ fn who_is_not_there_is_answered_as_who_is() {
         json!({"user": "43", "client": client, "expired": true}),
         json!({"user": "42", "session": client, "expired": true}),
     ] {
-        assert_eq!(server.call("refresh", params.clone()), json!({"result": {}}), "{params}");
+        assert_eq!(server.call("refresh", params.clone()), receipt(0), "{params}");
     }
     assert!(other.is_quiet());
     assert_eq!(server.listed("42").len(), 8);
@@ -181,5 +187,5 @@ fn who_is_not_there_is_answered_as_who_is() {
     let lines: Vec<Value> =
         reply.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     assert_eq!(lines[0]["error"]["code"], 107);
-    assert_eq!(lines[1], json!({"id": 2, "result": {}}));
+    assert_eq!(lines[1], json!({"id": 2, "result": {"matched": 0, "refreshed": 0}}));
 }

@@ -41,11 +41,21 @@ fn every_synthetic_session_is_listed_with_all_that_a_session_has() {
 #[test]
 fn synthetic_sessions_can_be_closed_and_refreshed_although_nobody_hears_of_it() {
     let server = server();
-    let (done, user) = (json!({"result": {}}), "s000000002");
-    assert_eq!(server.call("refresh", json!({"user": user, "expire_at": 4_000_000_000_u32})), done);
+    let user = "s000000002";
+    let refreshed = |sessions| json!({"result": {"matched": sessions, "refreshed": sessions}});
+    assert_eq!(
+        server.call("refresh", json!({"user": user, "expire_at": 4_000_000_000_u32})),
+        refreshed(50)
+    );
     assert_eq!(listed(&server, user), 50);
-    assert_eq!(server.call("disconnect", json!({"user": user})), done);
+    assert_eq!(
+        server.call("disconnect", json!({"user": user})),
+        json!({"result": {"matched": 50, "closed": 50}})
+    );
     assert_eq!((listed(&server, user), sessions(&server)), (0, 950));
-    assert_eq!(server.call("refresh", json!({"user": "s000000003", "expired": true})), done);
+    assert_eq!(
+        server.call("refresh", json!({"user": "s000000003", "expired": true})),
+        refreshed(33)
+    );
     assert_eq!((listed(&server, "s000000003"), sessions(&server)), (0, 917));
 }

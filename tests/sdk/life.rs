@@ -125,7 +125,10 @@ fn every_client_lives_on_while_a_backend_moves_its_end() {
             assert_eq!(server.listed(&device.user()), [client.as_str()]);
             let mut params = end;
             params["user"] = device.user().into();
-            assert_eq!(server.call("refresh", params), json!({"result": {}}));
+            assert_eq!(
+                server.call("refresh", params),
+                json!({"result": {"matched": 1, "refreshed": 1}})
+            );
         }
         // Some come back with the token they have, others ask for another.
         assert_eq!(device.next("one", "connecting")["code"], 3005);

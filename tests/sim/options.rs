@@ -73,6 +73,7 @@ pub(crate) fn options(choices: Choices) -> Options {
             error_mode_transport: false,
             body_bytes_max: MESSAGE_BYTES_MAX,
             label_filter: FilterLimits::default(),
+            queries: Default::default(),
         }),
         token: TokenOptions { hmac_secret: Some(SECRET.to_owned()), ..TokenOptions::default() },
         ping_interval_ms: choices.ping_interval_ms,

@@ -75,14 +75,17 @@ pub static CALLS: &[Call] = &[
         doc: "Ends the sessions selected. Once it has answered, none of them is listed again.",
         request: &sessions::DISCONNECT_REQUEST,
         result: &sessions::DISCONNECT_RESULT,
-        example: (r#"{"user":"42","disconnect":{"code":4001,"reason":"signed out"}}"#, "{}"),
+        example: (
+            r#"{"user":"42","disconnect":{"code":4001,"reason":"signed out"}}"#,
+            r#"{"matched":2,"closed":2}"#,
+        ),
     },
     Call {
         name: "refresh",
         doc: "Changes when the sessions selected end.",
         request: &sessions::REFRESH_REQUEST,
         result: &sessions::REFRESH_RESULT,
-        example: (r#"{"user":"42","expire_at":1893456000}"#, "{}"),
+        example: (r#"{"user":"42","expire_at":1893456000}"#, r#"{"matched":2,"refreshed":2}"#),
     },
     Call {
         name: "info",

@@ -12,49 +12,55 @@ const EXPRESSION: &str = "Only sessions for which this CEL expression is true.";
 const TRANSPORT: &str = "Only sessions on this transport.";
 const APP_NAME: &str = "Only sessions whose client has this name.";
 const APP_VERSION: &str = "Only sessions whose client has this version.";
-const OLDER_THAN: &str = "Only sessions that connected at least so many seconds ago.";
-const IDLE_LONGER_THAN: &str = "Only sessions that have said nothing for so many seconds.";
+const OLDER_THAN: &str = "Only sessions that connected more than so many seconds ago.";
+const IDLE_LONGER_THAN: &str =
+    "Only sessions that are known to have been silent for more than so many seconds.";
 const DRY_RUN: &str = "Tells what would be done and does nothing.";
 const RETURN_CLIENTS: &str = "Adds the client ids of the sessions that matched to the result.";
 const MATCHED: &str = "Sessions that matched.";
 const PENDING: &str = "Sessions that are still to be changed.";
 const CLIENTS: &str = "Client ids of the sessions that matched, when asked for.";
+const KEEP: &str = "Not the sessions with these client ids.";
+const CONNECTED_BEFORE: &str = "Only sessions that connected before this time, Unix milliseconds.";
+const CONNECTED_AFTER: &str =
+    "Only sessions that connected at this time or later, Unix milliseconds.";
+const SCANNED: &str = "Sessions that had to be looked at because no index helped.";
+const EXPRESSION_ERRORS: &str =
+    "Sessions that the expression could not be evaluated for: they do not match.";
 const PARTIAL: &str = "A part of the server did not answer in time: some sessions are missing.";
 
 pub(in crate::api) static CONNECTIONS_REQUEST: Message = message(
     "ConnectionsRequest",
     "Which sessions to list.",
     &[
-        text("user", 1, "Only sessions of this user.").required(),
-        text("expression", 2, EXPRESSION).planned(),
-        part("label_filter", 3, &FILTER_NODE, LABEL_FILTER).planned(),
-        text("users", 1000, "Only sessions of these users.").many().planned(),
-        text("transport", 1001, TRANSPORT).planned(),
-        text("app_name", 1002, APP_NAME).planned(),
-        text("app_version", 1003, APP_VERSION).planned(),
-        int64(
-            "connected_before",
-            1004,
-            "Only sessions that connected before this time, Unix milliseconds.",
-        )
-        .planned(),
-        int64(
-            "connected_after",
-            1005,
-            "Only sessions that connected after this time, Unix milliseconds.",
-        )
-        .planned(),
-        uint32("limit", 1006, "At most so many sessions.").planned(),
-        text("cursor", 1007, "Goes on where an earlier listing of the same request ended.")
-            .planned(),
-        text("sort", 1008, "In which order: `connected_at` or `user`.").planned(),
-        bool("count_only", 1009, "Counts instead of listing.").planned(),
+        text("user", 1, "Only sessions of this user. Empty: any."),
+        text("expression", 2, EXPRESSION),
+        part("label_filter", 3, &FILTER_NODE, LABEL_FILTER),
+        text("users", 1000, "Only sessions of these users.").many(),
+        text("transport", 1001, TRANSPORT),
+        text("app_name", 1002, APP_NAME),
+        text("app_version", 1003, APP_VERSION),
+        int64("connected_before", 1004, CONNECTED_BEFORE),
+        int64("connected_after", 1005, CONNECTED_AFTER),
+        uint32("limit", 1006, "At most so many sessions on a page. 0: as many as a page may have."),
+        text("cursor", 1007, "Goes on where an earlier listing of the same request ended."),
+        text(
+            "sort",
+            1008,
+            "In which order: `connected_at` or `user`, with a `-` before it the last first.",
+        ),
+        bool("count_only", 1009, "Counts instead of listing."),
         text(
             "group_by",
             1010,
-            "Counts by `transport`, `protocol`, `app_name`, `app_version` or `labels.<key>`.",
-        )
-        .planned(),
+            "Counts by `transport`, `protocol`, `app_name`, `app_version` or `label:<key>`.",
+        ),
+        text("client", 1011, CLIENT),
+        text("session", 1012, SESSION),
+        text("whitelist", 1013, KEEP).many(),
+        bool("all_users", 1014, "Sessions of every user, when nothing else is said."),
+        int64("older_than", 1015, OLDER_THAN),
+        int64("idle_longer_than", 1016, IDLE_LONGER_THAN),
     ],
 );
 
@@ -64,14 +70,17 @@ pub(in crate::api) static CONNECTIONS_RESULT: Message = message(
     &[
         part("connections", 1, &CONNECTION_INFO, "Sessions by their client ids.").map().required(),
         bool("partial", 1000, PARTIAL),
-        int64("count", 1001, "Sessions that matched, when only counting.").planned(),
-        text("next_cursor", 1002, "Asks for what follows. Absent: nothing does.").planned(),
-        text("clients", 1003, "Client ids of the listing, in its order, when sorted.")
-            .many()
-            .planned(),
-        int64("groups", 1004, "Sessions of each group, when grouped.").map().planned(),
-        int64("scanned", 1005, "Sessions that had to be looked at because no index helped.")
-            .planned(),
+        int64(
+            "count",
+            1001,
+            "Sessions that matched on all pages, when one of our own keys was used.",
+        ),
+        text("next_cursor", 1002, "Asks for what follows. Absent: nothing does."),
+        text("clients", 1003, "Client ids of the page, in its order.").many(),
+        int64("groups", 1004, "Sessions of each group, when grouped.").map(),
+        int64("scanned", 1005, SCANNED),
+        int64("expression_errors", 1006, EXPRESSION_ERRORS),
+        bool("groups_truncated", 1007, "There are more groups than are told."),
     ],
 );
 
@@ -155,18 +164,21 @@ pub(in crate::api) static DISCONNECT_REQUEST: Message = message(
         text("client", 3, CLIENT),
         text("whitelist", 4, "Client ids of sessions to keep.").many(),
         text("session", 5, SESSION),
-        part("label_filter", 6, &FILTER_NODE, LABEL_FILTER).planned(),
-        bool("all_users", 7, ALL_USERS).planned(),
-        text("expression", 1000, EXPRESSION).planned(),
-        text("transport", 1001, TRANSPORT).planned(),
-        text("app_name", 1002, APP_NAME).planned(),
-        text("app_version", 1003, APP_VERSION).planned(),
-        int64("older_than", 1004, OLDER_THAN).planned(),
-        int64("idle_longer_than", 1005, IDLE_LONGER_THAN).planned(),
-        bool("dry_run", 1006, DRY_RUN).planned(),
-        bool("return_clients", 1007, RETURN_CLIENTS).planned(),
+        part("label_filter", 6, &FILTER_NODE, LABEL_FILTER),
+        bool("all_users", 7, ALL_USERS),
+        text("expression", 1000, EXPRESSION),
+        text("transport", 1001, TRANSPORT),
+        text("app_name", 1002, APP_NAME),
+        text("app_version", 1003, APP_VERSION),
+        int64("older_than", 1004, OLDER_THAN),
+        int64("idle_longer_than", 1005, IDLE_LONGER_THAN),
+        bool("dry_run", 1006, DRY_RUN),
+        bool("return_clients", 1007, RETURN_CLIENTS),
         int64("fence", 1008, "Refuses connects of what was selected for so many seconds.")
             .planned(),
+        text("users", 1009, "Only sessions of these users.").many(),
+        int64("connected_before", 1010, CONNECTED_BEFORE),
+        int64("connected_after", 1011, CONNECTED_AFTER),
     ],
 );
 
@@ -183,10 +195,14 @@ pub(in crate::api) static DISCONNECT_RESULT: Message = message(
     "DisconnectResult",
     "The sessions selected have ended.",
     &[
-        int64("matched", 1000, MATCHED).planned(),
-        int64("closed", 1001, "Sessions that were ended.").planned(),
-        int64("pending", 1002, PENDING).planned(),
-        text("clients", 1003, CLIENTS).many().planned(),
+        int64("matched", 1000, MATCHED).required(),
+        int64("closed", 1001, "Sessions that were ended.").required(),
+        int64("pending", 1002, PENDING),
+        text("clients", 1003, CLIENTS).many(),
+        int64("scanned", 1004, SCANNED),
+        int64("expression_errors", 1005, EXPRESSION_ERRORS),
+        bool("clients_truncated", 1006, "There are more client ids than are told."),
+        bool("partial", 1007, "The time was over before all sessions had been looked at."),
     ],
 );
 
@@ -200,16 +216,20 @@ pub(in crate::api) static REFRESH_REQUEST: Message = message(
         int64("expire_at", 4, "When they end, Unix seconds. 0: not at any time known now."),
         json("info", 5, "Read and not used: only channels would show it."),
         text("session", 6, SESSION),
-        part("label_filter", 7, &FILTER_NODE, LABEL_FILTER).planned(),
-        bool("all_users", 8, ALL_USERS).planned(),
-        text("expression", 1000, EXPRESSION).planned(),
-        text("transport", 1001, TRANSPORT).planned(),
-        text("app_name", 1002, APP_NAME).planned(),
-        text("app_version", 1003, APP_VERSION).planned(),
-        int64("older_than", 1004, OLDER_THAN).planned(),
-        int64("idle_longer_than", 1005, IDLE_LONGER_THAN).planned(),
-        bool("dry_run", 1006, DRY_RUN).planned(),
-        bool("return_clients", 1007, RETURN_CLIENTS).planned(),
+        part("label_filter", 7, &FILTER_NODE, LABEL_FILTER),
+        bool("all_users", 8, ALL_USERS),
+        text("expression", 1000, EXPRESSION),
+        text("transport", 1001, TRANSPORT),
+        text("app_name", 1002, APP_NAME),
+        text("app_version", 1003, APP_VERSION),
+        int64("older_than", 1004, OLDER_THAN),
+        int64("idle_longer_than", 1005, IDLE_LONGER_THAN),
+        bool("dry_run", 1006, DRY_RUN),
+        bool("return_clients", 1007, RETURN_CLIENTS),
+        text("users", 1008, "Only sessions of these users.").many(),
+        int64("connected_before", 1009, CONNECTED_BEFORE),
+        int64("connected_after", 1010, CONNECTED_AFTER),
+        text("whitelist", 1011, KEEP).many(),
     ],
 );
 
@@ -217,10 +237,14 @@ pub(in crate::api) static REFRESH_RESULT: Message = message(
     "RefreshResult",
     "The sessions selected know their new end.",
     &[
-        int64("matched", 1000, MATCHED).planned(),
-        int64("refreshed", 1001, "Sessions that know their new end.").planned(),
-        int64("pending", 1002, PENDING).planned(),
-        text("clients", 1003, CLIENTS).many().planned(),
+        int64("matched", 1000, MATCHED).required(),
+        int64("refreshed", 1001, "Sessions that know their new end.").required(),
+        int64("pending", 1002, PENDING),
+        text("clients", 1003, CLIENTS).many(),
+        int64("scanned", 1004, SCANNED),
+        int64("expression_errors", 1005, EXPRESSION_ERRORS),
+        bool("clients_truncated", 1006, "There are more client ids than are told."),
+        bool("partial", 1007, "The time was over before all sessions had been looked at."),
     ],
 );
 

@@ -3,19 +3,23 @@
 mod doors;
 mod grammar;
 mod label_filter;
+mod orders;
 mod own_sessions;
 mod refresh;
 mod replies;
+mod search;
 
 use std::collections::BTreeMap;
 
 use super::{
-    Lifetime, Merged, NodeFacts, Options, Outcome, Plan, Question, Scratch, Selector, Step, answer,
-    plan, route, write_reply,
+    Lifetime, Merged, Mode, Naming, NodeFacts, Options, Outcome, Plan, Progress, Question, Receipt,
+    Scan, Scratch, Sight, Step, Target, answer, plan, route, write_reply,
 };
 use crate::api::{Answer, ReplyHead};
 use crate::ids::{ClientId, ConnId, SessionId, ShardId};
-use crate::session::{FilterLimits, IdKeys, Opening, Protocol, Table, Transport, UserHasher};
+use crate::session::{
+    FilterLimits, IdKeys, Opening, Protocol, Session, Table, Transport, UserHasher,
+};
 use crate::time::Now;
 use crate::wire::http1::parse_head;
 
@@ -27,6 +31,7 @@ fn options() -> Options {
         error_mode_transport: false,
         body_bytes_max: 1 << 20,
         label_filter: FilterLimits::default(),
+        queries: Default::default(),
     }
 }
 
@@ -56,6 +61,8 @@ struct World {
     ids: Vec<(ClientId, SessionId)>,
     /// Shards that do not answer, as a mask.
     silent: u64,
+    /// How long everybody has been silent, when that is known.
+    silent_ms: Option<u64>,
     /// Header line of the requests.
     header: &'static str,
 }
@@ -83,7 +90,13 @@ const NOW: Now = Now { mono_ms: 0, unix_ms: 1_700_000_000_123 };
 impl World {
     fn new() -> Self {
         let table = |shard| Table::new(ShardId::new(shard), IdKeys::new([7; 32]), hasher());
-        Self { tables: [table(0), table(1)], ids: Vec::new(), silent: 0, header: "" }
+        Self {
+            tables: [table(0), table(1)],
+            ids: Vec::new(),
+            silent: 0,
+            silent_ms: None,
+            header: "",
+        }
     }
 
     /// Sessions are named by the order they come in: `<0>`, `<1>`; their session ids `(0)`, `(1)`.
@@ -101,11 +114,10 @@ impl World {
                 let sessions = self.tables[shard].len();
                 Answer::counted(u32::try_from(sessions).unwrap())
             }
-            Question::Disconnect(params) => self.closes(shard, params.selector()),
-            Question::Refresh(params) if params.expiry.lifetime(NOW) == Lifetime::Over => {
-                self.closes(shard, &params.selector)
+            Question::Search(_) | Question::Disconnect(_) | Question::Refresh(_) => {
+                self.scans(shard, question)
             }
-            Question::Refresh(_) | Question::KeepOut(_) => Answer::counted(0),
+            Question::KeepOut(_) => Answer::counted(0),
             Question::Oldest { .. }
             | Question::UserConnections { .. }
             | Question::Connections { .. }
@@ -113,13 +125,40 @@ impl World {
         }
     }
 
-    fn closes(&mut self, shard: usize, selector: &Selector) -> Answer {
-        let mut slots = Vec::new();
-        selector.select(&self.tables[shard], &mut slots);
-        for slot in &slots {
-            self.tables[shard].close(*slot);
+    fn scans(&mut self, shard: usize, question: &Question) -> Answer {
+        let table = &mut self.tables[shard];
+        let silent_ms = |_: &Session<'_>| self.silent_ms;
+        let sight = Sight { now: NOW, silent_ms: &silent_ms };
+        let mut scan = Scan::begin(question, table);
+        while scan.advance(question, table, &sight, 3) == Progress::Resting {}
+        let targets = scan.take_targets();
+        let answer = scan.into_answer(table);
+        let (terms, ends) = match question {
+            Question::Disconnect(params) => (params.terms, true),
+            Question::Refresh(params) => {
+                (params.terms, params.expiry.lifetime(NOW) == Lifetime::Over)
+            }
+            Question::Search(_)
+            | Question::Oldest { .. }
+            | Question::UserConnections { .. }
+            | Question::Connections { .. }
+            | Question::OwnSessions(_)
+            | Question::KeepOut(_)
+            | Question::Info => return answer,
+        };
+        let mut receipt = Receipt::default();
+        for Target { slot, client } in targets {
+            if terms.naming == Naming::Clients {
+                receipt.name(client);
+            }
+            if terms.mode == Mode::ForReal {
+                receipt.done += 1;
+                if ends {
+                    table.close(slot);
+                }
+            }
         }
-        Answer::counted(u32::try_from(slots.len()).unwrap())
+        answer.with_receipt(receipt)
     }
 
     fn outcome(&mut self, step: &Step) -> Outcome {

@@ -133,7 +133,7 @@ fn nobody_is_an_empty_map_and_an_empty_user_is_the_anonymous_one() {
             (
                 "/api/connections",
                 r#"{"user":"","expression":""}"#,
-                r#"200 {"error":{"code":107,"message":"bad request: key \"user\" is missing or empty, for now a user id is needed"}}"#,
+                r#"200 {"error":{"code":107,"message":"bad request: nothing is asked for, expected \"user\", \"users\", \"expression\", \"label_filter\", another condition, \"limit\", \"count_only\" or \"group_by\""}}"#,
             ),
         ],
     );
@@ -164,7 +164,7 @@ fn legacy_commands_are_answered_line_by_line_with_their_ids() {
                         "\n",
                         r#"{{"result":{{"nodes":[{INFO}]}}}}"#,
                         "\n",
-                        r#"{{"id":3,"result":{{}}}}"#,
+                        r#"{{"id":3,"result":{{"matched":0,"closed":0}}}}"#,
                         "\n",
                         r#"{{"id":4,"result":{{"connections":{{}}}}}}"#,
                         "\n",
@@ -228,8 +228,8 @@ fn a_batch_is_answered_in_order_and_keyed_by_the_command() {
                         r#"200 {{"replies":[{{"info":{{"nodes":[{INFO}]}}}},"#,
                         r#"{{"error":{{"code":107,"message":"bad request: a command is null, expected an object keyed by the command's name"}}}},"#,
                         r#"{{"error":{{"code":104,"message":"not found: no key of this command is the name of a command"}}}},"#,
-                        r#"{{"disconnect":{{}}}},{{"connections":{{"connections":{{}}}}}},"#,
-                        r#"{{"error":{{"code":107,"message":"bad request: key \"user\" is missing or empty, for now a user id is needed"}}}}]}}"#
+                        r#"{{"disconnect":{{"matched":0,"closed":0}}}},{{"connections":{{"connections":{{}}}}}},"#,
+                        r#"{{"error":{{"code":107,"message":"bad request: nothing is asked for, expected \"user\", \"users\", \"expression\", \"label_filter\", another condition, \"limit\", \"count_only\" or \"group_by\""}}}}]}}"#
                     ),
                     INFO = INFO
                 ),
@@ -250,7 +250,6 @@ fn a_batch_is_answered_in_order_and_keyed_by_the_command() {
 
 #[test]
 fn a_disconnect_ends_what_all_selectors_name_and_a_later_command_sees_it() {
-    let ended = r#"{"id":1,"result":{}}"#;
     let flat = r#"{"transport":"uni_http_stream","protocol":"json"}"#;
     let cases = [
         (r#"{"user":"42"}"#, ""),
@@ -269,6 +268,8 @@ fn a_disconnect_ends_what_all_selectors_name_and_a_later_command_sees_it() {
         let mut world = World::new().opens(0, &PLAIN).opens(1, &PLAIN);
         let list = r#"{"id":2,"method":"user_connections","params":{"user":"42"}}"#;
         let body = format!(r#"{{"id":1,"method":"disconnect","params":{params}}}{list}"#);
+        let closed = 2 - left.matches('<').count();
+        let ended = format!(r#"{{"id":1,"result":{{"matched":{closed},"closed":{closed}}}}}"#);
         let left: Vec<_> = (0..2)
             .filter(|at| left.contains(&format!("<{at}>")))
             .map(|at| format!(r#""<{at}>":{flat}"#))
@@ -293,12 +294,11 @@ fn a_disconnect_that_cannot_be_meant_is_refused_and_ends_nobody() {
             r#"{"user":"42","whitelist":["x"]}"#,
             "107 bad request: an element of \\\"whitelist\\\": expected a UUID",
         ),
-        (
-            r#"{"user":"42","label_filter":{"key":"a","cmp":"ex"}}"#,
-            "108 not available: \\\"label_filter\\\" cannot",
-        ),
-        (r#"{"all_users":true}"#, "108 not available: \\\"all_users\\\" cannot"),
-        (r#"{"user":"","all_users":true}"#, "108 not available: \\\"all_users\\\" cannot"),
+        (r#"{"transport":"sse"}"#, "107 bad request: nobody is selected, only conditions"),
+        (r#"{"expression":"true"}"#, "107 bad request: nobody is selected, only conditions"),
+        (r#"{"user":"42","transport":"tcp"}"#, "107 bad request: key \\\"transport\\\": expected"),
+        (r#"{"user":"42","older_than":-1}"#, "107 bad request: key \\\"older_than\\\": expected"),
+        (r#"{"user":"42","expression":"usr"}"#, "107 bad request: key \\\"expression\\\": 1:1:"),
         (
             r#"{"user":"42","disconnect":{"code":2999}}"#,
             "107 bad request: key \\\"disconnect.code\\\": expected a code from 3000 to 4999, got",
@@ -361,7 +361,7 @@ fn a_shard_that_is_silent_makes_listings_partial_and_a_disconnect_fail() {
 fn transport_error_mode_is_for_single_commands_only() {
     let mut world = World::new();
     world.header = "X-Centrifugo-Error-Mode: transport";
-    let text = r#"key \"user\" is missing or empty, for now a user id is needed"#;
+    let text = r#"nothing is asked for, expected \"user\", \"users\", \"expression\", \"label_filter\", another condition, \"limit\", \"count_only\" or \"group_by\""#;
     let bare = format!(r#"{{"code":107,"message":"bad request: {text}"}}"#);
     check(
         world,
@@ -372,7 +372,7 @@ fn transport_error_mode_is_for_single_commands_only() {
                 "{}",
                 r#"404 {"code":104,"message":"not found: this server has no \"device_list\" yet"}"#,
             ),
-            ("/api/disconnect", r#"{"user":"x"}"#, r#"200 {"result":{}}"#),
+            ("/api/disconnect", r#"{"user":"x"}"#, r#"200 {"result":{"matched":0,"closed":0}}"#),
             (
                 "/api/batch",
                 r#"{"commands":[{"connections":{}}]}"#,

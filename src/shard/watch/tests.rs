@@ -85,6 +85,7 @@ impl World {
                 error_mode_transport: false,
                 body_bytes_max: 65_536,
                 label_filter: FilterLimits::default(),
+                queries: Default::default(),
             }),
             ..Options::default()
         };

@@ -53,7 +53,9 @@ impl Watchers {
     fn add(&mut self, key: Key, selector: Box<Selector>) {
         match selector.subject() {
             Subject::User(hash) => self.by_user.entry(hash).or_default().push(key),
-            Subject::Client(_) | Subject::Session(_) | Subject::Every => self.general.push(key),
+            Subject::Users(_) | Subject::Client(_) | Subject::Session(_) | Subject::Every => {
+                self.general.push(key);
+            }
         }
         self.all.insert(key, Watcher { selector, snapshot: Some(SessionSlot(0)) });
     }
@@ -69,7 +71,7 @@ impl Watchers {
                     }
                 }
             }
-            Subject::Client(_) | Subject::Session(_) | Subject::Every => {
+            Subject::Users(_) | Subject::Client(_) | Subject::Session(_) | Subject::Every => {
                 self.general.retain(|other| *other != key);
             }
         }
@@ -112,11 +114,10 @@ impl Shard {
                     }
                 }
             }
-            Subject::User(_) | Subject::Client(_) | Subject::Session(_) => {
-                let mut slots = std::mem::take(&mut self.selected);
+            Subject::User(_) | Subject::Users(_) | Subject::Client(_) | Subject::Session(_) => {
+                let mut slots = Vec::new();
                 watcher.selector.select(&self.table, &mut slots);
-                slots.drain(..).for_each(|slot| piece.add(&self.table.view(slot)));
-                self.selected = slots;
+                slots.into_iter().for_each(|slot| piece.add(&self.table.view(slot)));
                 None
             }
         };

@@ -121,6 +121,7 @@ fn node_with_fast_pings(queue_bytes_max: usize) -> (SocketAddr, SocketAddr) {
         error_mode_transport: false,
         body_bytes_max: 1024,
         label_filter: FilterLimits::default(),
+        queries: Default::default(),
     };
     let connection = Options {
         token: TokenOptions { hmac_secret: Some(SECRET.to_owned()), ..TokenOptions::default() },

@@ -86,7 +86,7 @@ fn a_disconnect_is_a_push_and_the_regular_end() {
     let (mut other, _) = client.session("43");
     let params = json!({"user": "42", "disconnect": {"code": 4001, "reason": "bye"}});
     let result = server.call("disconnect", params);
-    assert_eq!(result["result"], json!({}), "{result}");
+    assert_eq!(result["result"], json!({"matched": 1, "closed": 1}), "{result}");
     assert_eq!(server.listed("42"), [""; 0], "acknowledged, so gone");
     assert_eq!(pushes.last_words(), disconnect(4001, "bye"));
     // By its session id, which only the client knows; the connection goes on meanwhile.

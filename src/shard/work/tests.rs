@@ -1,0 +1,267 @@
+//! One shard with sessions that nobody holds and some that somebody does, a stretch at a time.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::super::tests::{SECRET, connect, post};
+use super::{SCAN_STEPS, WORKS_MAX};
+use crate::api;
+use crate::auth::TokenOptions;
+use crate::connection::Options;
+use crate::connection::close::CloseReason;
+use crate::connection::open::Scope;
+use crate::connection::options::{Endpoints, StreamEndpoint};
+use crate::ids::{ConnId, ShardId};
+use crate::session::{IdKeys, UserHasher};
+use crate::shard::admission::Admission;
+use crate::shard::directory::Directory;
+use crate::shard::effects::{Effect, Effects};
+use crate::shard::{Setup, Shard};
+use crate::time::Now;
+
+const NOW: Now = Now { mono_ms: 10_000, unix_ms: 1_800_000_000_000 };
+const API: ConnId = ConnId { index: 0, generation: 1 };
+
+/// Milliseconds after the beginning.
+fn later(ms: u64) -> Now {
+    Now { mono_ms: NOW.mono_ms + ms, unix_ms: NOW.unix_ms + ms }
+}
+
+/// A shard of its own with so many synthetic sessions.
+fn shard(sessions: u64, disconnect_rate: u32) -> Shard {
+    let endpoints = Endpoints {
+        http_stream: Some(StreamEndpoint {
+            path: "/stream".to_owned(),
+            body_bytes_max: 65_536,
+            http_refusals: None,
+        }),
+        ..Endpoints::default()
+    };
+    let options = Options {
+        endpoints,
+        token: TokenOptions { hmac_secret: Some(SECRET.to_owned()), ..TokenOptions::default() },
+        api: Some(api::Options {
+            prefix: "/api".to_owned(),
+            key: String::new(),
+            insecure: true,
+            error_mode_transport: false,
+            body_bytes_max: 65_536,
+            label_filter: Default::default(),
+            queries: Default::default(),
+        }),
+        disconnect_rate,
+        ..Options::default()
+    };
+    let setup = Setup {
+        id: ShardId::new(0),
+        shards: 1,
+        options,
+        directory: Arc::new(Directory::new()),
+        admission: Arc::new(Admission::new(Default::default(), 1)),
+        rules: Arc::default(),
+        hasher: UserHasher::new([1, 2, 3, 4]),
+        keys: IdKeys::new([7; 32]),
+        seed: [9; 32],
+        node_uid: "node".to_owned(),
+        query_timeout_ms: 1_000,
+        watched: false,
+        started: NOW,
+        synthetic_sessions: sessions,
+    };
+    let mut shard = Shard::new(setup, NOW);
+    shard.on_open(API, Scope::All, NOW);
+    shard
+}
+
+/// What was sent to a connection since it was last looked at: the bodies of replies, in order.
+fn replies(shard: &mut Shard, to: ConnId) -> Vec<Value> {
+    let mut effects = Effects::default();
+    shard.take_effects(&mut effects);
+    let (list, bytes) = effects.drain();
+    let mut sent = String::new();
+    for effect in list {
+        if let Effect::Send { conn, bytes: range } = effect
+            && conn == to
+        {
+            sent.push_str(&String::from_utf8_lossy(&bytes[range]));
+        }
+    }
+    let bodies = sent.split("\r\n\r\n").skip(1);
+    bodies
+        .map(|body| serde_json::from_str(body.split("HTTP/1.1").next().unwrap()).unwrap())
+        .collect()
+}
+
+fn ask(shard: &mut Shard, command: &str, params: &Value) -> Vec<Value> {
+    post(shard, API, &format!("/api/{command}"), params);
+    replies(shard, API)
+}
+
+/// All stretches until nothing can go on; how many there were.
+fn finish(shard: &mut Shard, now: Now) -> usize {
+    let mut turns = 1;
+    while !shard.on_turn(now) {
+        turns += 1;
+    }
+    turns
+}
+
+#[test]
+fn a_scan_rests_and_other_questions_are_answered_meanwhile() {
+    let mut shard = shard(100, 0);
+    assert!(!shard.is_working());
+    assert_eq!(ask(&mut shard, "connections", &json!({"count_only": true})), Vec::<Value>::new());
+    assert!(shard.is_working());
+    let other = ConnId { index: 1, generation: 1 };
+    shard.on_open(other, Scope::All, NOW);
+    post(&mut shard, other, "/api/connections", &json!({"user": "s000000001"}));
+    assert_eq!(replies(&mut shard, other).len(), 1, "it does not wait for the scan");
+
+    let turns = finish(&mut shard, NOW);
+    assert!(turns >= 100 / SCAN_STEPS, "{turns}");
+    let result = json!({"connections": {}, "count": 100, "scanned": 100});
+    assert_eq!(replies(&mut shard, API), [json!({"result": result})]);
+    assert!(shard.works.queue.is_empty());
+    assert!(shard.on_turn(NOW), "there is nothing to do");
+}
+
+#[test]
+fn who_stays_through_a_scan_is_listed_once_and_who_goes_at_most_once() {
+    for seed in 0..20_usize {
+        let mut shard = shard(60, 0);
+        let at_first: Vec<_> = shard.table.iter().map(|one| (one.slot(), one.client())).collect();
+        assert_eq!(ask(&mut shard, "connections", &json!({"expression": "true"})), [0_u8; 0]);
+        let (mut next, mut gone, mut came) = (2, BTreeSet::new(), 0);
+        while shard.works.queue.len() == 1 {
+            // One goes, another takes its slot, and a third comes.
+            let victim = (seed * 7 + gone.len() * 13) % at_first.len();
+            let (slot, client) = at_first[victim];
+            if gone.insert(client.to_string()) {
+                shard.end_session(slot, &CloseReason::Expired, NOW);
+            }
+            for _ in 0..2 {
+                let conn = ConnId { index: next, generation: 1 };
+                shard.on_open(conn, Scope::All, NOW);
+                post(&mut shard, conn, "/stream", &connect("new"));
+                (next, came) = (next + 1, came + 1);
+            }
+            let mut effects = Effects::default();
+            shard.take_effects(&mut effects);
+            shard.effects = effects;
+            shard.on_turn(NOW);
+        }
+        let replies = replies(&mut shard, API);
+        let [reply] = replies.as_slice() else { panic!("{replies:?}") };
+        let listed = reply["result"]["connections"].as_object().expect("a listing");
+        let text = reply.to_string();
+        for (_, client) in &at_first {
+            let client = client.to_string();
+            let times = text.matches(&client).count();
+            let stayed = !gone.contains(&client);
+            assert!(
+                times == 1 || !stayed && times == 0,
+                "{seed}: {client} is listed {times} times"
+            );
+        }
+        assert!(came > 4 && gone.len() > 2, "the scan rested: {came} came");
+        assert!(listed.len() <= at_first.len() + came, "{seed}");
+    }
+}
+
+#[test]
+fn a_scan_whose_time_is_over_says_that_it_is_not_whole() {
+    let mut shard = shard(100, 0);
+    assert_eq!(ask(&mut shard, "connections", &json!({"count_only": true})), [0_u8; 0]);
+    shard.on_turn(NOW);
+    shard.on_tick(later(700));
+    assert_eq!(replies(&mut shard, API), [0_u8; 0], "there is time left");
+    shard.on_tick(later(800));
+    let replies = replies(&mut shard, API);
+    let [reply] = replies.as_slice() else { panic!("{replies:?}") };
+    let result = &reply["result"];
+    assert_eq!(result["partial"], true, "{result}");
+    assert_eq!(result["count"], result["scanned"], "{result}");
+    assert!(result["count"].as_u64().is_some_and(|count| (1..100).contains(&count)), "{result}");
+    assert!(shard.works.queue.is_empty(), "nobody waits for the rest");
+}
+
+#[test]
+fn too_many_scans_at_once_are_refused() {
+    let mut shard = shard(100, 0);
+    let mut answered = Vec::new();
+    for index in 0..=u32::try_from(WORKS_MAX).unwrap() {
+        let conn = ConnId { index: index + 1, generation: 1 };
+        shard.on_open(conn, Scope::All, NOW);
+        post(&mut shard, conn, "/api/connections", &json!({"count_only": true}));
+        answered.extend(replies(&mut shard, conn));
+    }
+    let [refused] = answered.as_slice() else { panic!("{answered:?}") };
+    assert_eq!(refused["error"]["code"], 100);
+    assert_eq!(shard.works.queue.len(), WORKS_MAX);
+    // What needs no second turn is answered all the same.
+    assert_eq!(ask(&mut shard, "disconnect", &json!({"user": "nobody"})).len(), 1);
+}
+
+#[test]
+fn a_few_sessions_end_at_once_and_many_at_the_pace() {
+    let mut shard = shard(100, 50);
+    let few = ask(&mut shard, "disconnect", &json!({"user": "s000000005"}));
+    assert_eq!(few, [json!({"result": {"matched": 2, "closed": 2}})]);
+
+    assert_eq!(ask(&mut shard, "disconnect", &json!({"all_users": true})), [0_u8; 0]);
+    finish(&mut shard, NOW);
+    assert_eq!(shard.sessions(), 98, "all are found, and there is no leave yet");
+    let mut reply = Vec::new();
+    for ms in (100..=800).step_by(100) {
+        let before = shard.sessions();
+        shard.on_tick(later(ms));
+        finish(&mut shard, later(ms));
+        let ended = before - shard.sessions();
+        assert!(ended <= 8, "{ended} in a tenth of a second at fifty a second");
+        reply.extend(replies(&mut shard, API));
+    }
+    let closed_then = 98 - shard.sessions();
+    let [reply] = reply.as_slice() else { panic!("{reply:?}") };
+    let receipt = &reply["result"];
+    assert_eq!((&receipt["matched"], &receipt["scanned"]), (&json!(98), &json!(98)), "{receipt}");
+    let closed = receipt["closed"].as_u64().expect("a number");
+    assert_eq!(receipt["pending"], 98 - closed, "{receipt}");
+    assert!(closed > 10 && closed <= closed_then as u64, "{receipt}");
+    for ms in (900..20_000).step_by(100) {
+        shard.on_tick(later(ms));
+        finish(&mut shard, later(ms));
+    }
+    assert_eq!(shard.sessions(), 0, "the rest has followed");
+    assert!(shard.works.queue.is_empty());
+    assert_eq!(replies(&mut shard, API), [0_u8; 0], "it was answered once");
+}
+
+#[test]
+fn without_a_pace_all_end_in_a_few_turns_and_a_refresh_has_none() {
+    let mut shard = shard(40, 0);
+    assert_eq!(ask(&mut shard, "refresh", &json!({"all_users": true})), [0_u8; 0]);
+    finish(&mut shard, NOW);
+    let receipt = json!({"matched": 40, "refreshed": 40, "scanned": 40});
+    assert_eq!(replies(&mut shard, API), [json!({"result": receipt})]);
+    assert_eq!(ask(&mut shard, "disconnect", &json!({"all_users": true})), [0_u8; 0]);
+    finish(&mut shard, NOW);
+    let receipt = json!({"matched": 40, "closed": 40, "scanned": 40});
+    assert_eq!(replies(&mut shard, API), [json!({"result": receipt})]);
+    assert_eq!(shard.sessions(), 0);
+}
+
+#[test]
+fn an_order_whose_time_is_over_while_it_looks_goes_on_and_ends_all() {
+    let mut shard = shard(100, 0);
+    assert_eq!(ask(&mut shard, "disconnect", &json!({"all_users": true})), [0_u8; 0]);
+    shard.on_tick(later(800));
+    let replies = replies(&mut shard, API);
+    let [reply] = replies.as_slice() else { panic!("{replies:?}") };
+    let result = &reply["result"];
+    assert_eq!((&result["closed"], &result["partial"]), (&json!(0), &json!(true)), "{result}");
+    assert_eq!((&result["pending"], &result["matched"]), (&result["scanned"], &result["scanned"]));
+    finish(&mut shard, later(800));
+    assert_eq!(shard.sessions(), 0);
+}
