@@ -85,5 +85,13 @@ pub(super) fn write(session: &Session<'_>, out: &mut Vec<u8>) {
         info.plain("remote_addr", address);
     }
     info.text_if_any("user_agent", session.user_agent());
+    if let Some(ended) = session.ended() {
+        let mut closed = info.object("closed");
+        closed.integer("at_ms", ended.at_ms);
+        closed.integer("code", ended.code);
+        closed.text_if_any("reason", &ended.reason);
+        closed.integer("duration_ms", ended.at_ms.saturating_sub(session.connected_at_ms()));
+        closed.close();
+    }
     info.close();
 }

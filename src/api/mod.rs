@@ -84,6 +84,6 @@ pub use reply::{ReplyHead, write_reply};
 pub use route::{Options, QueryLimits, Refusal, Route, admit, route};
 pub use rpc::{Rpc, rpc};
 pub use scan::{Progress, Scan, Target};
-pub use search::Search;
+pub use search::{Search, State};
 pub use selector::{Selector, USERS_MAX, User};
 pub use terms::{Mode, Naming, RECEIPT_CLIENTS_MAX, Receipt, Terms};

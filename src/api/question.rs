@@ -9,7 +9,7 @@ use super::error::{ApiError, ErrorKind};
 use super::own_sessions::{self, OwnSessions};
 use super::page::Rows;
 use super::refresh::RefreshParams;
-use super::search::Search;
+use super::search::{Search, State};
 use super::selector::{Selector, User};
 use super::terms::Receipt;
 use super::{connections, user_connections};
@@ -84,6 +84,8 @@ impl Question {
             | Self::UserConnections { hash, .. }
             | Self::Connections { hash, .. } => Subject::User(*hash),
             Self::OwnSessions(own) => Subject::User(own.hash),
+            // Nobody keeps a list of where users have been.
+            Self::Search(search) if search.state == State::Closed => Subject::Every,
             Self::Search(search) => search.selector.subject(),
             Self::Disconnect(params) => params.selector().subject(),
             Self::Refresh(params) => params.selector.subject(),
@@ -104,6 +106,22 @@ impl Question {
             | Self::OwnSessions(_)
             | Self::KeepOut(_)
             | Self::Info => None,
+        }
+    }
+
+    /// Which sessions it is about.
+    #[must_use]
+    pub fn state(&self) -> State {
+        match self {
+            Self::Search(search) => search.state,
+            Self::Oldest { .. }
+            | Self::UserConnections { .. }
+            | Self::Connections { .. }
+            | Self::OwnSessions(_)
+            | Self::Disconnect(_)
+            | Self::Refresh(_)
+            | Self::KeepOut(_)
+            | Self::Info => State::Open,
         }
     }
 

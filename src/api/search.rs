@@ -21,7 +21,29 @@ pub struct Search {
     pub(super) selector: Selector,
     pub(super) shape: Shape,
     pub(super) group_by: Option<GroupBy>,
+    pub(super) state: State,
     seal: Seal,
+}
+
+/// Which sessions are looked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum State {
+    /// Those that live.
+    Open,
+    /// Those that have ended and are still remembered.
+    Closed,
+}
+
+impl State {
+    fn read(text: &str) -> Result<Self, ApiError> {
+        match text {
+            "open" => Ok(Self::Open),
+            "closed" => Ok(Self::Closed),
+            other => Err(ApiError::bad_request(format_args!(
+                "key \"state\": expected \"open\" or \"closed\", got {other:?}"
+            ))),
+        }
+    }
 }
 
 /// What a search gives back.
@@ -43,17 +65,19 @@ pub(super) struct Additions<'i> {
     sort: Option<&'i str>,
     count_only: Option<bool>,
     group_by: Option<&'i str>,
+    state: Option<&'i str>,
 }
 
 impl<'i> Additions<'i> {
     /// Reads one parameter; false when it is none of them.
     pub(super) fn read(&mut self, key: &str, value: Value<'_, 'i>) -> Result<bool, Mistyped> {
-        match known(key, &["limit", "cursor", "sort", "count_only", "group_by"]) {
+        match known(key, &["limit", "cursor", "sort", "count_only", "group_by", "state"]) {
             key @ "limit" => integer(&mut self.limit, key, value)?,
             key @ "cursor" => text(&mut self.cursor, key, value)?,
             key @ "sort" => text(&mut self.sort, key, value)?,
             key @ "count_only" => boolean(&mut self.count_only, key, value)?,
             key @ "group_by" => text(&mut self.group_by, key, value)?,
+            key @ "state" => text(&mut self.state, key, value)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -62,7 +86,7 @@ impl<'i> Additions<'i> {
     /// Whether one is used. Empty texts and 0 are absent, because some clients always send every
     /// key.
     pub(super) fn are_used(&self) -> bool {
-        let texts = [self.cursor, self.sort, self.group_by];
+        let texts = [self.cursor, self.sort, self.group_by, self.state];
         texts.iter().flatten().any(|text| !text.is_empty())
             || self.limit.is_some_and(|limit| limit != 0)
             || self.count_only == Some(true)
@@ -77,7 +101,14 @@ impl<'i> Additions<'i> {
         let given = |text: Option<&'i str>| text.filter(|text| !text.is_empty());
         let group_by = given(self.group_by).map(GroupBy::read).transpose()?;
         let sort = given(self.sort).map(Sort::read).transpose()?.unwrap_or_default();
-        let seal = Seal(reading.hasher.hash(&format!("cursor {sort:?} {selector:?}")).0);
+        let state = given(self.state).map_or(Ok(State::Open), State::read)?;
+        if state == State::Closed && selector.depends_on_time() {
+            return Err(ApiError::bad_request(
+                "\"older_than\" and \"idle_longer_than\" cannot be asked of sessions that have \
+                 ended, use \"connected_before\" and \"connected_after\"",
+            ));
+        }
+        let seal = Seal(reading.hasher.hash(&format!("cursor {sort:?} {state:?} {selector:?}")).0);
         let limit_max = reading.options.queries.page_max;
         let limit = match number("limit", self.limit)? {
             None => limit_max,
@@ -98,14 +129,15 @@ impl<'i> Additions<'i> {
         } else {
             Shape::Page { sort, after, limit }
         };
-        Ok(Search { selector, shape, group_by, seal })
+        Ok(Search { selector, shape, group_by, state, seal })
     }
 }
 
 impl Search {
     /// All sessions that a selector means, in Centrifugo's form.
     pub(super) const fn whole(selector: Selector) -> Self {
-        Self { selector, shape: Shape::Whole, group_by: None, seal: Seal(0) }
+        let state = State::Open;
+        Self { selector, shape: Shape::Whole, group_by: None, state, seal: Seal(0) }
     }
 
     /// Writes the result.

@@ -53,6 +53,11 @@ pub(super) enum Candidates {
 }
 
 impl Selector {
+    /// Whether a session can come to meet it by waiting.
+    pub(super) const fn depends_on_time(&self) -> bool {
+        self.narrowing.depends_on_time()
+    }
+
     /// One session, by its client id, if it is this user's.
     #[must_use]
     pub fn one(user: &str, hash: UserHash, client: ClientId) -> Self {
@@ -265,7 +270,7 @@ impl<'t, 'i> Selectors<'t, 'i> {
     /// What they mean for a watch: as for an order, but nothing that becomes true by waiting.
     pub(super) fn for_watch(self, reading: Reading<'_>) -> Result<Selector, Fault> {
         let selector = self.for_order(reading)?;
-        if selector.narrowing.depends_on_time() {
+        if selector.depends_on_time() {
             return Err(ApiError::bad_request(
                 "\"older_than\" and \"idle_longer_than\" cannot be watched: a session that meets \
                  them later is no event",

@@ -167,6 +167,12 @@ mod tests {
         let found: Vec<_> = closed.table().by_user("42", hash).collect();
         let [session] = found.as_slice() else { panic!("{found:?}") };
         assert_eq!((session.client(), session.session()), (opened.client, opened.session));
+        for found in
+            [closed.table().by_client(opened.client), closed.table().by_session(opened.session)]
+        {
+            assert_eq!(found.map(|found| found.slot()), Some(session.slot()));
+        }
+        assert!(live.by_client(opened.client).is_none());
         assert_eq!((session.meta(), session.app_name()), (Some(&b"{\"a\":1}"[..]), "app"));
         assert_eq!((&*session.token_uid(), session.token_issued_at()), ("token", Some(17)));
         assert!(session.labels().eq([("region", "eu")]));

@@ -390,9 +390,17 @@ impl Table {
     }
 
     fn at(&self, address: Address) -> Option<Session<'_>> {
-        let record = Record(self.pages.get(address.slot.0)?);
+        let slot = match &self.kind {
+            Kind::Live => address.slot,
+            // Where it stands now, nobody wrote down: there are few, and seldom is one asked for.
+            Kind::Ended(ends) => SessionSlot(*ends.keys().find(|slot| {
+                let record = Record(self.pages.record(**slot));
+                (record.conn_index(), record.salt()) == (address.slot.0, address.salt)
+            })?),
+        };
+        let record = Record(self.pages.get(slot.0)?);
         let is_it = address.shard == self.shard && record.salt() == address.salt;
-        is_it.then(|| Session::new(self, address.slot, record))
+        is_it.then(|| Session::new(self, slot, record))
     }
 
     /// Brings the first records of a chain into the cache, one load after the other: a reader

@@ -10,6 +10,7 @@ mod access;
 mod api;
 mod bad_input;
 mod cli;
+mod closed;
 mod dev;
 mod engine;
 mod grpc;

@@ -61,6 +61,11 @@ pub(in crate::api) static CONNECTIONS_REQUEST: Message = message(
         bool("all_users", 1014, "Sessions of every user, when nothing else is said."),
         int64("older_than", 1015, OLDER_THAN),
         int64("idle_longer_than", 1016, IDLE_LONGER_THAN),
+        text(
+            "state",
+            1017,
+            "`open`, or `closed` for sessions that have ended a while ago at most.",
+        ),
     ],
 );
 
@@ -103,6 +108,18 @@ pub(in crate::api) static CONNECTION_INFO: Message = message(
         text("labels", 12, "Its labels.").map(),
         text("remote_addr", 1000, "The address it came from."),
         text("user_agent", 1001, "What its client calls itself."),
+        part("closed", 1002, &CONNECTION_END, "How it ended; absent while it lives."),
+    ],
+);
+
+pub(in crate::api) static CONNECTION_END: Message = message(
+    "ConnectionEnd",
+    "How a session ended.",
+    &[
+        int64("at_ms", 1, "When, Unix milliseconds.").required(),
+        uint32("code", 2, "The code its client heard; 3000 when it left by itself.").required(),
+        text("reason", 3, "The text of the code."),
+        int64("duration_ms", 4, "Milliseconds it had lived.").required(),
     ],
 );
 

@@ -13,10 +13,10 @@ use super::Shard;
 use super::conns::Conns;
 use super::orders::Doing;
 use super::sweep::PongTimes;
-use crate::api::{Answer, Progress, Question, Scan, Sight};
+use crate::api::{Answer, Progress, Question, Scan, Sight, State};
 use crate::ids::ShardId;
 use crate::messages::{GatherId, Message, Peer};
-use crate::session::Session;
+use crate::session::{Session, Table};
 use crate::time::Now;
 
 /// Sessions looked at in one turn: half a millisecond or one. Few in tests, so that a scan rests.
@@ -92,7 +92,7 @@ impl Shard {
             return Begun::Answered(self.answer(question, now));
         }
         let mut work = Work {
-            stage: Stage::Scanning(Scan::begin(question, &self.table)),
+            stage: Stage::Scanning(Scan::begin(question, self.table_of(question.state()))),
             question: question.clone(),
             deadline_ms: now.mono_ms + self.work_ms,
             reply_to: None,
@@ -132,7 +132,8 @@ impl Shard {
             let conns: &Conns = &self.conns;
             let silent_ms = |session: &Session<'_>| times.silent_ms(conns, session, now);
             let sight = Sight { now, silent_ms: &silent_ms };
-            if scan.advance(&work.question, &self.table, &sight, SCAN_STEPS) == Progress::Resting {
+            let table = self.table_of(work.question.state());
+            if scan.advance(&work.question, table, &sight, SCAN_STEPS) == Progress::Resting {
                 return None;
             }
             let Stage::Scanning(mut scan) = std::mem::replace(&mut work.stage, Stage::over())
@@ -140,7 +141,7 @@ impl Shard {
                 unreachable!("matched above")
             };
             let targets = scan.take_targets();
-            let found = scan.into_answer(&self.table);
+            let found = scan.into_answer(self.table_of(work.question.state()));
             match self.order(&work.question, targets, now) {
                 None => return Some(found),
                 Some(doing) => work.stage = Stage::Doing(doing.of(found)),
@@ -149,6 +150,13 @@ impl Shard {
         let Stage::Doing(doing) = &mut work.stage else { unreachable!("scanned above") };
         self.act(&work.question, doing, now);
         doing.take_answer_if_done()
+    }
+
+    fn table_of(&self, state: State) -> &Table {
+        match state {
+            State::Open => &self.table,
+            State::Closed => self.closed.table(),
+        }
     }
 
     /// Answers the questions whose time is over.
@@ -170,7 +178,7 @@ impl Shard {
                 Stage::Scanning(scan) if matches!(work.question, Question::Search(_)) => {
                     scan.cut();
                     let Stage::Scanning(scan) = work.stage else { unreachable!("matched above") };
-                    scan.into_answer(&self.table)
+                    scan.into_answer(self.table_of(work.question.state()))
                 }
                 // It goes on: all that are meant will be found, and what is ordered be done.
                 Stage::Scanning(scan) => {
