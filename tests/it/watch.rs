@@ -161,3 +161,32 @@ fn a_request_that_cannot_be_watched_is_answered_and_the_connection_goes_on() {
     let message = in_batch["replies"][0]["error"]["message"].as_str().expect("an error");
     assert!(message.contains("has a path of its own"), "{message}");
 }
+
+#[test]
+fn a_watcher_of_everybody_hears_of_those_that_pass_its_filter() {
+    let server = Server::start(&json!({}));
+    let session = |user: &str, region: &str| {
+        let claims = json!({"labels": {"region": region}});
+        server.session_with(json!({"token": token(user, claims), "name": "test"}))
+    };
+    let there: Vec<_> = (0..40).map(|n| session(&format!("user-{n}"), "eu")).collect();
+    let _elsewhere: Vec<_> = (0..40).map(|n| session(&format!("user-{n}"), "us")).collect();
+    let region = json!({"key": "region", "cmp": "eq", "val": "eu"});
+    let params = [
+        json!({"all_users": true, "label_filter": region}),
+        json!({"all_users": true, "expression": "labels.region == 'eu'"}),
+    ];
+    let expected: BTreeSet<_> = there.iter().map(|session| session.client()).collect();
+    let mut watches: Vec<_> = params.iter().map(|params| Watch::open(&server, params)).collect();
+    for watch in &mut watches {
+        assert_eq!(watch.snapshot(), expected);
+    }
+    let _us = session("late", "us");
+    let eu = session("late", "eu");
+    for watch in &mut watches {
+        let opened = watch.event().expect("an event");
+        assert_eq!((&opened["type"], &opened["client"]), (&json!("opened"), &json!(eu.client())));
+    }
+    let mut everybody = Watch::open(&server, &json!({"all_users": true}));
+    assert_eq!(everybody.snapshot().len(), 82);
+}

@@ -8,10 +8,10 @@ pub(super) const CLIENT: &str = "Only the session with this client id. Empty: an
 pub(super) const SESSION: &str = "Only the session with this session id. Empty: any.";
 pub(super) const LABEL_FILTER: &str = "Only sessions whose labels pass this filter.";
 pub(super) const ALL_USERS: &str = "Sessions of every user, when none is given.";
-const EXPRESSION: &str = "Only sessions for which this CEL expression is true.";
-const TRANSPORT: &str = "Only sessions on this transport.";
-const APP_NAME: &str = "Only sessions whose client has this name.";
-const APP_VERSION: &str = "Only sessions whose client has this version.";
+pub(super) const EXPRESSION: &str = "Only sessions for which this CEL expression is true.";
+pub(super) const TRANSPORT: &str = "Only sessions on this transport.";
+pub(super) const APP_NAME: &str = "Only sessions whose client has this name.";
+pub(super) const APP_VERSION: &str = "Only sessions whose client has this version.";
 const OLDER_THAN: &str = "Only sessions that connected more than so many seconds ago.";
 const IDLE_LONGER_THAN: &str =
     "Only sessions that are known to have been silent for more than so many seconds.";
@@ -20,7 +20,7 @@ const RETURN_CLIENTS: &str = "Adds the client ids of the sessions that matched t
 const MATCHED: &str = "Sessions that matched.";
 const PENDING: &str = "Sessions that are still to be changed.";
 const CLIENTS: &str = "Client ids of the sessions that matched, when asked for.";
-const KEEP: &str = "Not the sessions with these client ids.";
+pub(super) const KEEP: &str = "Not the sessions with these client ids.";
 const CONNECTED_BEFORE: &str = "Only sessions that connected before this time, Unix milliseconds.";
 const CONNECTED_AFTER: &str =
     "Only sessions that connected at this time or later, Unix milliseconds.";

@@ -2,7 +2,8 @@
 
 use super::field::{Message, bool, int64, message, part, text, uint32};
 use super::sessions::{
-    ALL_USERS, CLIENT, CONNECTION_INFO, FILTER_NODE, LABEL_FILTER, SESSION, USER,
+    ALL_USERS, APP_NAME, APP_VERSION, CLIENT, CONNECTION_INFO, EXPRESSION, FILTER_NODE, KEEP,
+    LABEL_FILTER, SESSION, TRANSPORT, USER,
 };
 
 /// A command that is answered by a stream: what it takes, what is told again and again.
@@ -43,8 +44,14 @@ pub(in crate::api) static WATCH_REQUEST: Message = message(
         text("user", 1, USER).optional(),
         text("client", 2, CLIENT),
         text("session", 3, SESSION),
-        part("label_filter", 4, &FILTER_NODE, LABEL_FILTER).planned(),
-        bool("all_users", 5, ALL_USERS).planned(),
+        part("label_filter", 4, &FILTER_NODE, LABEL_FILTER),
+        bool("all_users", 5, ALL_USERS),
+        text("expression", 6, EXPRESSION),
+        text("users", 7, "Only sessions of these users.").many(),
+        text("transport", 8, TRANSPORT),
+        text("app_name", 9, APP_NAME),
+        text("app_version", 10, APP_VERSION),
+        text("whitelist", 11, KEEP).many(),
     ],
 );
 

@@ -5,7 +5,8 @@ use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 
 use super::{
-    BLOCKED, Block, CALLERS, Clock, History, Listing, Order, Time, USERS, Which, rounds, user,
+    BLOCKED, Block, CALLERS, Clock, History, Listing, Order, REGIONS, Time, USERS, Which, rounds,
+    user,
 };
 use crate::harness::{Conn, Server};
 
@@ -39,7 +40,9 @@ impl Caller {
     fn call(&mut self) {
         let user = user(self.rng.random_range(0..USERS));
         let seen = self.seen.get(self.rng.random_range(0..8)).cloned();
-        match (self.rng.random_range(0..12), seen) {
+        let region = REGIONS[self.rng.random_range(0..REGIONS.len())];
+        let in_region = json!({"key": "region", "cmp": "eq", "val": region});
+        match (self.rng.random_range(0..16), seen) {
             (0..=3, _) => self.list("user_connections", json!({"user": user}), Which::User(user)),
             (4..=8, _) => self.list("connections", json!({"user": user}), Which::User(user)),
             (9, _) if self.rng.random_range(0..3) == 0 => self.block(),
@@ -48,6 +51,23 @@ impl Caller {
                 let keep = std::mem::take(&mut self.seen);
                 let params = json!({"user": user, "whitelist": keep});
                 self.end(params, Which::UserBut(user, keep));
+            }
+            (11, _) => {
+                let params = json!({"label_filter": in_region});
+                self.list("connections", params, Which::Region(region));
+            }
+            (12, _) => {
+                let expression = format!("labels.region == '{region}' && user == '{user}'");
+                let params = json!({"expression": expression});
+                self.list("connections", params, Which::UserIn(user, region));
+            }
+            (13, _) => {
+                let params = json!({"user": user, "label_filter": in_region});
+                self.end(params, Which::UserIn(user, region));
+            }
+            (14, _) if self.rng.random_range(0..8) == 0 => {
+                let params = json!({"all_users": true, "label_filter": in_region});
+                self.end(params, Which::Region(region));
             }
             _ => self.end(json!({"user": user}), Which::User(user)),
         }

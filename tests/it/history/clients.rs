@@ -7,10 +7,8 @@ use rand::rngs::ChaCha12Rng;
 use rand::{RngExt, SeedableRng};
 use serde_json::json;
 
-use super::{BLOCKED, Clock, Facts, History, Refusal, Session, USERS, rounds, user};
+use super::{BLOCKED, Clock, Facts, History, REGIONS, Refusal, Session, USERS, rounds, user};
 use crate::harness::{PATIENCE, Server, Stream, token};
-
-const APPS: [&str; 3] = ["web", "ios", "android"];
 
 pub(super) fn run(server: &Server, clock: Clock, seed: u64) -> History {
     let mut rng = ChaCha12Rng::seed_from_u64(seed);
@@ -26,9 +24,10 @@ pub(super) fn run(server: &Server, clock: Clock, seed: u64) -> History {
 
 /// One session from its connect to its end.
 fn live(server: &Server, clock: Clock, rng: &mut ChaCha12Rng) -> Result<Session, Refusal> {
-    let facts =
-        Facts { user: user(rng.random_range(0..USERS)), app_name: APPS[rng.random_range(0..3)] };
-    let connect = json!({"token": token(&facts.user, json!({})), "name": facts.app_name});
+    let region = REGIONS[rng.random_range(0..REGIONS.len())];
+    let facts = Facts { user: user(rng.random_range(0..USERS)), region };
+    let token = token(&facts.user, json!({"labels": {"region": region}}));
+    let connect = json!({"token": token});
     let asked = clock.now();
     let mut stream = Stream::open(server.connect(), &connect);
     stream.read_first();

@@ -20,6 +20,9 @@ const USERS: usize = 24;
 const CLIENTS: usize = 200;
 const CALLERS: usize = 24;
 
+/// Values of the label `region`.
+const REGIONS: [&str; 3] = ["eu", "us", "ap"];
+
 /// What a blocked user is told.
 const BLOCKED: u64 = 3507;
 
@@ -40,7 +43,7 @@ impl Clock {
 #[derive(Clone, Debug)]
 struct Facts {
     user: String,
-    app_name: &'static str,
+    region: &'static str,
 }
 
 /// A session that was let in.
@@ -63,6 +66,8 @@ enum Which {
     User(String),
     UserBut(String, Vec<String>),
     Client(String),
+    Region(&'static str),
+    UserIn(String, &'static str),
 }
 
 impl Which {
@@ -73,6 +78,10 @@ impl Which {
                 session.facts.user == *user && !keep.contains(&session.client)
             }
             Self::Client(client) => session.client == *client,
+            Self::Region(region) => session.facts.region == *region,
+            Self::UserIn(user, region) => {
+                session.facts.user == *user && session.facts.region == *region
+            }
         }
     }
 }
