@@ -31,6 +31,7 @@
 mod batch;
 mod block_user;
 mod body;
+mod channels;
 mod commands;
 mod connections;
 mod cursor;
@@ -69,6 +70,7 @@ pub mod watch;
 mod tests;
 
 pub use body::{BODY_DEPTH_MAX, Scratch};
+pub use channels::NoChannels;
 pub use commands::Command;
 pub use disconnect::DisconnectParams;
 pub use error::{ApiError, ErrorKind};

@@ -9,7 +9,7 @@ use super::params::{Fault, Place, Reading, members};
 use super::question::Question;
 use super::route::{Options, Refusal, Route};
 use super::{
-    batch, block_user, connections, disconnect, invalidate_user_tokens, legacy, refresh,
+    batch, block_user, channels, connections, disconnect, invalidate_user_tokens, legacy, refresh,
     revoke_token, unblock_user, user_connections,
 };
 use crate::session::UserHasher;
@@ -181,6 +181,9 @@ pub(super) fn step(
         Kind::Disconnect => disconnect::read(params, reading)?,
         Kind::Refresh => refresh::read(params, reading)?,
         Kind::Info => Question::Info,
+        Kind::Channels => channels::read_list(params)?,
+        Kind::Unsubscribe => channels::read_unsubscribe(params)?,
+        Kind::Subscribe => return Ok(Step::Done(channels::refuse_subscribe(params)?)),
         Kind::Watch => {
             let why = "\"watch\" is a stream of events and has a path of its own, /watch";
             return Ok(Step::Done(ApiError::bad_request(why)));

@@ -2,6 +2,7 @@
 
 use compact_str::CompactString;
 
+use super::channels::NoChannels;
 use super::detail::Detail;
 use super::disconnect::DisconnectParams;
 use super::encode::Object;
@@ -56,6 +57,8 @@ pub enum Question {
     KeepOut(Box<Rule>),
     /// How many sessions there are.
     Info,
+    /// Something about channels. There are none: nobody has to be asked.
+    NoChannels(NoChannels),
 }
 
 const _: () = assert!(size_of::<Question>() <= 48, "a question crosses rings by value");
@@ -73,6 +76,8 @@ pub enum Subject<'q> {
     Session(SessionId),
     /// Everybody.
     Every,
+    /// Nobody: what there is to say is known.
+    Nobody,
 }
 
 impl Question {
@@ -90,6 +95,7 @@ impl Question {
             Self::Disconnect(params) => params.selector().subject(),
             Self::Refresh(params) => params.selector.subject(),
             Self::KeepOut(_) | Self::Info => Subject::Every,
+            Self::NoChannels(_) => Subject::Nobody,
         }
     }
 
@@ -105,7 +111,8 @@ impl Question {
             | Self::Connections { .. }
             | Self::OwnSessions(_)
             | Self::KeepOut(_)
-            | Self::Info => None,
+            | Self::Info
+            | Self::NoChannels(_) => None,
         }
     }
 
@@ -121,7 +128,8 @@ impl Question {
             | Self::Disconnect(_)
             | Self::Refresh(_)
             | Self::KeepOut(_)
-            | Self::Info => State::Open,
+            | Self::Info
+            | Self::NoChannels(_) => State::Open,
         }
     }
 
@@ -141,6 +149,7 @@ impl Question {
                 Rule::Invalidate { .. } => "invalidate_user_tokens",
             },
             Self::Info => "info",
+            Self::NoChannels(about) => about.name(),
         }
     }
 
@@ -302,6 +311,7 @@ pub fn answer(question: &Question, table: &Table) -> Answer {
         | Question::Info => {
             unreachable!("a shard answers this itself")
         }
+        Question::NoChannels(_) => Answer::counted(0),
     }
 }
 
@@ -344,7 +354,6 @@ impl Merged {
     pub fn add(&mut self, answer: Answer) {
         self.matched = self.matched.saturating_add(answer.matched);
         self.error = self.error.take().or(answer.error);
-        self.oldest = self.oldest.into_iter().chain(answer.oldest).min();
         self.oldest = self.oldest.into_iter().chain(answer.oldest).min();
         if let Some(counters) = answer.counters {
             self.counters.get_or_insert_default().add(&counters);

@@ -102,7 +102,8 @@ fn shortfall(question: &Question, merged: &Merged) -> Option<ApiError> {
         | Question::Connections { .. }
         | Question::Search(_)
         | Question::OwnSessions(_)
-        | Question::Info => None,
+        | Question::Info
+        | Question::NoChannels(_) => None,
     };
     if let Some(undone) = undone.filter(|_| merged.missing != 0) {
         return Some(ApiError::new(
@@ -164,6 +165,7 @@ fn write_result(question: &Question, merged: &Merged, facts: &NodeFacts<'_>, out
         Question::Disconnect(params) => terms::write(merged, "closed", params.terms, out),
         Question::Refresh(params) => terms::write(merged, "refreshed", params.terms, out),
         Question::Info => info::write(facts, merged, out),
+        Question::NoChannels(about) => about.write(out),
         // The oldest is asked for by a connect, own sessions by their client, neither by a body.
         Question::KeepOut(_) | Question::Oldest { .. } | Question::OwnSessions(_) => {
             out.extend_from_slice(b"{}");

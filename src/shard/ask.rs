@@ -128,6 +128,7 @@ impl Shard {
             Subject::Client(client) => only(self.keys.shard_of_client(client)),
             Subject::Session(session) => only(self.keys.shard_of_session(session)),
             Subject::Every => every,
+            Subject::Nobody => 0,
         };
         shards & every
     }
@@ -142,6 +143,7 @@ impl Shard {
             | Question::UserConnections { .. }
             | Question::Connections { .. }
             | Question::OwnSessions(_)
+            | Question::NoChannels(_)
             | Question::Search(_)
             | Question::Disconnect(_)
             | Question::Refresh(_) => api::answer(question, &self.table),

@@ -150,7 +150,8 @@ fn terms(question: &Question) -> Option<Terms> {
         | Question::Search(_)
         | Question::OwnSessions(_)
         | Question::KeepOut(_)
-        | Question::Info => None,
+        | Question::Info
+        | Question::NoChannels(_) => None,
     }
 }
 
@@ -171,7 +172,8 @@ fn act(question: &Question, now: Now) -> Option<Act> {
         | Question::Search(_)
         | Question::OwnSessions(_)
         | Question::KeepOut(_)
-        | Question::Info => None,
+        | Question::Info
+        | Question::NoChannels(_) => None,
     }
 }
 

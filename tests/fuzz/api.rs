@@ -196,6 +196,7 @@ fn check_question(question: &Question) {
         }
         (Question::Refresh(_) | Question::Search(_), _) => {}
         (Question::Info, subject) => assert_eq!(subject, Subject::Every),
+        (Question::NoChannels(_), subject) => assert_eq!(subject, Subject::Nobody),
         (question, subject) => panic!("{question:?} about {subject:?}"),
     }
 }

@@ -23,12 +23,12 @@ pub(in crate::api) static COMMAND: Message = message(
     "Command",
     "One command: the one field that is set.",
     &[
-        part("subscribe", 6, &channels::SUBSCRIBE_REQUEST, "As `subscribe`.").planned(),
-        part("unsubscribe", 7, &channels::UNSUBSCRIBE_REQUEST, "As `unsubscribe`.").planned(),
+        part("subscribe", 6, &channels::SUBSCRIBE_REQUEST, "As `subscribe`."),
+        part("unsubscribe", 7, &channels::UNSUBSCRIBE_REQUEST, "As `unsubscribe`."),
         part("disconnect", 8, &sessions::DISCONNECT_REQUEST, "As `disconnect`."),
         part("info", 13, &sessions::INFO_REQUEST, "As `info`."),
         part("refresh", 15, &sessions::REFRESH_REQUEST, "As `refresh`."),
-        part("channels", 16, &channels::CHANNELS_REQUEST, "As `channels`.").planned(),
+        part("channels", 16, &channels::CHANNELS_REQUEST, "As `channels`."),
         part("connections", 17, &sessions::CONNECTIONS_REQUEST, "As `connections`."),
         part(
             "update_user_status",
@@ -72,13 +72,12 @@ pub(in crate::api) static REPLY: Message = message(
     "What came of one command: an error, or the result under the command's name.",
     &[
         part("error", 2, &ERROR, "Why it was not carried out."),
-        part("subscribe", 6, &channels::SUBSCRIBE_RESULT, "What `subscribe` tells.").planned(),
-        part("unsubscribe", 7, &channels::UNSUBSCRIBE_RESULT, "What `unsubscribe` tells.")
-            .planned(),
+        part("subscribe", 6, &channels::SUBSCRIBE_RESULT, "What `subscribe` tells."),
+        part("unsubscribe", 7, &channels::UNSUBSCRIBE_RESULT, "What `unsubscribe` tells."),
         part("disconnect", 8, &sessions::DISCONNECT_RESULT, "What `disconnect` tells."),
         part("info", 13, &sessions::INFO_RESULT, "What `info` tells."),
         part("refresh", 15, &sessions::REFRESH_RESULT, "What `refresh` tells."),
-        part("channels", 16, &channels::CHANNELS_RESULT, "What `channels` tells.").planned(),
+        part("channels", 16, &channels::CHANNELS_RESULT, "What `channels` tells."),
         part("connections", 17, &sessions::CONNECTIONS_RESULT, "What `connections` tells."),
         part(
             "update_user_status",

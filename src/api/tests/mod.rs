@@ -121,7 +121,8 @@ impl World {
             Question::Oldest { .. }
             | Question::UserConnections { .. }
             | Question::Connections { .. }
-            | Question::OwnSessions(_) => answer(question, &self.tables[shard]),
+            | Question::OwnSessions(_)
+            | Question::NoChannels(_) => answer(question, &self.tables[shard]),
         }
     }
 
@@ -144,7 +145,8 @@ impl World {
             | Question::Connections { .. }
             | Question::OwnSessions(_)
             | Question::KeepOut(_)
-            | Question::Info => return answer,
+            | Question::Info
+            | Question::NoChannels(_) => return answer,
         };
         let mut receipt = Receipt::default();
         for Target { slot, client } in targets {

@@ -191,6 +191,32 @@ fn legacy_commands_are_answered_line_by_line_with_their_ids() {
 }
 
 #[test]
+fn without_channels_none_is_listed_and_nobody_is_subscribed() {
+    let unknown = r#"{"code":102,"message":"unknown channel: this server has no channels"}"#;
+    let missing = r#"{"code":107,"message":"bad request: key \"channel\" is missing or empty, expected the name of a channel"}"#;
+    let error = |error: &str| format!(r#"200 {{"error":{error}}}"#);
+    check(
+        World::new(),
+        &[
+            ("/api/channels", "{}", r#"200 {"result":{"channels":{}}}"#),
+            ("/api/channels", r#"{"pattern":"news:*"}"#, r#"200 {"result":{"channels":{}}}"#),
+            ("/api/unsubscribe", r#"{"user":"42","channel":"a"}"#, r#"200 {"result":{}}"#),
+            ("/api/unsubscribe", r#"{"user":"42"}"#, r#"200 {"result":{}}"#),
+            ("/api/subscribe", r#"{"user":"42","channel":"a"}"#, &error(unknown)),
+            ("/api/subscribe", r#"{"user":"42"}"#, &error(missing)),
+            ("/api", r#"{"method":8,"params":{}}"#, r#"200 {"result":{"channels":{}}}"#),
+            (
+                "/api/batch",
+                r#"{"commands":[{"channels":{}},{"unsubscribe":{}},{"subscribe":{"channel":"a"}}]}"#,
+                &format!(
+                    r#"200 {{"replies":[{{"channels":{{"channels":{{}}}}}},{{"unsubscribe":{{}}}},{{"error":{unknown}}}]}}"#
+                ),
+            ),
+        ],
+    );
+}
+
+#[test]
 fn known_commands_that_are_not_there_say_so() {
     let channels = r#"{"code":108,"message":"not available: \"publish\" needs channels, and this server has none yet"}"#;
     let absent = r#"{"code":104,"message":"not found: this server has no \"device_list\" yet"}"#;

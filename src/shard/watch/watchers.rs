@@ -53,7 +53,11 @@ impl Watchers {
     fn add(&mut self, key: Key, selector: Box<Selector>) {
         match selector.subject() {
             Subject::User(hash) => self.by_user.entry(hash).or_default().push(key),
-            Subject::Users(_) | Subject::Client(_) | Subject::Session(_) | Subject::Every => {
+            Subject::Users(_)
+            | Subject::Client(_)
+            | Subject::Session(_)
+            | Subject::Every
+            | Subject::Nobody => {
                 self.general.push(key);
             }
         }
@@ -71,7 +75,11 @@ impl Watchers {
                     }
                 }
             }
-            Subject::Users(_) | Subject::Client(_) | Subject::Session(_) | Subject::Every => {
+            Subject::Users(_)
+            | Subject::Client(_)
+            | Subject::Session(_)
+            | Subject::Every
+            | Subject::Nobody => {
                 self.general.retain(|other| *other != key);
             }
         }
@@ -114,7 +122,11 @@ impl Shard {
                     }
                 }
             }
-            Subject::User(_) | Subject::Users(_) | Subject::Client(_) | Subject::Session(_) => {
+            Subject::User(_)
+            | Subject::Users(_)
+            | Subject::Client(_)
+            | Subject::Session(_)
+            | Subject::Nobody => {
                 let mut slots = Vec::new();
                 watcher.selector.select(&self.table, &mut slots);
                 slots.into_iter().for_each(|slot| piece.add(&self.table.view(slot)));
