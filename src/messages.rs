@@ -108,6 +108,15 @@ pub enum Message {
         /// Milliseconds over which the goodbyes are spread.
         within_ms: u64,
     },
+    /// Shard to control: the last session of this user on the node has ended; only sent when
+    /// statuses of users are kept. No room: it is dropped and counted, and the user was last seen
+    /// when they left before.
+    UserLeft {
+        /// Who.
+        user: Box<str>,
+        /// When, Unix seconds.
+        at_s: i64,
+    },
     /// Shard to control: nothing is left here. Sent from the tick until it finds room.
     Drained,
     /// Control to shard: a client opened a stream there, which is a connection of the shard from

@@ -27,6 +27,7 @@ pub(crate) fn with_planner<R>(run: impl FnOnce(&mut dyn FnMut(&[u8]) -> Plan) ->
         insecure: true,
         error_mode_transport: false,
         body_bytes_max: 1 << 20,
+        user_status: rollcall::api::Statuses::NotKept,
         label_filter: FilterLimits::default(),
         queries: Default::default(),
     };

@@ -36,6 +36,7 @@ pub(crate) fn options() -> Options {
             insecure: false,
             error_mode_transport: false,
             body_bytes_max: 1024 * 1024,
+            user_status: api::Statuses::NotKept,
             label_filter: FilterLimits::default(),
             queries: Default::default(),
         }),

@@ -30,6 +30,9 @@ pub(super) enum Kind {
     UnblockUser,
     RevokeToken,
     InvalidateUserTokens,
+    UpdateUserStatus,
+    GetUserStatus,
+    DeleteUserStatus,
     /// It is about channels, and there are none: error 108.
     NeedsChannels,
     /// It exists elsewhere and not here: error 104.
@@ -64,9 +67,9 @@ static COMMANDS: [Command; 41] = [
     is("map_clear", Some(38), NeedsChannels),
     is("shared_poll_publish", Some(39), NeedsChannels),
     is("connections", None, Kind::Connections),
-    is("update_user_status", Some(15), Unavailable),
-    is("get_user_status", Some(16), Unavailable),
-    is("delete_user_status", Some(17), Unavailable),
+    is("update_user_status", Some(15), Kind::UpdateUserStatus),
+    is("get_user_status", Some(16), Kind::GetUserStatus),
+    is("delete_user_status", Some(17), Kind::DeleteUserStatus),
     is("block_user", Some(18), Kind::BlockUser),
     is("unblock_user", Some(19), Kind::UnblockUser),
     is("revoke_token", Some(20), Kind::RevokeToken),

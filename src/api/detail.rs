@@ -5,6 +5,7 @@ use super::encode::Object;
 use super::groups::Groups;
 use super::page::Rows;
 use super::terms::Receipt;
+use super::user_status::UserStatus;
 
 /// What there is to tell; most answers have none of it.
 #[derive(PartialEq, Eq, Default, Debug)]
@@ -21,6 +22,8 @@ pub(super) struct Detail {
     pub(super) groups: Option<Groups>,
     /// What was done to sessions.
     pub(super) receipt: Option<Receipt>,
+    /// What is known of the users asked for, in their order.
+    pub(super) statuses: Vec<UserStatus>,
 }
 
 impl Detail {
@@ -42,6 +45,7 @@ impl Detail {
         if let Some(receipt) = other.receipt {
             self.receipt.get_or_insert_default().add(receipt);
         }
+        self.statuses.extend(other.statuses);
     }
 
     /// Writes what it says about looking.

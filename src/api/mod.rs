@@ -64,6 +64,7 @@ mod terms;
 pub mod transcode;
 mod unblock_user;
 mod user_connections;
+mod user_status;
 pub mod watch;
 
 #[cfg(test)]
@@ -89,3 +90,4 @@ pub use scan::{Progress, Scan, Target};
 pub use search::{Search, State};
 pub use selector::{Selector, USERS_MAX, User};
 pub use terms::{Mode, Naming, RECEIPT_CLIENTS_MAX, Receipt, Terms};
+pub use user_status::{STATE_BYTES_MAX, STATUS_USERS_MAX, StatusOrder, Statuses, UserStatus};

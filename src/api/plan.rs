@@ -10,7 +10,7 @@ use super::question::Question;
 use super::route::{Options, Refusal, Route};
 use super::{
     batch, block_user, channels, connections, disconnect, invalidate_user_tokens, legacy, refresh,
-    revoke_token, unblock_user, user_connections,
+    revoke_token, unblock_user, user_connections, user_status,
 };
 use crate::session::UserHasher;
 use crate::time::Now;
@@ -191,6 +191,9 @@ pub(super) fn step(
         Kind::BlockUser => block_user::read(params)?,
         Kind::UnblockUser => unblock_user::read(params)?,
         Kind::RevokeToken => revoke_token::read(params)?,
+        Kind::UpdateUserStatus => user_status::read_update(params, reading)?,
+        Kind::GetUserStatus => user_status::read_get(params, reading)?,
+        Kind::DeleteUserStatus => user_status::read_delete(params, reading)?,
         Kind::InvalidateUserTokens => invalidate_user_tokens::read(params)?,
         Kind::NeedsChannels | Kind::Unavailable => return Ok(Step::Done(absent(command))),
     };

@@ -13,6 +13,7 @@ use super::refresh::RefreshParams;
 use super::search::{Search, State};
 use super::selector::{Selector, User};
 use super::terms::Receipt;
+use super::user_status::{StatusOrder, UserStatus};
 use super::{connections, user_connections};
 use crate::auth::Rule;
 use crate::ids::{ClientId, SessionId, UserHash};
@@ -55,6 +56,9 @@ pub enum Question {
     /// Keep somebody out, or no longer. Stored by the control thread; then each shard carries it
     /// out itself.
     KeepOut(Box<Rule>),
+    /// Note, tell or forget what is known of users beside their sessions. The control thread does
+    /// it.
+    Status(Box<StatusOrder>),
     /// How many sessions there are.
     Info,
     /// Something about channels. There are none: nobody has to be asked.
@@ -94,7 +98,7 @@ impl Question {
             Self::Search(search) => search.selector.subject(),
             Self::Disconnect(params) => params.selector().subject(),
             Self::Refresh(params) => params.selector.subject(),
-            Self::KeepOut(_) | Self::Info => Subject::Every,
+            Self::KeepOut(_) | Self::Status(_) | Self::Info => Subject::Every,
             Self::NoChannels(_) => Subject::Nobody,
         }
     }
@@ -111,6 +115,7 @@ impl Question {
             | Self::Connections { .. }
             | Self::OwnSessions(_)
             | Self::KeepOut(_)
+            | Self::Status(_)
             | Self::Info
             | Self::NoChannels(_) => None,
         }
@@ -128,6 +133,7 @@ impl Question {
             | Self::Disconnect(_)
             | Self::Refresh(_)
             | Self::KeepOut(_)
+            | Self::Status(_)
             | Self::Info
             | Self::NoChannels(_) => State::Open,
         }
@@ -148,6 +154,7 @@ impl Question {
                 Rule::Revoke { .. } => "revoke_token",
                 Rule::Invalidate { .. } => "invalidate_user_tokens",
             },
+            Self::Status(order) => order.name(),
             Self::Info => "info",
             Self::NoChannels(about) => about.name(),
         }
@@ -156,13 +163,25 @@ impl Question {
     /// Whether nothing is left to do for shards once it is stored.
     #[must_use]
     pub fn is_over_when_stored(&self) -> bool {
-        matches!(self, Self::KeepOut(rule) if matches!(**rule, Rule::Unblock { .. }))
+        match self {
+            Self::KeepOut(rule) => matches!(**rule, Rule::Unblock { .. }),
+            Self::Status(_) => true,
+            Self::Oldest { .. }
+            | Self::UserConnections { .. }
+            | Self::Connections { .. }
+            | Self::OwnSessions(_)
+            | Self::Search(_)
+            | Self::Disconnect(_)
+            | Self::Refresh(_)
+            | Self::Info
+            | Self::NoChannels(_) => false,
+        }
     }
 
     /// Whether the control thread must store it before shards are asked.
     #[must_use]
     pub const fn is_stored_first(&self) -> bool {
-        matches!(self, Self::KeepOut(_))
+        matches!(self, Self::KeepOut(_) | Self::Status(_))
     }
 }
 
@@ -241,6 +260,12 @@ impl Answer {
         Self { matched, listing, counters: None, error: None, oldest: None, detail: None }
     }
 
+    /// What is known of the users asked for, in their order.
+    #[must_use]
+    pub fn statuses(statuses: Vec<UserStatus>) -> Self {
+        Self::found(0, Listing::default(), Detail { statuses, ..Detail::default() })
+    }
+
     /// Nothing was done, and this is why.
     #[must_use]
     pub fn failed(error: ApiError) -> Self {
@@ -308,6 +333,7 @@ pub fn answer(question: &Question, table: &Table) -> Answer {
         | Question::Disconnect(_)
         | Question::Refresh(_)
         | Question::KeepOut(_)
+        | Question::Status(_)
         | Question::Info => {
             unreachable!("a shard answers this itself")
         }
@@ -399,6 +425,15 @@ impl Merged {
     /// What there is to tell beside the sessions.
     pub(super) fn detail(&self) -> Option<&Detail> {
         self.detail.as_deref()
+    }
+
+    /// What is known of the users asked for, in their order.
+    pub fn statuses_mut(&mut self) -> &mut [UserStatus] {
+        self.detail.as_mut().map_or(&mut [], |detail| &mut detail.statuses)
+    }
+
+    pub(super) fn statuses(&self) -> &[UserStatus] {
+        self.detail().map_or(&[], |detail| &detail.statuses)
     }
 
     /// The oldest session that was named.

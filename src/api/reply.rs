@@ -8,6 +8,7 @@ use super::info::{self, NodeFacts};
 use super::plan::{ErrorMode, Layout, Plan, Step};
 use super::question::{Merged, Outcome, Question};
 use super::terms;
+use super::user_status::{self, StatusOrder};
 use crate::wire::http1::Status;
 
 /// What goes in front of a reply.
@@ -96,6 +97,7 @@ fn shortfall(question: &Question, merged: &Merged) -> Option<ApiError> {
     let undone = match question {
         Question::Disconnect(_) => Some("sessions that should end may still be there"),
         Question::Refresh(_) => Some("sessions may still end when they would have"),
+        Question::Status(_) => Some("it may be done or not"),
         Question::KeepOut(_) => Some("the rule may hold or not, and sessions may still be there"),
         Question::Oldest { .. }
         | Question::UserConnections { .. }
@@ -164,6 +166,10 @@ fn write_result(question: &Question, merged: &Merged, facts: &NodeFacts<'_>, out
         Question::Search(search) => search.write(merged, out),
         Question::Disconnect(params) => terms::write(merged, "closed", params.terms, out),
         Question::Refresh(params) => terms::write(merged, "refreshed", params.terms, out),
+        Question::Status(order) => match &**order {
+            StatusOrder::Get { users } => user_status::write(users, merged.statuses(), out),
+            StatusOrder::Update { .. } | StatusOrder::Delete { .. } => out.extend_from_slice(b"{}"),
+        },
         Question::Info => info::write(facts, merged, out),
         Question::NoChannels(about) => about.write(out),
         // The oldest is asked for by a connect, own sessions by their client, neither by a body.

@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::commands::Command;
 use super::expression::ExpressionLimits;
+use super::user_status::Statuses;
 use crate::auth::ApiKey;
 use crate::session::FilterLimits;
 use crate::wire::http1::{Head, Status, query_value};
@@ -23,6 +24,8 @@ pub struct Options {
     pub error_mode_transport: bool,
     /// Largest request body in bytes; one more is refused with 413.
     pub body_bytes_max: usize,
+    /// Whether there are statuses of users.
+    pub user_status: Statuses,
     /// How large a `label_filter` may be.
     pub label_filter: FilterLimits,
     /// What questions may cost.

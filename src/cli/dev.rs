@@ -25,6 +25,7 @@ pub(super) fn base() -> Result<Vec<(&'static str, String)>, String> {
         ("user_block.storage_type", "memory".to_owned()),
         ("token_revoke.storage_type", "memory".to_owned()),
         ("user_tokens_invalidate.storage_type", "memory".to_owned()),
+        ("user_status.storage_type", "memory".to_owned()),
         ("http_stream.enabled", "true".to_owned()),
         ("sse.enabled", "true".to_owned()),
         ("uni_websocket.enabled", "true".to_owned()),

@@ -66,6 +66,7 @@ pub(super) fn connection(config: &Config) -> Result<Options, String> {
         connect_time: client.connect_include_server_time,
         dialect: if client.protocol_v1_by_default { Dialect::V1 } else { Dialect::V2 },
         disconnect_rate: config.disconnect.rate,
+        user_status: statuses(config),
         user_sessions_max: client.user_connection_limit,
         limit_by_token: choice(client.user_connection_limit_by_token),
         when_full: client.user_connection_limit_policy,
@@ -81,6 +82,7 @@ fn api(config: &Config) -> api::Options {
         insecure: config.http_api.insecure,
         error_mode_transport: config.http_api.error_mode == ErrorMode::Transport,
         body_bytes_max: config.http_api.max_request_body_size,
+        user_status: statuses(config),
         label_filter: FilterLimits {
             depth_max: config.label_filter.max_depth,
             nodes_max: config.label_filter.max_nodes,
@@ -93,6 +95,11 @@ fn api(config: &Config) -> api::Options {
             page_max: config.queries.max_page_size,
         },
     }
+}
+
+/// Whether there are statuses of users.
+const fn statuses(config: &Config) -> api::Statuses {
+    if config.user_status.enabled { api::Statuses::Kept } else { api::Statuses::NotKept }
 }
 
 /// The ways clients connect.
@@ -209,6 +216,8 @@ pub(super) fn server(
             blocked: config.user_block.storage_type,
             revoked: config.token_revoke.storage_type,
             invalidated: config.user_tokens_invalidate.storage_type,
+            statuses: config.user_status.storage_type,
+            statuses_kept_s: config.user_status.expire_interval.as_secs(),
         },
         synthetic_sessions: config.test.synthetic_sessions,
     }

@@ -26,8 +26,8 @@ pub use table::{
     Client, ClosedSessions, Config, Disconnect, Emulation, GrpcApi, Health, HttpApi, HttpServer,
     HttpStream, HttpStreamRefusals, LabelFilter, Labels, Log, Node, OPTIONS, Queries, Sessions,
     Shards, Shutdown, Sse, SseRefusals, StorageFile, Test, Token, TokenRevoke, UniDisconnects,
-    UniGrpc, UniHttpStream, UniSse, UniWebSocket, UserBlock, UserTokensInvalidate, Watch,
-    WebSocket,
+    UniGrpc, UniHttpStream, UniSse, UniWebSocket, UserBlock, UserStatus, UserTokensInvalidate,
+    Watch, WebSocket,
 };
 pub use validate::dangers;
 

@@ -41,6 +41,7 @@ options! {
         user_block: UserBlock,
         token_revoke: TokenRevoke,
         user_tokens_invalidate: UserTokensInvalidate,
+        user_status: UserStatus,
         shutdown: Shutdown,
         shards: Shards,
         test: Test,
@@ -418,6 +419,17 @@ options! {
         error_mode: ErrorMode = ErrorMode::Body, ["grpc_api_error_mode"], [];
         /// Largest request in bytes, also once it is inflated; a larger one is refused. 0: 4 MiB.
         max_receive_message_size: usize = 0, ["grpc_api_max_receive_message_size"], [];
+    }
+
+    /// When users were last active and last here, and a state of the application's own.
+    UserStatus at (user_status) {
+        /// Whether that is kept.
+        enabled: bool = false, [], [];
+        /// How long it is kept after it last changed.
+        expire_interval: Duration = Duration::from_secs(30 * 24 * 3600), [], [];
+        /// Where it is stored: `embedded`, in the file of `storage.path`, or `memory`, until the
+        /// process ends.
+        storage_type: Storage = Storage::Embedded, [], [];
     }
 
     /// The end of the process.

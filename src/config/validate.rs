@@ -139,6 +139,7 @@ fn durations(config: &Config, faults: &mut Vec<Fault>) {
     check("client.pong_timeout", client.pong_timeout, Duration::ZERO, DAY);
     check("client.stale_close_delay", client.stale_close_delay, millisecond, DAY);
     check("client.expired_close_delay", client.expired_close_delay, Duration::ZERO, DAY);
+    check("user_status.expire_interval", config.user_status.expire_interval, second, 3_650 * DAY);
     check("shutdown.timeout", config.shutdown.timeout, millisecond, DAY);
     check("shards.query_timeout", config.shards.query_timeout, millisecond, 60 * second);
     // The next ping is the time to look for the answer to the last one at the latest.

@@ -22,7 +22,7 @@ pub enum Answer<'m> {
     Sessions(SessionsCall),
 }
 
-/// What a user may do with their own sessions, without any backend.
+/// What a user may do with their own sessions, or say of themselves, without any backend.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SessionsCall {
     /// `sessions.list`.
@@ -31,6 +31,8 @@ pub enum SessionsCall {
     Close(ClientId),
     /// `sessions.close_others`: all but the one that asks.
     CloseOthers,
+    /// `update_user_status`: the user is active.
+    BeActive,
 }
 
 /// Decides a command of a session. `may_manage_sessions` is what the token's claim `sessions`
@@ -74,6 +76,9 @@ fn channel_answer<'m>(channel: &str, answer: Answer<'m>) -> Answer<'m> {
 }
 
 fn rpc(method: &str, data: &[u8], may_manage_sessions: Permission) -> Answer<'static> {
+    if method == "update_user_status" {
+        return Answer::Sessions(SessionsCall::BeActive);
+    }
     let Some(of_sessions) = method.strip_prefix("sessions.") else {
         return Answer::Error(codes::ERROR_NOT_AVAILABLE);
     };

@@ -67,6 +67,8 @@ pub struct Options {
     /// Sessions per second of this node that one order ends when it means many; 0 ends them at
     /// once.
     pub disconnect_rate: u32,
+    /// Whether there are statuses of users.
+    pub user_status: api::Statuses,
     /// Sessions one user may have on this node, when their token does not say; 0 is no limit.
     pub user_sessions_max: u32,
     /// Whether tokens are asked how many sessions their user may have.
@@ -106,6 +108,7 @@ impl Default for Options {
             connect_time: false,
             dialect: Dialect::V2,
             disconnect_rate: 2_000,
+            user_status: api::Statuses::NotKept,
             user_sessions_max: 0,
             limit_by_token: Choice::Refuse,
             when_full: WhenFull::Reject,

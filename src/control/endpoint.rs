@@ -10,6 +10,7 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::task::LocalSet;
+use tokio::time::MissedTickBehavior;
 
 use super::api::{self, Calls, GrpcApi};
 use super::grpc::Serving;
@@ -101,7 +102,7 @@ impl Control {
             let mut living = Living { mesh, on_event, news, streams, calls, grpc, api, keeper };
             living.serve(&mut signals).await;
             let ended = living.drain(&mut signals, shutdown_timeout).await;
-            living.keeper.close();
+            living.keeper.close(unix_s());
             ended
         })
     }
@@ -124,6 +125,9 @@ impl Living {
     /// Until somebody asks to stop.
     async fn serve(&mut self, signals: &mut Signals) {
         let mut sweep = tokio::time::interval(SWEEP_INTERVAL);
+        let mut sweep_statuses = tokio::time::interval(SWEEP_STATUSES_INTERVAL);
+        let mut write_left = tokio::time::interval(WRITE_LEFT_INTERVAL);
+        write_left.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 biased;
@@ -143,6 +147,8 @@ impl Living {
                     self.reply(reply);
                 }
                 _ = sweep.tick() => self.keeper.sweep(unix_s()),
+                _ = sweep_statuses.tick() => self.keeper.sweep_statuses(unix_s()),
+                _ = write_left.tick(), if self.keeper.knows_who_left() => self.keeper.write_left(unix_s()),
             }
             self.exchange();
         }
@@ -231,6 +237,7 @@ impl Living {
                     self.streams.borrow_mut().send(stream, bytes);
                 }
                 Message::StreamEnd { stream, end } => self.streams.borrow_mut().end(stream, end),
+                Message::UserLeft { user, at_s } => self.keeper.on_left(&user, at_s),
                 Message::Drained => drained += 1,
                 Message::CallReply(reply) => self.calls.borrow_mut().replied(*reply),
                 Message::Answer { .. }
@@ -256,6 +263,12 @@ impl Living {
 
 /// How often rules that have ended are forgotten.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How often statuses that have not changed for long are forgotten.
+const SWEEP_STATUSES_INTERVAL: Duration = Duration::from_secs(3_600);
+
+/// How often it is written down who has left: what a crash can lose.
+const WRITE_LEFT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The time, as rules are told it.
 #[expect(clippy::disallowed_methods, reason = "this is the place of the control thread that does")]

@@ -3,14 +3,17 @@
 //!
 //! Jobs are done in the order in which they come, several in one transaction when several wait.
 
+use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
+use compact_str::CompactString;
 use tokio::sync::mpsc as reports;
 
 use super::store_redb::Embedded;
+use crate::api::{StatusOrder, UserStatus};
 use crate::auth::{Rule, Rules};
 
 /// Jobs that may wait for the disk; one more is refused, and its caller told to send it again.
@@ -39,6 +42,10 @@ pub struct StoreOptions {
     pub revoked: Storage,
     /// Users whose older tokens do not count.
     pub invalidated: Storage,
+    /// Statuses of users.
+    pub statuses: Storage,
+    /// Seconds for which a status is kept after it last changed.
+    pub statuses_kept_s: u64,
 }
 
 impl StoreOptions {
@@ -46,7 +53,14 @@ impl StoreOptions {
     #[must_use]
     pub const fn in_memory() -> Self {
         let memory = Storage::Memory;
-        Self { path: PathBuf::new(), blocked: memory, revoked: memory, invalidated: memory }
+        Self {
+            path: PathBuf::new(),
+            blocked: memory,
+            revoked: memory,
+            invalidated: memory,
+            statuses: memory,
+            statuses_kept_s: 0,
+        }
     }
 
     const fn storage(&self, rule: &Rule) -> Storage {
@@ -91,8 +105,14 @@ pub(super) struct Job<T> {
 pub(super) enum Work {
     /// A rule.
     Keep(Rule),
-    /// What has ended is forgotten.
+    /// Rules that have ended are forgotten.
     Sweep,
+    /// Statuses are changed, or told.
+    Status(StatusOrder),
+    /// Users left, each at this time, Unix seconds.
+    Left(Vec<(CompactString, i64)>),
+    /// Statuses that have not changed for long are forgotten.
+    SweepStatuses,
 }
 
 /// A job that has been done, or could not be.
@@ -100,6 +120,8 @@ pub(super) enum Work {
 pub(super) struct Done<T> {
     pub(super) job: Job<T>,
     pub(super) outcome: Outcome,
+    /// What [`StatusOrder::Get`] asked for.
+    pub(super) statuses: Vec<UserStatus>,
 }
 
 /// How a job ended.
@@ -135,7 +157,8 @@ impl<T: Send + 'static> Store<T> {
         rules.sweep(now_s);
         let (jobs, queue) = mpsc::sync_channel(JOBS_MAX);
         let (reports, done) = reports::channel(JOBS_MAX);
-        let writer = Writer { options, embedded };
+        let memory = Embedded::in_memory()?;
+        let writer = Writer { options, embedded, memory };
         let thread = std::thread::Builder::new()
             .name("store".to_owned())
             .spawn(move || writer.run(&queue, &reports))
@@ -167,6 +190,8 @@ impl<T: Send + 'static> Store<T> {
 struct Writer {
     options: StoreOptions,
     embedded: Embedded,
+    /// Statuses that are kept in memory: rules are in memory anyway.
+    memory: Embedded,
 }
 
 impl Writer {
@@ -174,31 +199,73 @@ impl Writer {
         while let Ok(first) = queue.recv() {
             let more = queue.try_iter().take(BATCH_MAX - 1);
             let batch: Vec<Job<T>> = std::iter::once(first).chain(more).collect();
-            let stored = self.write(&batch);
-            for job in batch {
-                let outcome = if self.is_stored(&job) { stored } else { Outcome::Stored };
+            let mut told = self.write(&batch);
+            for (at, job) in batch.into_iter().enumerate() {
+                let place = self.place(&job.work);
+                let (outcome, statuses) = match &mut told[place as usize] {
+                    Ok(told) => (Outcome::Stored, told.remove(&at).unwrap_or_default()),
+                    Err(Failed) => (Outcome::Failed, Vec::new()),
+                };
                 // The control thread may be ending; what was asked is done all the same.
-                let _unheard = reports.blocking_send(Done { job, outcome });
+                let _unheard = reports.blocking_send(Done { job, outcome, statuses });
             }
         }
     }
 
-    fn is_stored<T>(&self, job: &Job<T>) -> bool {
-        match &job.work {
-            Work::Keep(rule) => self.options.storage(rule) == Storage::Embedded,
-            Work::Sweep => true,
+    fn place(&self, work: &Work) -> Place {
+        let (storage, in_memory) = match work {
+            Work::Keep(rule) => (self.options.storage(rule), Place::Nowhere),
+            Work::Sweep => (Storage::Embedded, Place::Nowhere),
+            Work::Status(_) | Work::Left(_) | Work::SweepStatuses => {
+                (self.options.statuses, Place::Memory)
+            }
+        };
+        match storage {
+            Storage::Embedded => Place::File,
+            Storage::Memory => in_memory,
         }
     }
 
-    fn write<T>(&mut self, batch: &[Job<T>]) -> Outcome {
-        let jobs = batch.iter().filter(|job| self.is_stored(job));
-        let jobs: Vec<(&Work, i64)> = jobs.map(|job| (&job.work, job.now_s)).collect();
-        match self.embedded.write(&jobs) {
-            Ok(()) => Outcome::Stored,
-            Err(error) => {
+    /// What was to be told, by the number of the job, for each [`Place`].
+    fn write<T>(&mut self, batch: &[Job<T>]) -> [Result<Told, Failed>; 3] {
+        let mut jobs: [Vec<Numbered<'_>>; 3] = Default::default();
+        for (at, job) in batch.iter().enumerate() {
+            let place = self.place(&job.work);
+            jobs[place as usize].push(Numbered { at, work: &job.work, now_s: job.now_s });
+        }
+        let kept_s = i64::try_from(self.options.statuses_kept_s).unwrap_or(i64::MAX);
+        let [nowhere, file, memory] = jobs;
+        debug_assert!(nowhere.iter().all(|job| matches!(job.work, Work::Keep(_))));
+        let write = |embedded: &mut Embedded, jobs: &[Numbered<'_>]| {
+            embedded.write(jobs, kept_s).map_err(|error| {
                 tracing::error!(%error, jobs = jobs.len(), "rules could not be stored");
-                Outcome::Failed
-            }
-        }
+                Failed
+            })
+        };
+        [Ok(Told::new()), write(&mut self.embedded, &file), write(&mut self.memory, &memory)]
     }
 }
+
+/// Where the work of a job is done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Place {
+    /// Memory that all shards read is all there is to it.
+    Nowhere,
+    File,
+    Memory,
+}
+
+/// Nothing of a transaction was done.
+#[derive(Clone, Copy, Debug)]
+struct Failed;
+
+/// Work with its place in the batch.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Numbered<'w> {
+    pub(super) at: usize,
+    pub(super) work: &'w Work,
+    pub(super) now_s: i64,
+}
+
+/// What was to be told, by the place in the batch.
+pub(super) type Told = HashMap<usize, Vec<UserStatus>>;

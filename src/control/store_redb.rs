@@ -7,9 +7,13 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition, TableError};
+use compact_str::CompactString;
+use redb::{
+    Database, DatabaseError, ReadableDatabase, ReadableTable, Table, TableDefinition, TableError,
+};
 
-use super::store::{StoreError, Work};
+use super::store::{Numbered, StoreError, Told, Work};
+use crate::api::{StatusOrder, UserStatus};
 use crate::auth::{Rule, Until};
 
 /// User to the end of the block, Unix seconds.
@@ -20,6 +24,9 @@ const REVOKED: TableDefinition<'_, &str, i64> = TableDefinition::new("revoked");
 
 /// User to the time before which tokens are old, and the end of the rule, Unix seconds.
 const INVALIDATED: TableDefinition<'_, &str, (i64, i64)> = TableDefinition::new("invalidated");
+
+/// User to when they were last active and last here, Unix seconds, and their state.
+const STATUSES: TableDefinition<'_, &str, (i64, i64, &str)> = TableDefinition::new("statuses");
 
 /// Memory for parts of the file: it is read once, and written a little at a time.
 const CACHE_BYTES: usize = 4 * 1024 * 1024;
@@ -41,28 +48,39 @@ impl Embedded {
         Ok(embedded)
     }
 
+    /// A file that is none: what is written lives as long as the process.
+    pub(super) fn in_memory() -> Result<Self, StoreError> {
+        let mut embedded = Self { path: PathBuf::from("memory"), database: None };
+        let backend = redb::backends::InMemoryBackend::new();
+        let mut builder = Database::builder();
+        builder.set_cache_size(CACHE_BYTES);
+        let database = builder.create_with_backend(backend);
+        embedded.database = Some(database.map_err(|error| embedded.failed(error.into()))?);
+        Ok(embedded)
+    }
+
     /// Tells every rule there is.
     pub(super) fn load(&self, mut tell: impl FnMut(&Rule)) -> Result<(), StoreError> {
         let Some(database) = &self.database else { return Ok(()) };
         read(database, &mut tell).map_err(|cause| self.failed(cause))
     }
 
-    /// Carries all of this out, or nothing.
-    pub(super) fn write(&mut self, jobs: &[(&Work, i64)]) -> Result<(), StoreError> {
+    /// Carries all of this out, or nothing. Statuses are kept for so many seconds.
+    pub(super) fn write(&mut self, jobs: &[Numbered<'_>], kept_s: i64) -> Result<Told, StoreError> {
         let is_new = self.database.is_none() && !self.path.exists();
-        if is_new && jobs.iter().all(|(work, _)| matches!(work, Work::Sweep)) {
-            return Ok(());
+        if jobs.is_empty() || is_new && jobs.iter().all(|job| takes_away(job.work)) {
+            return Ok(jobs.iter().map(|job| (job.at, nothing_known(job.work))).collect());
         }
         let database = match self.database.take() {
             Some(database) => database,
             None => self.open_file()?,
         };
-        commit(&database, jobs).map_err(|cause| self.failed(cause))?;
+        let told = commit(&database, jobs, kept_s).map_err(|cause| self.failed(cause))?;
         if is_new {
             sync_folder(&self.path).map_err(|cause| self.failed(redb::Error::Io(cause)))?;
         }
         self.database = Some(database);
-        Ok(())
+        Ok(told)
     }
 
     fn open_file(&self) -> Result<Database, StoreError> {
@@ -122,36 +140,154 @@ fn present<T>(opened: Result<T, TableError>) -> Result<Option<T>, redb::Error> {
     }
 }
 
-fn commit(database: &Database, jobs: &[(&Work, i64)]) -> Result<(), redb::Error> {
+/// Whether a file with nothing in it is left as it is.
+fn takes_away(work: &Work) -> bool {
+    match work {
+        Work::Sweep | Work::SweepStatuses => true,
+        Work::Status(StatusOrder::Get { .. } | StatusOrder::Delete { .. }) => true,
+        Work::Keep(rule) => matches!(rule, Rule::Unblock { .. }),
+        Work::Status(StatusOrder::Update { .. }) | Work::Left(_) => false,
+    }
+}
+
+/// What is told of users when nothing is stored.
+fn nothing_known(work: &Work) -> Vec<UserStatus> {
+    match work {
+        Work::Status(StatusOrder::Get { users }) => vec![UserStatus::default(); users.len()],
+        Work::Status(_) | Work::Keep(_) | Work::Sweep | Work::Left(_) | Work::SweepStatuses => {
+            Vec::new()
+        }
+    }
+}
+
+fn commit(database: &Database, jobs: &[Numbered<'_>], kept_s: i64) -> Result<Told, redb::Error> {
     let transaction = database.begin_write()?;
+    let mut told = Told::new();
     {
-        let mut blocked = transaction.open_table(BLOCKED)?;
-        let mut revoked = transaction.open_table(REVOKED)?;
-        let mut invalidated = transaction.open_table(INVALIDATED)?;
-        for (work, now_s) in jobs {
+        let mut rules = RuleTables {
+            blocked: transaction.open_table(BLOCKED)?,
+            revoked: transaction.open_table(REVOKED)?,
+            invalidated: transaction.open_table(INVALIDATED)?,
+        };
+        let mut statuses = StatusTable { table: transaction.open_table(STATUSES)?, kept_s };
+        for Numbered { at, work, now_s } in jobs {
             match work {
-                Work::Keep(Rule::Block { user, until }) => {
-                    blocked.insert(user.as_str(), until.unix_s())?;
+                Work::Keep(rule) => rules.keep(rule, *now_s)?,
+                Work::Sweep => rules.sweep(*now_s)?,
+                Work::Status(StatusOrder::Get { users }) => {
+                    let all = users.iter().map(|user| statuses.of(user, *now_s));
+                    told.insert(*at, all.collect::<Result<_, _>>()?);
                 }
-                Work::Keep(Rule::Unblock { user }) => {
-                    blocked.remove(user.as_str())?;
+                Work::Status(StatusOrder::Update { users, state }) => {
+                    statuses.update(users, state.as_ref(), *now_s)?;
                 }
-                Work::Keep(Rule::Revoke { uid, until }) => {
-                    revoked.insert(uid.as_str(), until.unix_s())?;
+                Work::Status(StatusOrder::Delete { users }) => {
+                    for user in users {
+                        statuses.table.remove(user.as_str())?;
+                    }
                 }
-                Work::Keep(Rule::Invalidate { user, issued_before, until }) => {
-                    let value = (issued_before.unwrap_or(*now_s), until.unix_s());
-                    invalidated.insert(user.as_str(), value)?;
+                Work::Left(left) => {
+                    for (user, at_s) in left {
+                        statuses.change(user, *now_s, |status| status.online = *at_s)?;
+                    }
                 }
-                Work::Sweep => {
-                    let holds = |until: i64| !Until::at(until).is_over(*now_s);
-                    blocked.retain(|_, until| holds(until))?;
-                    revoked.retain(|_, until| holds(until))?;
-                    invalidated.retain(|_, (_, until)| holds(until))?;
-                }
+                Work::SweepStatuses => statuses.sweep(*now_s)?,
             }
         }
     }
-    transaction.commit()?;
-    Ok(())
+    let reads = |job: &Numbered<'_>| matches!(job.work, Work::Status(StatusOrder::Get { .. }));
+    if jobs.iter().all(reads) {
+        transaction.abort()?;
+    } else {
+        transaction.commit()?;
+    }
+    Ok(told)
+}
+
+struct RuleTables<'t> {
+    blocked: Table<'t, &'static str, i64>,
+    revoked: Table<'t, &'static str, i64>,
+    invalidated: Table<'t, &'static str, (i64, i64)>,
+}
+
+impl RuleTables<'_> {
+    fn keep(&mut self, rule: &Rule, now_s: i64) -> Result<(), redb::Error> {
+        match rule {
+            Rule::Block { user, until } => {
+                self.blocked.insert(user.as_str(), until.unix_s())?;
+            }
+            Rule::Unblock { user } => {
+                self.blocked.remove(user.as_str())?;
+            }
+            Rule::Revoke { uid, until } => {
+                self.revoked.insert(uid.as_str(), until.unix_s())?;
+            }
+            Rule::Invalidate { user, issued_before, until } => {
+                let value = (issued_before.unwrap_or(now_s), until.unix_s());
+                self.invalidated.insert(user.as_str(), value)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn sweep(&mut self, now_s: i64) -> Result<(), redb::Error> {
+        let holds = |until: i64| !Until::at(until).is_over(now_s);
+        self.blocked.retain(|_, until| holds(until))?;
+        self.revoked.retain(|_, until| holds(until))?;
+        self.invalidated.retain(|_, (_, until)| holds(until))?;
+        Ok(())
+    }
+}
+
+struct StatusTable<'t> {
+    table: Table<'t, &'static str, (i64, i64, &'static str)>,
+    kept_s: i64,
+}
+
+impl StatusTable<'_> {
+    /// What is known of a user; what has not changed for long is not known.
+    fn of(&self, user: &str, now_s: i64) -> Result<UserStatus, redb::Error> {
+        let status = self.table.get(user)?.map(|value| {
+            let (active, online, state) = value.value();
+            UserStatus { active, online, state: state.into() }
+        });
+        let holds = |status: &UserStatus| status.touched() >= now_s.saturating_sub(self.kept_s);
+        Ok(status.filter(holds).unwrap_or_default())
+    }
+
+    fn update(
+        &mut self,
+        users: &[CompactString],
+        state: Option<&CompactString>,
+        now_s: i64,
+    ) -> Result<(), redb::Error> {
+        for user in users {
+            self.change(user, now_s, |status| {
+                status.active = now_s;
+                if let Some(state) = state {
+                    status.state.clone_from(state);
+                }
+            })?;
+        }
+        Ok(())
+    }
+
+    fn change(
+        &mut self,
+        user: &str,
+        now_s: i64,
+        change: impl FnOnce(&mut UserStatus),
+    ) -> Result<(), redb::Error> {
+        let mut status = self.of(user, now_s)?;
+        change(&mut status);
+        let UserStatus { active, online, state } = status;
+        self.table.insert(user, (active, online, state.as_str()))?;
+        Ok(())
+    }
+
+    fn sweep(&mut self, now_s: i64) -> Result<(), redb::Error> {
+        let since_s = now_s.saturating_sub(self.kept_s);
+        self.table.retain(|_, (active, online, _)| active.max(online) >= since_s)?;
+        Ok(())
+    }
 }

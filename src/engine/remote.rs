@@ -89,6 +89,7 @@ impl<P: Parking> Drive<P> {
             | Message::Watch { .. }
             | Message::Event(_)
             | Message::Drain { .. }
+            | Message::UserLeft { .. }
             | Message::Drained
             | Message::StreamBytes { .. }
             | Message::StreamEnd { .. } => return Some(message),

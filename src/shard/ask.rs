@@ -138,6 +138,7 @@ impl Shard {
     pub(super) fn answer(&mut self, question: &Question, now: Now) -> Answer {
         match question {
             Question::KeepOut(rule) => self.enforce(rule, now),
+            Question::Status(_) => unreachable!("the control thread does it"),
             Question::Info => Answer::info(self.table.len(), self.counters),
             Question::Oldest { .. }
             | Question::UserConnections { .. }

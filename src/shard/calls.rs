@@ -6,7 +6,9 @@ use super::conns::State;
 use super::expiry::ttl_s;
 use super::gather::Asker;
 use super::{EFFECT_BYTES_MAX, Shard};
-use crate::api::{DisconnectParams, Merged, OwnSessions, Question, Selector};
+use crate::api::{
+    DisconnectParams, Merged, OwnSessions, Question, Selector, StatusOrder, Statuses,
+};
 use crate::connection::close::CloseReason;
 use crate::connection::commands::{self, Answer, SessionsCall};
 use crate::connection::connect::{self, Refreshed, Refused};
@@ -141,6 +143,9 @@ impl Shard {
             // Nobody in particular: their sessions are not each other's.
             return self.reply_to(conn, id, &Reply::from(&codes::ERROR_PERMISSION_DENIED));
         }
+        if call == SessionsCall::BeActive && self.options.user_status == Statuses::NotKept {
+            return self.reply_to(conn, id, &Reply::from(&codes::ERROR_NOT_AVAILABLE));
+        }
         if !live.marks.start_call() {
             return self.reply_to(conn, id, &Reply::from(&codes::ERROR_TOO_MANY_REQUESTS));
         }
@@ -158,8 +163,18 @@ impl Shard {
             })),
             SessionsCall::Close(client) => close(Selector::one(user, hash, client)),
             SessionsCall::CloseOthers => close(Selector::all_but(user, hash, current)),
+            SessionsCall::BeActive => {
+                let users = vec![user.into()];
+                Question::Status(Box::new(StatusOrder::Update { users, state: None }))
+            }
         };
-        match self.ask(&question, Asker::Call { conn, client: current, id, call }, now) {
+        let asker = Asker::Call { conn, client: current, id, call };
+        let asked = if question.is_stored_first() {
+            self.ask_control(&question, asker, now)
+        } else {
+            self.ask(&question, asker, now)
+        };
+        match asked {
             Asked::Answered(merged) => self.on_called((conn, current), id, call, &merged),
             Asked::Waiting => {}
         }
@@ -192,10 +207,12 @@ impl Shard {
                 merged.write_own_sessions(&mut listing);
                 listing.as_slice()
             }
-            SessionsCall::Close(_) | SessionsCall::CloseOthers if merged.missing != 0 => {
+            SessionsCall::Close(_) | SessionsCall::CloseOthers | SessionsCall::BeActive
+                if !merged.is_done() =>
+            {
                 return self.reply_to(conn, id, &Reply::from(&codes::ERROR_INTERNAL));
             }
-            SessionsCall::Close(_) | SessionsCall::CloseOthers => NOTHING,
+            SessionsCall::Close(_) | SessionsCall::CloseOthers | SessionsCall::BeActive => NOTHING,
         };
         self.reply_to(conn, id, &Reply::Rpc { data });
     }

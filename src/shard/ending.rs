@@ -2,6 +2,7 @@
 
 use super::conns::{Closing, State};
 use super::{DRAIN_MS, Shard, sweep};
+use crate::api::Statuses;
 use crate::connection::close::CloseReason;
 use crate::connection::opening::Stage;
 use crate::ids::{ConnId, SessionSlot};
@@ -18,6 +19,8 @@ impl Shard {
         let view = self.table.view(slot);
         let conn_index = view.conn_index();
         let has_user = !view.user().is_empty();
+        let keeps_status = has_user && self.options.user_status == Statuses::Kept;
+        let left: Option<Box<str>> = keeps_status.then(|| view.user().into());
         let lived_ms = now.unix_ms.saturating_sub(view.connected_at_ms());
         if self.watched {
             let told = reason.last_message().map_or("".into(), |last| last.reason);
@@ -30,6 +33,12 @@ impl Shard {
         let closed = self.table.close(slot);
         if closed.last_of_user {
             self.directory.remove(closed.hash, self.id);
+            if let Some(user) = left
+                && self.directory.shards(closed.hash) == 0
+            {
+                let at_s = now.unix_s();
+                self.effects.message(Peer::Control, Message::UserLeft { user, at_s });
+            }
         }
         self.admission.closed(self.id);
         if has_user {

@@ -150,6 +150,7 @@ fn terms(question: &Question) -> Option<Terms> {
         | Question::Search(_)
         | Question::OwnSessions(_)
         | Question::KeepOut(_)
+        | Question::Status(_)
         | Question::Info
         | Question::NoChannels(_) => None,
     }
@@ -172,6 +173,7 @@ fn act(question: &Question, now: Now) -> Option<Act> {
         | Question::Search(_)
         | Question::OwnSessions(_)
         | Question::KeepOut(_)
+        | Question::Status(_)
         | Question::Info
         | Question::NoChannels(_) => None,
     }

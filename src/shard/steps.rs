@@ -5,7 +5,7 @@ use super::Shard;
 use super::ask::Asked;
 use super::conns::State;
 use super::gather::{Asker, Caller};
-use crate::api::{self, Merged, Outcome, Plan, Question};
+use crate::api::{self, Merged, Outcome, Plan, Question, StatusOrder};
 use crate::connection::exchange::Underway;
 use crate::messages::{Message, Peer};
 use crate::time::Now;
@@ -52,7 +52,7 @@ impl Shard {
 
     /// Hands the control thread what it must store. In the gather its answer stands for this
     /// shard's own, which no message ever brings.
-    fn ask_control(&mut self, question: &Question, asker: Asker, now: Now) -> Asked {
+    pub(super) fn ask_control(&mut self, question: &Question, asker: Asker, now: Now) -> Asked {
         let open = self.gathers.open(asker, Merged::default(), self.id.bit(), now.mono_ms);
         let gather = match open {
             Ok(gather) => gather,
@@ -67,17 +67,33 @@ impl Shard {
     }
 
     /// What a step asked for is stored, or is not: now it is carried out on every shard.
-    pub(super) fn on_stored(&mut self, caller: Caller, step: u16, merged: Merged, now: Now) {
+    pub(super) fn on_stored(&mut self, caller: Caller, step: u16, mut merged: Merged, now: Now) {
         let Some(underway) = self.underway_mut(caller) else { return };
-        let asked = match &underway.plan.steps[usize::from(step)] {
-            api::Step::Ask(question) if merged.is_done() && !question.is_over_when_stored() => {
-                let question = question.clone();
-                self.ask(&question, Asker::Step { caller, step }, now)
+        let question = match &underway.plan.steps[usize::from(step)] {
+            api::Step::Ask(question) if merged.is_done() => question.clone(),
+            api::Step::Ask(_) | api::Step::Done(_) => {
+                return self.on_answered(caller, step, merged, now);
             }
-            api::Step::Ask(_) | api::Step::Done(_) => Asked::Answered(merged),
+        };
+        if let Question::Status(order) = &question {
+            self.tell_online(order, &mut merged, now);
+        }
+        let asked = if question.is_over_when_stored() {
+            Asked::Answered(merged)
+        } else {
+            self.ask(&question, Asker::Step { caller, step }, now)
         };
         if let Asked::Answered(merged) = asked {
             self.on_answered(caller, step, merged, now);
+        }
+    }
+
+    /// Who has a session is online now, whatever is stored.
+    fn tell_online(&self, order: &StatusOrder, merged: &mut Merged, now: Now) {
+        for (user, status) in order.users().iter().zip(merged.statuses_mut()) {
+            if self.directory.shards(self.hasher.hash(user)) != 0 {
+                status.online = now.unix_s();
+            }
         }
     }
 

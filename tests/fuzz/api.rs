@@ -99,6 +99,7 @@ fn read(scratch: &mut Scratch, path: &str, body: &[u8]) -> Result<Plan, Refusal>
         insecure: false,
         error_mode_transport: false,
         body_bytes_max: 1 << 20,
+        user_status: rollcall::api::Statuses::Kept,
         label_filter: FilterLimits::default(),
         queries: Default::default(),
     };

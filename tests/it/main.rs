@@ -27,6 +27,7 @@ mod refresh;
 mod replies;
 mod seats;
 mod socket;
+mod status;
 mod stream;
 mod streams;
 mod synthetic;

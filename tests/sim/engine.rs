@@ -142,6 +142,7 @@ impl World {
             | Message::StreamBacklog { .. }
             | Message::StreamGone { .. }
             | Message::StreamBytes { .. }
+            | Message::UserLeft { .. }
             | Message::StreamEnd { .. } => panic!("not for the control thread: {message:?}"),
         }
     }

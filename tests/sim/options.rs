@@ -72,6 +72,7 @@ pub(crate) fn options(choices: Choices) -> Options {
             insecure: false,
             error_mode_transport: false,
             body_bytes_max: MESSAGE_BYTES_MAX,
+            user_status: api::Statuses::NotKept,
             label_filter: FilterLimits::default(),
             queries: Default::default(),
         }),

@@ -35,17 +35,14 @@ pub(in crate::api) static COMMAND: Message = message(
             18,
             &rules::UPDATE_USER_STATUS_REQUEST,
             "As `update_user_status`.",
-        )
-        .planned(),
-        part("get_user_status", 19, &rules::GET_USER_STATUS_REQUEST, "As `get_user_status`.")
-            .planned(),
+        ),
+        part("get_user_status", 19, &rules::GET_USER_STATUS_REQUEST, "As `get_user_status`."),
         part(
             "delete_user_status",
             20,
             &rules::DELETE_USER_STATUS_REQUEST,
             "As `delete_user_status`.",
-        )
-        .planned(),
+        ),
         part("block_user", 21, &rules::BLOCK_USER_REQUEST, "As `block_user`."),
         part("unblock_user", 22, &rules::UNBLOCK_USER_REQUEST, "As `unblock_user`."),
         part("revoke_token", 23, &rules::REVOKE_TOKEN_REQUEST, "As `revoke_token`."),
@@ -84,22 +81,19 @@ pub(in crate::api) static REPLY: Message = message(
             18,
             &rules::UPDATE_USER_STATUS_RESULT,
             "What `update_user_status` tells.",
-        )
-        .planned(),
+        ),
         part(
             "get_user_status",
             19,
             &rules::GET_USER_STATUS_RESULT,
             "What `get_user_status` tells.",
-        )
-        .planned(),
+        ),
         part(
             "delete_user_status",
             20,
             &rules::DELETE_USER_STATUS_RESULT,
             "What `delete_user_status` tells.",
-        )
-        .planned(),
+        ),
         part("block_user", 21, &rules::BLOCK_USER_RESULT, "What `block_user` tells."),
         part("unblock_user", 22, &rules::UNBLOCK_USER_RESULT, "What `unblock_user` tells."),
         part("revoke_token", 23, &rules::REVOKE_TOKEN_RESULT, "What `revoke_token` tells."),

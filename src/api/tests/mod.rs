@@ -30,6 +30,7 @@ fn options() -> Options {
         insecure: false,
         error_mode_transport: false,
         body_bytes_max: 1 << 20,
+        user_status: crate::api::Statuses::Kept,
         label_filter: FilterLimits::default(),
         queries: Default::default(),
     }
@@ -117,7 +118,7 @@ impl World {
             Question::Search(_) | Question::Disconnect(_) | Question::Refresh(_) => {
                 self.scans(shard, question)
             }
-            Question::KeepOut(_) => Answer::counted(0),
+            Question::KeepOut(_) | Question::Status(_) => Answer::counted(0),
             Question::Oldest { .. }
             | Question::UserConnections { .. }
             | Question::Connections { .. }
@@ -145,6 +146,7 @@ impl World {
             | Question::Connections { .. }
             | Question::OwnSessions(_)
             | Question::KeepOut(_)
+            | Question::Status(_)
             | Question::Info
             | Question::NoChannels(_) => return answer,
         };

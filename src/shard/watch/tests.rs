@@ -84,6 +84,7 @@ impl World {
                 insecure: true,
                 error_mode_transport: false,
                 body_bytes_max: 65_536,
+                user_status: api::Statuses::NotKept,
                 label_filter: FilterLimits::default(),
                 queries: Default::default(),
             }),

@@ -48,6 +48,7 @@ fn shard(sessions: u64, disconnect_rate: u32) -> Shard {
             insecure: true,
             error_mode_transport: false,
             body_bytes_max: 65_536,
+            user_status: api::Statuses::NotKept,
             label_filter: Default::default(),
             queries: Default::default(),
         }),

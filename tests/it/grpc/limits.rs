@@ -120,6 +120,7 @@ fn node_with_fast_pings(queue_bytes_max: usize) -> (SocketAddr, SocketAddr) {
         insecure: false,
         error_mode_transport: false,
         body_bytes_max: 1024,
+        user_status: api::Statuses::NotKept,
         label_filter: FilterLimits::default(),
         queries: Default::default(),
     };
