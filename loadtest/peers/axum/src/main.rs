@@ -6,7 +6,7 @@
 //! Clients speak as much of Centrifugo's JSON protocol as keeps a session alive ([`socket`]);
 //! `POST /api` lists the sessions of a user in the shape Rollcall answers in ([`api`]).
 //! Configured by the environment: `PEER_ADDRESS`, `PEER_TOKEN_SECRET`, `PEER_API_KEY`,
-//! `PEER_PING_INTERVAL_MS`, `PEER_PONG_TIMEOUT_MS`.
+//! `PEER_PING_INTERVAL_MS`, `PEER_PONG_TIMEOUT_MS`, `PEER_SYNTHETIC_SESSIONS`.
 
 mod api;
 mod protocol;
@@ -46,7 +46,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = settings.address.clone();
     let (end, ending) = watch::channel(());
     let tokens = Tokens::new(&settings.token_secret);
-    let shared = Arc::new(Shared { settings, tokens, registry: Registry::default(), ending });
+    let registry = Registry::synthetic(settings.synthetic_sessions);
+    let shared = Arc::new(Shared { settings, tokens, registry, ending });
     let router = Router::new()
         .route("/connection/websocket", get(socket::upgrade))
         .route("/api", post(api::answer))

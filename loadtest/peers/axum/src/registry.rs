@@ -26,6 +26,22 @@ pub(crate) struct Session {
     pub(crate) token_issued_at: Option<i64>,
 }
 
+impl Session {
+    /// What Rollcall's synthetic sessions are made of.
+    fn synthetic() -> Self {
+        const META: &str = r#"{"plan":"pro","region":"eu-west-1","device":"phone","build":123}"#;
+        Self {
+            app_name: "ios".into(),
+            app_version: "1.2.3".into(),
+            transport: "websocket",
+            protocol: "json",
+            meta: Some(RawValue::from_string(META.to_owned()).expect("it is JSON")),
+            token_uid: Some(Uuid::new_v4().to_string().into()),
+            token_issued_at: Some(1_767_225_600),
+        }
+    }
+}
+
 /// The sessions of a user by their ids.
 pub(crate) type Sessions = HashMap<Uuid, Arc<Session>>;
 
@@ -41,6 +57,18 @@ pub(crate) struct Listed {
 }
 
 impl Registry {
+    /// Filled with sessions that no client holds, three for each of the users `s000000000`,
+    /// `s000000001`, …
+    pub(crate) fn synthetic(sessions: u32) -> Self {
+        let registry = Self::default();
+        for user in 0..sessions / 3 {
+            let session = || (Uuid::new_v4(), Arc::new(Session::synthetic()));
+            let sessions = HashMap::from([session(), session(), session()]);
+            registry.0.insert(Arc::from(format!("s{user:09}")), sessions);
+        }
+        registry
+    }
+
     /// The sessions of a user now.
     pub(crate) fn sessions_of(&self, user: &str) -> Sessions {
         self.0.get(user).map(|sessions| sessions.clone()).unwrap_or_default()

@@ -10,6 +10,8 @@ pub(crate) struct Settings {
     pub(crate) ping_interval: Duration,
     /// Shorter than the interval.
     pub(crate) pong_timeout: Duration,
+    /// Sessions without a client that it begins with, three for each user.
+    pub(crate) synthetic_sessions: u32,
 }
 
 impl Settings {
@@ -25,6 +27,7 @@ impl Settings {
             api_key: text("PEER_API_KEY")?,
             ping_interval,
             pong_timeout,
+            synthetic_sessions: number_if_any("PEER_SYNTHETIC_SESSIONS")?,
         })
     }
 }
@@ -32,6 +35,11 @@ impl Settings {
 #[expect(clippy::disallowed_methods, reason = "this is where the environment is read")]
 fn text(name: &str) -> Result<String, String> {
     std::env::var(name).map_err(|error| format!("{name}: {error}"))
+}
+
+fn number_if_any(name: &str) -> Result<u32, String> {
+    let Ok(number) = text(name) else { return Ok(0) };
+    number.parse().map_err(|error| format!("{name}: {error}"))
 }
 
 fn duration(name: &str) -> Result<Duration, String> {
