@@ -105,3 +105,63 @@ fn check_listing(listing: &Listing, lives: &[Life<'_>], by_client: &HashMap<&str
         assert!(!is_missing, "missing: {session:?} in {listing:?}");
     }
 }
+
+/// A session of user 1 from 10 on, listed at 20 and 30.
+fn small() -> History {
+    let facts = super::Facts { user: "1".to_owned(), region: "eu" };
+    let session = Session {
+        client: "a".to_owned(),
+        facts,
+        asked: 5,
+        acknowledged: 10,
+        leaves: Some(40),
+        ended: None,
+    };
+    let listing = |from: Time, clients: &[&str]| Listing {
+        which: super::Which::User("1".to_owned()),
+        from,
+        to: from + 5,
+        clients: clients.iter().map(|client| (*client).to_owned()).collect(),
+    };
+    let listings = vec![listing(20, &["a"]), listing(30, &["a"])];
+    History { sessions: vec![session], listings, ..History::default() }
+}
+
+fn order(from: Time) -> Order {
+    Order { which: super::Which::User("1".to_owned()), from, to: from + 3, code: 4001 }
+}
+
+#[test]
+fn a_history_that_breaks_a_truth_is_found_out() {
+    check(&small());
+    let block = |from: Time| Block {
+        user: "1".to_owned(),
+        from,
+        to: from + 1,
+        lifted_from: 50,
+        lifted_to: 51,
+    };
+    type Lie = (&'static str, Box<dyn Fn(&mut History)>);
+    let lies: [Lie; 8] = [
+        ("missing", Box::new(|it| it.listings[1].clients.clear())),
+        ("invented", Box::new(|it| it.listings[1].clients.push("b".to_owned()))),
+        ("listed twice", Box::new(|it| it.listings[1].clients.push("a".to_owned()))),
+        ("not asked for", Box::new(|it| it.sessions[0].facts.user = "2".to_owned())),
+        ("gone", Box::new(|it| it.orders.push(order(26)))),
+        ("ended by nobody", Box::new(|it| it.sessions[0].ended = Some((60, 3503)))),
+        ("let in in spite", Box::new(move |it| it.blocks.push(block(2)))),
+        (
+            "refused by nobody",
+            Box::new(|it| {
+                it.refusals.push(super::Refusal { user: "2".to_owned(), from: 1, to: 2 });
+            }),
+        ),
+    ];
+    for (what, lie) in lies {
+        let mut history = small();
+        lie(&mut history);
+        let found = std::panic::catch_unwind(|| check(&history)).expect_err(what);
+        let told = found.downcast::<String>().expect("a message");
+        assert!(told.contains(what), "{what}: {told}");
+    }
+}
