@@ -6,7 +6,8 @@ use compact_str::CompactString;
 use simd_json::tape::Value;
 
 use super::error::ApiError;
-use super::params::{Fault, Place, Reading, known, members, number, text};
+use super::fence::{self, Fence};
+use super::params::{Fault, Place, Reading, integer, known, members, number, text};
 use super::question::Question;
 use super::selector::{Selector, Selectors};
 use super::terms::{Terms, TermsGiven};
@@ -37,6 +38,8 @@ pub struct DisconnectParams {
     pub reason: CompactString,
     /// How it is done.
     pub terms: Terms,
+    /// What keeps them out afterwards.
+    pub fence: Option<Box<Fence>>,
 }
 
 impl DisconnectParams {
@@ -44,7 +47,7 @@ impl DisconnectParams {
     #[must_use]
     pub fn new(selector: Selector, code: u32, reason: &str) -> Self {
         debug_assert!(CODES.contains(&code) && reason.len() <= REASON_BYTES_MAX);
-        Self { selector, code, reason: reason.into(), terms: Terms::default() }
+        Self { selector, code, reason: reason.into(), terms: Terms::default(), fence: None }
     }
 
     /// Which sessions end.
@@ -54,16 +57,17 @@ impl DisconnectParams {
     }
 }
 
-/// Reads the selectors, the terms and `{"disconnect":{"code","reason"}}`.
+/// Reads the selectors, the terms and `{"disconnect":{"code","reason"},"fence"}`.
 pub(super) fn read<'t, 'i: 't>(
     params: impl Iterator<Item = (&'i str, Value<'t, 'i>)>,
     reading: Reading<'_>,
 ) -> Result<Question, Fault> {
     let (mut selectors, mut given) = (Selectors::default(), TermsGiven::default());
-    let mut told = Told::default();
+    let (mut told, mut fence) = (Told::default(), None);
     for (key, value) in params {
-        match known(key, &["disconnect"]) {
+        match known(key, &["disconnect", "fence"]) {
             "disconnect" => told.read(value)?,
+            key @ "fence" => integer(&mut fence, key, value)?,
             _ if given.read(key, value)? => {}
             _ => selectors.read(key, value)?,
         }
@@ -71,7 +75,8 @@ pub(super) fn read<'t, 'i: 't>(
     let selector = selectors.for_order(reading)?;
     let (code, reason) = told.checked()?;
     let params = DisconnectParams::new(selector, code, reason);
-    Ok(Question::Disconnect(Box::new(DisconnectParams { terms: given.terms(), ..params })))
+    let (terms, fence) = (given.terms(), fence::read(fence, params.selector())?);
+    Ok(Question::Disconnect(Box::new(DisconnectParams { terms, fence, ..params })))
 }
 
 /// What the clients are told, as given.

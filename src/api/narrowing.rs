@@ -57,6 +57,12 @@ impl Narrowing {
         *self == Self::default()
     }
 
+    /// The filter of labels, when there is no other condition.
+    pub(super) fn labels_alone(&self) -> Option<&Filter> {
+        let is_alone = Self { labels: None, ..self.clone() }.is_empty();
+        self.labels.as_ref().filter(|_| is_alone)
+    }
+
     /// Whether a session can come to meet them by waiting.
     pub(super) const fn depends_on_time(&self) -> bool {
         self.older_than_ms.is_some() || self.idle_longer_than_ms.is_some()

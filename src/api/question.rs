@@ -7,12 +7,13 @@ use super::detail::Detail;
 use super::disconnect::DisconnectParams;
 use super::encode::Object;
 use super::error::{ApiError, ErrorKind};
+use super::fence::Fence;
 use super::own_sessions::{self, OwnSessions};
 use super::page::Rows;
 use super::refresh::RefreshParams;
 use super::search::{Search, State};
 use super::selector::{Selector, User};
-use super::terms::Receipt;
+use super::terms::{Mode, Receipt};
 use super::user_status::{StatusOrder, UserStatus};
 use super::{connections, user_connections};
 use crate::auth::Rule;
@@ -59,6 +60,8 @@ pub enum Question {
     /// Note, tell or forget what is known of users beside their sessions. The control thread does
     /// it.
     Status(Box<StatusOrder>),
+    /// Refuse connects for a while. Each shard does it itself.
+    Fence(Box<Fence>),
     /// How many sessions there are.
     Info,
     /// Something about channels. There are none: nobody has to be asked.
@@ -98,7 +101,7 @@ impl Question {
             Self::Search(search) => search.selector.subject(),
             Self::Disconnect(params) => params.selector().subject(),
             Self::Refresh(params) => params.selector.subject(),
-            Self::KeepOut(_) | Self::Status(_) | Self::Info => Subject::Every,
+            Self::KeepOut(_) | Self::Status(_) | Self::Fence(_) | Self::Info => Subject::Every,
             Self::NoChannels(_) => Subject::Nobody,
         }
     }
@@ -116,6 +119,7 @@ impl Question {
             | Self::OwnSessions(_)
             | Self::KeepOut(_)
             | Self::Status(_)
+            | Self::Fence(_)
             | Self::Info
             | Self::NoChannels(_) => None,
         }
@@ -134,6 +138,7 @@ impl Question {
             | Self::Refresh(_)
             | Self::KeepOut(_)
             | Self::Status(_)
+            | Self::Fence(_)
             | Self::Info
             | Self::NoChannels(_) => State::Open,
         }
@@ -146,7 +151,7 @@ impl Question {
             Self::UserConnections { .. } => "user_connections",
             Self::Connections { .. } | Self::Search(_) => "connections",
             Self::OwnSessions(_) => "sessions.list",
-            Self::Disconnect(_) => "disconnect",
+            Self::Disconnect(_) | Self::Fence(_) => "disconnect",
             Self::Refresh(_) => "refresh",
             Self::KeepOut(rule) => match **rule {
                 Rule::Block { .. } => "block_user",
@@ -173,9 +178,18 @@ impl Question {
             | Self::Search(_)
             | Self::Disconnect(_)
             | Self::Refresh(_)
+            | Self::Fence(_)
             | Self::Info
             | Self::NoChannels(_) => false,
         }
+    }
+
+    /// What keeps those out whom it sends away: it must stand on every shard before this is put.
+    #[must_use]
+    pub fn fence(&self) -> Option<Self> {
+        let Self::Disconnect(params) = self else { return None };
+        let fence = params.fence.as_ref().filter(|_| params.terms.mode == Mode::ForReal)?;
+        Some(Self::Fence(fence.clone()))
     }
 
     /// Whether the control thread must store it before shards are asked.
@@ -334,6 +348,7 @@ pub fn answer(question: &Question, table: &Table) -> Answer {
         | Question::Refresh(_)
         | Question::KeepOut(_)
         | Question::Status(_)
+        | Question::Fence(_)
         | Question::Info => {
             unreachable!("a shard answers this itself")
         }

@@ -98,6 +98,7 @@ fn shortfall(question: &Question, merged: &Merged) -> Option<ApiError> {
         Question::Disconnect(_) => Some("sessions that should end may still be there"),
         Question::Refresh(_) => Some("sessions may still end when they would have"),
         Question::Status(_) => Some("it may be done or not"),
+        Question::Fence(_) => Some("connects may be refused or not"),
         Question::KeepOut(_) => Some("the rule may hold or not, and sessions may still be there"),
         Question::Oldest { .. }
         | Question::UserConnections { .. }
@@ -172,8 +173,12 @@ fn write_result(question: &Question, merged: &Merged, facts: &NodeFacts<'_>, out
         },
         Question::Info => info::write(facts, merged, out),
         Question::NoChannels(about) => about.write(out),
-        // The oldest is asked for by a connect, own sessions by their client, neither by a body.
-        Question::KeepOut(_) | Question::Oldest { .. } | Question::OwnSessions(_) => {
+        // The oldest is asked for by a connect, own sessions by their client, a fence by what
+        // follows it, none of them by a body.
+        Question::KeepOut(_)
+        | Question::Fence(_)
+        | Question::Oldest { .. }
+        | Question::OwnSessions(_) => {
             out.extend_from_slice(b"{}");
         }
     }

@@ -13,6 +13,7 @@ use simd_json::tape::Value;
 
 use super::error::ApiError;
 use super::expression::{Evaluator, Said};
+use super::fence::Fenced;
 use super::label_filter;
 use super::narrowing::{Narrowing, Narrowings, Sight};
 use super::params::{Fault, Place, Reading, array, boolean, elements, known, text};
@@ -89,6 +90,21 @@ impl Selector {
         match self.users.as_deref() {
             Some([user]) if is_plain => Some(user),
             _ => None,
+        }
+    }
+
+    /// Whom to refuse at their connect when all whom this means are to stay out: those who can be
+    /// known by their user or their labels alone.
+    pub(super) fn fenced(&self) -> Option<Fenced> {
+        if self.client.is_some() || self.session.is_some() || !self.keep.is_empty() {
+            return None;
+        }
+        match &self.users {
+            Some(users) => self
+                .narrowing
+                .is_empty()
+                .then(|| Fenced::Users(users.iter().map(|(user, _)| user.clone()).collect())),
+            None => self.narrowing.labels_alone().map(|filter| Fenced::Labels(filter.clone())),
         }
     }
 

@@ -138,6 +138,7 @@ impl Shard {
     pub(super) fn answer(&mut self, question: &Question, now: Now) -> Answer {
         match question {
             Question::KeepOut(rule) => self.enforce(rule, now),
+            Question::Fence(fence) => self.fence(fence, now),
             Question::Status(_) => unreachable!("the control thread does it"),
             Question::Info => Answer::info(self.table.len(), self.counters),
             Question::Oldest { .. }
@@ -164,7 +165,7 @@ impl Shard {
                 self.on_called((conn, client), id, call, &merged);
             }
             Asker::Step { caller, step } => self.on_answered(caller, step, merged, now),
-            Asker::Stored { caller, step } => self.on_stored(caller, step, merged, now),
+            Asker::Before { caller, step } => self.on_prepared(caller, step, merged, now),
         }
     }
 

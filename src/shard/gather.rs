@@ -21,8 +21,9 @@ pub(super) enum Asker {
         /// Which of its steps.
         step: u16,
     },
-    /// A step of a plan that the control thread stores before shards are asked.
-    Stored {
+    /// What must be done before a step of a plan: the control thread stores it, or a fence is put
+    /// up on every shard.
+    Before {
         /// Whose plan.
         caller: Caller,
         /// Which of its steps.

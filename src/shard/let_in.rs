@@ -30,6 +30,9 @@ impl Shard {
             if !self.admission.has_room() {
                 break Refused::Error(codes::ERROR_TOO_MANY_REQUESTS);
             }
+            if self.fences.keep_out(&connecting.credentials, now.mono_ms) {
+                break Refused::Error(codes::ERROR_TOO_MANY_REQUESTS);
+            }
             if let Some(told) = self.keep_out(&connecting.credentials.bearer(), now) {
                 break Refused::Disconnect(told);
             }

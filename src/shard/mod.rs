@@ -22,6 +22,7 @@ mod streams;
 mod calls;
 mod emulation;
 mod expiry;
+mod fences;
 mod keep_out;
 mod let_in;
 mod sessions;
@@ -69,6 +70,7 @@ use crate::shard::admission::Admission;
 use crate::shard::conns::{Closing, Conns, State};
 use crate::shard::directory::Directory;
 use crate::shard::effects::Effects;
+use crate::shard::fences::Fences;
 use crate::shard::frames::CutFrames;
 use crate::shard::gather::Gathers;
 use crate::shard::orders::Pace;
@@ -123,6 +125,7 @@ pub struct Shard {
     directory: Arc<Directory>,
     admission: Arc<Admission>,
     rules: Arc<Rules>,
+    fences: Fences,
     hasher: UserHasher,
     keys: IdKeys,
     rng: ChaCha12Rng,
@@ -189,6 +192,7 @@ impl Shard {
             directory,
             admission,
             rules,
+            fences: Fences::default(),
             rng: ChaCha12Rng::from_seed(setup.seed),
             node_uid: setup.node_uid,
             watched: setup.watched,

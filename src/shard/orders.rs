@@ -151,6 +151,7 @@ fn terms(question: &Question) -> Option<Terms> {
         | Question::OwnSessions(_)
         | Question::KeepOut(_)
         | Question::Status(_)
+        | Question::Fence(_)
         | Question::Info
         | Question::NoChannels(_) => None,
     }
@@ -174,6 +175,7 @@ fn act(question: &Question, now: Now) -> Option<Act> {
         | Question::OwnSessions(_)
         | Question::KeepOut(_)
         | Question::Status(_)
+        | Question::Fence(_)
         | Question::Info
         | Question::NoChannels(_) => None,
     }

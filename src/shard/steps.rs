@@ -1,5 +1,5 @@
-//! ⑤ The steps of a plan, whoever gave it: put in order, and one that must be stored first holds up
-//! those behind it.
+//! ⑤ The steps of a plan, whoever gave it: put in order, and one that something must be done before
+//! holds up those behind it.
 
 use super::Shard;
 use super::ask::Asked;
@@ -28,15 +28,10 @@ impl Shard {
                 api::Step::Done(error) => Some(Outcome::Failed(error.clone())),
                 api::Step::Ask(question) => {
                     let step = u16::try_from(step).expect("a plan has at most 1,000 steps");
-                    let asked = if question.is_stored_first() {
-                        self.ask_control(question, Asker::Stored { caller, step }, now)
-                    } else {
-                        self.ask(question, Asker::Step { caller, step }, now)
-                    };
-                    match asked {
+                    match self.put(question, caller, step, now) {
                         Asked::Answered(merged) => Some(Outcome::Answered(merged)),
                         Asked::Waiting => {
-                            holds_up = question.is_stored_first();
+                            holds_up = question.is_stored_first() || question.fence().is_some();
                             None
                         }
                     }
@@ -48,6 +43,21 @@ impl Shard {
                 return;
             }
         }
+    }
+
+    /// Puts a question, or first what must be done before it.
+    fn put(&mut self, question: &Question, caller: Caller, step: u16, now: Now) -> Asked {
+        let before = Asker::Before { caller, step };
+        if question.is_stored_first() {
+            return self.ask_control(question, before, now);
+        }
+        if let Some(fence) = question.fence() {
+            match self.ask(&fence, before, now) {
+                Asked::Answered(merged) if merged.is_done() => {}
+                asked @ (Asked::Answered(_) | Asked::Waiting) => return asked,
+            }
+        }
+        self.ask(question, Asker::Step { caller, step }, now)
     }
 
     /// Hands the control thread what it must store. In the gather its answer stands for this
@@ -66,8 +76,8 @@ impl Shard {
         Asked::Waiting
     }
 
-    /// What a step asked for is stored, or is not: now it is carried out on every shard.
-    pub(super) fn on_stored(&mut self, caller: Caller, step: u16, mut merged: Merged, now: Now) {
+    /// What must be done before a step is done, or is not: now it is carried out on every shard.
+    pub(super) fn on_prepared(&mut self, caller: Caller, step: u16, mut merged: Merged, now: Now) {
         let Some(underway) = self.underway_mut(caller) else { return };
         let question = match &underway.plan.steps[usize::from(step)] {
             api::Step::Ask(question) if merged.is_done() => question.clone(),

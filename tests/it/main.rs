@@ -13,6 +13,7 @@ mod cli;
 mod closed;
 mod dev;
 mod engine;
+mod fence;
 mod grpc;
 mod grpc_api;
 mod harness;

@@ -191,8 +191,12 @@ pub(in crate::api) static DISCONNECT_REQUEST: Message = message(
         int64("idle_longer_than", 1005, IDLE_LONGER_THAN),
         bool("dry_run", 1006, DRY_RUN),
         bool("return_clients", 1007, RETURN_CLIENTS),
-        int64("fence", 1008, "Refuses connects of what was selected for so many seconds.")
-            .planned(),
+        int64(
+            "fence",
+            1008,
+            "Refuses connects of those selected for so many seconds, at most 3600; they are selected \
+             by users alone, or by labels alone.",
+        ),
         text("users", 1009, "Only sessions of these users.").many(),
         int64("connected_before", 1010, CONNECTED_BEFORE),
         int64("connected_after", 1011, CONNECTED_AFTER),

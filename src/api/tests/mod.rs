@@ -118,7 +118,7 @@ impl World {
             Question::Search(_) | Question::Disconnect(_) | Question::Refresh(_) => {
                 self.scans(shard, question)
             }
-            Question::KeepOut(_) | Question::Status(_) => Answer::counted(0),
+            Question::KeepOut(_) | Question::Status(_) | Question::Fence(_) => Answer::counted(0),
             Question::Oldest { .. }
             | Question::UserConnections { .. }
             | Question::Connections { .. }
@@ -147,6 +147,7 @@ impl World {
             | Question::OwnSessions(_)
             | Question::KeepOut(_)
             | Question::Status(_)
+            | Question::Fence(_)
             | Question::Info
             | Question::NoChannels(_) => return answer,
         };
