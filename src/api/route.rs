@@ -82,6 +82,15 @@ impl Refusal {
         Self { status: Status(400), body: format!("Bad Request: {why}\n").into() }
     }
 
+    /// More headers: a method that there is not is told which there is (RFC 9110 §15.5.6).
+    #[must_use]
+    pub const fn headers(&self) -> &'static [(&'static str, &'static str)] {
+        match self.status {
+            Status(405) => &[("Allow", "POST")],
+            _ => &[],
+        }
+    }
+
     /// 503: no new work is begun any more.
     #[must_use]
     pub const fn shutting_down() -> Self {

@@ -1,5 +1,6 @@
 //! One configuration to the options of each layer: no layer sees the configuration itself.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::api;
@@ -36,6 +37,7 @@ pub(super) fn connection(config: &Config) -> Result<Options, String> {
         endpoints: endpoints(config),
         api: (!config.http_api.disabled).then(|| api(config)),
         grpc_api: config.grpc_api.enabled.then(|| api(config)),
+        swagger: config.serves_swagger().then(|| Arc::new(swagger(config))),
         health_path: config.health.enabled.then(|| config.health.handler_prefix.clone()),
         api_external: config.http_api.external,
         token: token(config),
@@ -100,6 +102,11 @@ fn api(config: &Config) -> api::Options {
 /// Whether there are statuses of users.
 const fn statuses(config: &Config) -> api::Statuses {
     if config.user_status.enabled { api::Statuses::Kept } else { api::Statuses::NotKept }
+}
+
+/// The page that describes the server API.
+fn swagger(config: &Config) -> api::Swagger {
+    api::Swagger::new(&config.swagger.handler_prefix, &config.http_api.handler_prefix)
 }
 
 /// The ways clients connect.

@@ -220,6 +220,7 @@ fn endpoints(config: &Config, scope: Scope) -> Vec<&'static str> {
         (config.uni_websocket.enabled && external, "uni_websocket"),
         (config.uni_sse.enabled && external, "uni_sse"),
         (config.uni_http_stream.enabled && external, "uni_http_stream"),
+        (config.serves_swagger() && internal, "swagger"),
     ];
     let names: Vec<_> = listed.into_iter().filter(|(on, _)| *on).map(|(_, name)| name).collect();
     if names.is_empty() { vec!["no"] } else { names }

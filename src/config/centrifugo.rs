@@ -79,7 +79,6 @@ const NAMES: &[&str] = &[
     "shutdown_termination_delay",
     "sockjs",
     "subscription_token_",
-    "swagger",
     "tarantool_",
     "tls",
     "token_audience_regex",
@@ -149,7 +148,6 @@ pub const FLAGS_WITHOUT_VALUE: &[&str] = &[
     "prometheus",
     "prometheus.enabled",
     "sockjs",
-    "swagger.enabled",
     "tls",
     "tls_external",
 ];

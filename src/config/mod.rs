@@ -25,9 +25,9 @@ pub use setting::{CodeTarget, CodeTransform, ErrorMode, HttpTarget, HttpTransfor
 pub use table::{
     Client, ClosedSessions, Config, Disconnect, Emulation, GrpcApi, Health, HttpApi, HttpServer,
     HttpStream, HttpStreamRefusals, LabelFilter, Labels, Log, Node, OPTIONS, Queries, Sessions,
-    Shards, Shutdown, Sse, SseRefusals, StorageFile, Test, Token, TokenRevoke, UniDisconnects,
-    UniGrpc, UniHttpStream, UniSse, UniWebSocket, UserBlock, UserStatus, UserTokensInvalidate,
-    Watch, WebSocket,
+    Shards, Shutdown, Sse, SseRefusals, StorageFile, Swagger, Test, Token, TokenRevoke,
+    UniDisconnects, UniGrpc, UniHttpStream, UniSse, UniWebSocket, UserBlock, UserStatus,
+    UserTokensInvalidate, Watch, WebSocket,
 };
 pub use validate::dangers;
 

@@ -1,13 +1,21 @@
-//! Where each endpoint is served: paths that can be paths, no two of them the same.
+//! What is served where: paths that can be paths, no two of them the same.
 
 use super::table::Config;
 use super::validate::Fault;
 
+impl Config {
+    /// Whether the page that describes the API is served: only where there is something to call.
+    pub fn serves_swagger(&self) -> bool {
+        self.swagger.enabled && !self.http_api.disabled
+    }
+}
+
 /// Every path that may be served.
-pub(super) fn all_mut(config: &mut Config) -> [&mut String; 9] {
+pub(super) fn all_mut(config: &mut Config) -> [&mut String; 10] {
     [
         &mut config.http_api.handler_prefix,
         &mut config.health.handler_prefix,
+        &mut config.swagger.handler_prefix,
         &mut config.websocket.handler_prefix,
         &mut config.http_stream.handler_prefix,
         &mut config.sse.handler_prefix,
@@ -22,10 +30,12 @@ pub(super) fn all_mut(config: &mut Config) -> [&mut String; 9] {
 pub(super) fn faults(config: &Config) -> Vec<Fault> {
     let mut faults = Vec::new();
     let api = config.http_api.handler_prefix.as_str();
+    let swagger = config.swagger.handler_prefix.as_str();
     let emulated = config.http_stream.enabled || config.sse.enabled;
     let all = [
         ("http_api.handler_prefix", api, !config.http_api.disabled),
         ("health.handler_prefix", &config.health.handler_prefix, config.health.enabled),
+        ("swagger.handler_prefix", swagger, config.serves_swagger()),
         ("websocket.handler_prefix", &config.websocket.handler_prefix, !config.websocket.disabled),
         (
             "http_stream.handler_prefix",
@@ -58,7 +68,7 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
             faults.push((name, what));
         }
         for (other_name, other) in &served[..at] {
-            if collide(path, other, api) {
+            if collide(path, other, &[api, swagger]) {
                 let what = format!("is `{path}`, which `{other_name}` (`{other}`) serves already");
                 faults.push((name, what));
             }
@@ -67,10 +77,11 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
     faults
 }
 
-/// Equal, or one lies below the API, where commands are.
-fn collide(path: &str, other: &str, api: &str) -> bool {
-    let is_command = |path: &str, above: &str| {
-        above == api && path.strip_prefix(above).is_some_and(|rest| rest.starts_with('/'))
+/// Equal, or one lies below a folder: the API, where commands are, or the page of it.
+fn collide(path: &str, other: &str, folders: &[&str]) -> bool {
+    let is_inside = |path: &str, above: &str| {
+        folders.contains(&above)
+            && path.strip_prefix(above).is_some_and(|rest| rest.starts_with('/'))
     };
-    path == other || is_command(path, other) || is_command(other, path)
+    path == other || is_inside(path, other) || is_inside(other, path)
 }

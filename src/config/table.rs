@@ -21,6 +21,7 @@ options! {
         log: Log,
         health: Health,
         http_api: HttpApi,
+        swagger: Swagger,
         label_filter: LabelFilter,
         watch: Watch,
         closed_sessions: ClosedSessions,
@@ -56,11 +57,11 @@ options! {
         address: String = String::new(), ["address"], ["a", "address"];
         /// Port to listen on. 0 lets the operating system choose; the log says which it chose.
         port: u16 = 8000, ["port"], ["p", "port"];
-        /// Address of the internal endpoints (API, health) when `internal_port` is set. Empty:
+        /// Address of the internal endpoints (API, swagger, health) when `internal_port` is set. Empty:
         /// the same as `address`.
         internal_address: String = String::new(), ["internal_address"], ["internal_address"];
-        /// Port of the internal endpoints (API, health), so that they need not be reachable from
-        /// outside. Unset: they share the one port.
+        /// Port of the internal endpoints (API, swagger, health), so that they need not be reachable
+        /// from outside. Unset: they share the one port.
         internal_port: Option<u16> = None, ["internal_port"], ["internal_port"];
     }
 
@@ -105,6 +106,15 @@ options! {
         error_mode: ErrorMode = ErrorMode::Body, ["api_error_mode"], [];
         /// Largest body of a call in bytes; a larger one is refused with 413.
         max_request_body_size: usize = 1024 * 1024, [], [];
+    }
+
+    /// A page that describes the server API and calls it.
+    Swagger at (swagger) {
+        /// Whether it is served, beside the API of the internal port when there is one. Without
+        /// the API over HTTP there is no page.
+        enabled: bool = false, ["swagger"], ["swagger"];
+        /// Its path; the page is at `/swagger/`, its document at `/swagger/openapi.json`.
+        handler_prefix: String = "/swagger".to_owned(), [], [];
     }
 
     /// How large a `label_filter` of a server API call may be.

@@ -392,6 +392,14 @@ fn what_cannot_be_meant_is_refused_with_its_origin() {
     check(&[("websocket.compression_level", "10")], &["is 10: expected 1, the fastest, to 9"]);
     check(&[("uni_websocket.message_size_limit", "0")], &["must be from 1 to 67108864 bytes"]);
     check(&[("shards.driver", "kqueue")], &["expected one of \"auto\" \"io_uring\""]);
+    check(
+        &[
+            ("swagger", "true"),
+            ("swagger.handler_prefix", "/s"),
+            ("websocket.handler_prefix", "/s/a"),
+        ],
+        &["is `/s/a`, which `swagger.handler_prefix` (`/s`) serves already"],
+    );
     let ignored = loads("", &[], &[("health.handler_prefix", "what is not served")]);
     assert_eq!(ignored.config.health.handler_prefix, "what is not served");
     loads("", &[], &[("client.ping_interval", "0"), ("emulation.handler_prefix", "/api")]);

@@ -15,7 +15,7 @@ pub enum Scope {
     All,
     /// The public listener beside an internal one: transports, no API unless it is external.
     External,
-    /// The internal listener: API and health.
+    /// The internal listener: API, its page and health.
     Internal,
 }
 
@@ -30,6 +30,8 @@ pub enum Target<'o> {
     Emulation(&'o EmulationEndpoint),
     /// A browser asks whether it may call an endpoint.
     Preflight,
+    /// The page that describes the server API.
+    Swagger(api::Page<'o>),
     /// The health endpoint.
     Health,
     /// The path exists, the method does not.
@@ -83,11 +85,15 @@ pub fn target<'o>(options: &'o Options, scope: Scope, head: &Head<'_>) -> Target
     {
         return Target::Api(api, route);
     }
-    // Only the API can be opened to the outside; health follows the internal listener.
-    if scope != Scope::External && options.health_path.as_deref() == Some(path) {
+    // Only the API can be opened to the outside; the rest follows the internal listener.
+    if scope == Scope::External {
+        return Target::Nothing;
+    }
+    if options.health_path.as_deref() == Some(path) {
         return Target::Health;
     }
-    Target::Nothing
+    let page = options.swagger.as_ref().and_then(|swagger| swagger.at(path));
+    page.map_or(Target::Nothing, Target::Swagger)
 }
 
 impl<'o> Endpoint<'o> {
@@ -142,6 +148,7 @@ impl Target<'_> {
             Self::Emulation(emulation) => emulation.body_bytes_max,
             Self::Connect(Endpoint::WebSocket(_) | Endpoint::UniWebSocket(_))
             | Self::Preflight
+            | Self::Swagger(_)
             | Self::Health
             | Self::MethodNotAllowed
             | Self::Nothing => IGNORED_BODY_BYTES_MAX,

@@ -1,5 +1,7 @@
 //! What an operator can choose about connections, in the form the machine uses it.
 
+use std::sync::Arc;
+
 use crate::api;
 use crate::auth::TokenOptions;
 use crate::connection::origin::Origins;
@@ -24,6 +26,8 @@ pub struct Options {
     pub api: Option<api::Options>,
     /// The server API as the control thread brings it, when it is on.
     pub grpc_api: Option<api::Options>,
+    /// The page that describes the server API, when it is on.
+    pub swagger: Option<Arc<api::Swagger>>,
     /// Path of the health endpoint, when it is on.
     pub health_path: Option<String>,
     /// Whether internal endpoints (API, health) also answer on the external listener when there
@@ -88,6 +92,7 @@ impl Default for Options {
             endpoints: Endpoints::default(),
             api: None,
             grpc_api: None,
+            swagger: None,
             health_path: None,
             api_external: false,
             token: TokenOptions::default(),

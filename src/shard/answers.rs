@@ -2,7 +2,7 @@
 
 use super::Shard;
 use super::http::Step;
-use crate::api::Refusal;
+use crate::api::{self, Refusal};
 use crate::connection::Exchange;
 use crate::ids::ConnId;
 use crate::time::Now;
@@ -36,6 +36,12 @@ impl<'a> Plain<'a> {
     pub(super) const fn json(body: &'a [u8]) -> Self {
         let content_type = Some("application/json");
         Self { status: Status(200), content_type, extra: &[], body }
+    }
+
+    /// A page, or a file of it.
+    pub(super) const fn page(shown: &'a api::Shown<'a>) -> Self {
+        let api::Shown { status, content_type, headers, body } = shown;
+        Self { status: *status, content_type: *content_type, extra: headers, body }
     }
 
     /// With more headers.
@@ -159,7 +165,8 @@ impl Shard {
         }
         let keep_alive = head.keep_alive && whole.is_some();
         let after = After { version: head.version, keep_alive };
-        self.send_plain(conn, Plain::text(refusal.status, &refusal.body), after, now);
+        let plain = Plain::text(refusal.status, &refusal.body).with(refusal.headers());
+        self.send_plain(conn, plain, after, now);
         match whole {
             Some(whole) if keep_alive => {
                 exchange.deadline_ms = 0;

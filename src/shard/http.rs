@@ -246,6 +246,11 @@ impl Shard {
                 self.respond(conn, exchange, head, Plain::empty(Status(204)).with(&extra), now);
                 return None;
             }
+            Target::Swagger(page) => {
+                let shown = page.shown(head);
+                self.respond(conn, exchange, head, Plain::page(&shown), now);
+                return None;
+            }
             Target::Health => Plain::json(b"{}"),
             Target::MethodNotAllowed => Plain::empty(Status(405)),
             Target::Nothing => Plain::text(Status(404), open::plain_body(Status(404))),
@@ -271,6 +276,7 @@ impl Shard {
             Target::Connect(_)
             | Target::Emulation(_)
             | Target::Preflight
+            | Target::Swagger(_)
             | Target::Health
             | Target::MethodNotAllowed
             | Target::Nothing => Ok(()),

@@ -23,6 +23,8 @@ fn the_key_comes_in_three_ways_and_is_asked_for() {
     let status = |method: &str, path: &str, headers: &[(&str, &str)]| {
         let response = server.connect().request(method, path, headers, b"{}");
         assert!(response.status == 200 || response.body.is_empty(), "{}", response.text());
+        let allowed = (response.status == 405).then_some("POST");
+        assert_eq!(response.header("allow"), allowed);
         response.status
     };
     let bearer = format!("apikey {KEY}");

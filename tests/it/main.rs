@@ -31,6 +31,7 @@ mod socket;
 mod status;
 mod stream;
 mod streams;
+mod swagger;
 mod synthetic;
 mod truth;
 mod watch;

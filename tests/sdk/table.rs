@@ -70,27 +70,36 @@ impl Client {
 impl Runs {
     /// The command that runs it, or what this machine lacks. `Here` has none.
     pub(crate) fn command(self) -> Result<Vec<PathBuf>, String> {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdk");
-        let prepared = |part: &str| {
-            let path = folder.join(part);
-            if path.exists() { Ok(path) } else { Err(format!("tests/sdk/{part}")) }
-        };
         match self {
             Self::Here => Ok(Vec::new()),
             Self::Node => {
                 prepared("node_modules/centrifuge")?;
-                Ok(vec![program("node")?, folder.join("js/node.js")])
+                Ok(vec![program("node")?, prepared("js/node.js")?])
             }
             Self::Python => {
-                Ok(vec![prepared("python/venv/bin/python")?, folder.join("python/driver.py")])
+                Ok(vec![prepared("python/venv/bin/python")?, prepared("python/driver.py")?])
             }
-            Self::Browser => {
-                prepared("node_modules/playwright-core")?;
-                let chromium = program("chromium")?;
-                Ok(vec![program("node")?, folder.join("browser/browser.js"), chromium])
-            }
+            Self::Browser => browser("browser.js"),
         }
     }
+}
+
+/// The command that runs a script of `browser/`, or what this machine lacks.
+pub(crate) fn browser(script: &str) -> Result<Vec<PathBuf>, String> {
+    prepared("node_modules/playwright-core")?;
+    let script = prepared(&format!("browser/{script}"))?;
+    Ok(vec![program("node")?, script, program("chromium")?])
+}
+
+/// A part of `tests/sdk` that may have to be installed.
+pub(crate) fn prepared(part: &str) -> Result<PathBuf, String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdk").join(part);
+    if path.exists() { Ok(path) } else { Err(format!("tests/sdk/{part}")) }
+}
+
+/// Whether everything must run: `.ci/run` says so after it has installed everything.
+pub(crate) fn is_required() -> bool {
+    env::var("SDK_CLIENTS").is_ok_and(|asked| asked == "required")
 }
 
 /// A program of this name in the path.
@@ -105,7 +114,7 @@ fn program(name: &str) -> Result<PathBuf, String> {
 /// is a failure.
 fn runnable() -> Vec<&'static Client> {
     static SAID: Once = Once::new();
-    let required = env::var("SDK_CLIENTS").is_ok_and(|asked| asked == "required");
+    let required = is_required();
     for runs in [Here, Node, Python, Browser] {
         if let Err(missing) = runs.command() {
             assert!(!required, "{runs:?} clients cannot run: no {missing}");
