@@ -509,7 +509,7 @@ impl Merged {
         }
     }
 
-    fn is_partial(&self) -> bool {
+    pub(super) fn is_partial(&self) -> bool {
         self.missing != 0 || self.detail().is_some_and(|detail| detail.is_cut)
     }
 }

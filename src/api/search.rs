@@ -155,7 +155,8 @@ impl Search {
         result.integer("count", merged.matched());
         if let Some(rows) = rows {
             result.ids("clients", &rows.clients());
-            if let Some(next) = rows.next() {
+            // What was not looked at may stand before it.
+            if let Some(next) = rows.next().filter(|_| !merged.is_partial()) {
                 result.text("next_cursor", &self.seal.write(next));
             }
         }

@@ -19,6 +19,9 @@ const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Most sessions a server is filled with: in one shard, too, far fewer than its table holds.
 const SYNTHETIC_SESSIONS_MAX: u64 = 100_000_000;
 
+/// Bytes that may wait for a watcher: fewer would cut one that reads well, in its snapshot.
+const WATCH_QUEUE_BYTES_MIN: usize = 128 * 1024;
+
 /// Sessions that have ended and are kept by one shard.
 const CLOSED_SESSIONS_MAX: usize = 1_000_000;
 
@@ -207,8 +210,8 @@ fn bounds(config: &Config, faults: &mut Vec<Fault>) {
         ),
         (
             "watch.queue_max_size",
-            config.watch.queue_max_size >= 1024,
-            "must be at least 1024 bytes: a watcher that is told nothing is no watcher".to_owned(),
+            config.watch.queue_max_size >= WATCH_QUEUE_BYTES_MIN,
+            format!("must be at least {WATCH_QUEUE_BYTES_MIN} bytes: two pieces of a snapshot"),
         ),
         (
             "closed_sessions.limit",

@@ -75,7 +75,8 @@ impl Shard {
         self.ask(&question, Asker::Connect { conn }, now)
     }
 
-    /// Ends the oldest session that was named. None was: everybody has left, or nobody could say.
+    /// Ends the oldest session that was named. When none was, everybody has left. When a shard did
+    /// not say, an older one may be there, and nobody is sent away in its place.
     fn end_oldest(
         &mut self,
         conn: ConnId,
@@ -83,13 +84,10 @@ impl Shard {
         named: &Merged,
         now: Now,
     ) -> Result<Asked, Refused> {
-        let Some(client) = named.oldest() else {
-            return if named.is_done() {
-                Ok(Asked::Answered(Merged::default()))
-            } else {
-                Err(Refused::Error(codes::ERROR_INTERNAL))
-            };
-        };
+        if !named.is_done() {
+            return Err(Refused::Error(codes::ERROR_INTERNAL));
+        }
+        let Some(client) = named.oldest() else { return Ok(Asked::Answered(Merged::default())) };
         let user = connecting.credentials.user.as_str();
         let selector = Selector::one(user, self.hasher.hash(user), client);
         let Disconnect { code, reason } = &codes::REPLACED;

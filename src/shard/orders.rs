@@ -51,6 +51,10 @@ impl Doing {
         Self { found: Some(found), ..self }
     }
 
+    pub(super) fn is_at_once(&self) -> bool {
+        self.pace == Pacing::AtOnce
+    }
+
     pub(super) fn is_paced(&self) -> bool {
         self.pace == Pacing::Paced
     }

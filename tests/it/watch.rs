@@ -101,7 +101,7 @@ fn a_watcher_hears_who_is_there_and_then_who_comes_and_goes_wherever_that_is() {
 
 #[test]
 fn a_watcher_that_does_not_read_is_told_to_begin_again() {
-    let server = Server::start(&json!({"watch": {"queue_max_size": 65_536}}));
+    let server = Server::start(&json!({"watch": {"queue_max_size": 131_072}}));
     let mut watch = Watch::open(&server, &json!({"user": "42"}));
     watch.snapshot();
     // More than the kernel takes for a socket that nobody reads.

@@ -89,7 +89,7 @@ impl Shard {
         match about {
             WatchMessage::Begin(selector) => self.watch_here((from, watch), selector, now),
             WatchMessage::More => self.send_piece((from, watch), now),
-            WatchMessage::End => self.watches.watchers.remove((from, watch)),
+            WatchMessage::End => _ = self.watches.watchers.remove((from, watch)),
             WatchMessage::Piece { .. } | WatchMessage::Event(_) | WatchMessage::Gap => {
                 self.on_watched((from, watch), about, now);
             }
@@ -112,8 +112,9 @@ impl Shard {
             }
             WatchMessage::Piece { .. } | WatchMessage::Event(_) => {
                 // What comes later would hide that this is missing.
-                self.watches.watchers.remove((to, watch));
-                self.watches.untold.push((to, watch, WatchMessage::Gap));
+                if self.watches.watchers.remove((to, watch)) {
+                    self.watches.untold.push((to, watch, WatchMessage::Gap));
+                }
             }
             WatchMessage::More | WatchMessage::End | WatchMessage::Gap => {
                 self.watches.untold.push((to, watch, about));

@@ -148,7 +148,8 @@ impl Shard {
             }
         }
         // What one turn leads to waits here before the engine can say how much waits for whom.
-        if self.effects.bytes_len() > EFFECT_BYTES_MAX + self.options.watch_bytes_max {
+        let of_all = self.options.watch_bytes_max.saturating_mul(self.watches.own.len());
+        if self.effects.bytes_len() > EFFECT_BYTES_MAX.saturating_add(of_all) {
             self.cut_watch(conn, Resync::Slow, now);
         }
     }
@@ -222,7 +223,7 @@ impl Shard {
 
     pub(super) fn unwatch(&mut self, watch: WatchId) {
         self.watches.own.close(watch);
-        self.watches.watchers.remove((self.id, watch));
+        _ = self.watches.watchers.remove((self.id, watch));
         for shard in self.others() {
             self.tell_shard(shard, watch, WatchMessage::End);
         }

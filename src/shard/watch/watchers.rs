@@ -8,7 +8,7 @@ use super::super::Shard;
 use crate::api::watch::{self, Snapshot, Told};
 use crate::api::{Selector, Subject};
 use crate::connection::close::CloseReason;
-use crate::ids::{SessionSlot, ShardId, UserHash};
+use crate::ids::{ClientId, SessionSlot, ShardId, UserHash};
 use crate::messages::{WatchId, WatchMessage};
 use crate::time::Now;
 
@@ -36,8 +36,17 @@ pub(super) struct Watchers {
 #[derive(Debug)]
 struct Watcher {
     selector: Box<Selector>,
-    /// Where its snapshot goes on; none when it is whole.
-    snapshot: Option<SessionSlot>,
+    /// What its snapshot still lacks; none when it is whole.
+    snapshot: Option<Rest>,
+}
+
+/// What a snapshot still lacks.
+#[derive(Debug)]
+enum Rest {
+    /// Everybody from this slot on.
+    From(SessionSlot),
+    /// These, if they still live.
+    These(std::vec::IntoIter<(SessionSlot, ClientId)>),
 }
 
 impl Watchers {
@@ -61,11 +70,13 @@ impl Watchers {
                 self.general.push(key);
             }
         }
-        self.all.insert(key, Watcher { selector, snapshot: Some(SessionSlot(0)) });
+        self.all.insert(key, Watcher { selector, snapshot: Some(Rest::From(SessionSlot(0))) });
     }
 
-    pub(super) fn remove(&mut self, key: Key) {
-        let Some(watcher) = self.all.remove(&key) else { return };
+    /// Returns whether it was there.
+    #[must_use]
+    pub(super) fn remove(&mut self, key: Key) -> bool {
+        let Some(watcher) = self.all.remove(&key) else { return false };
         match watcher.selector.subject() {
             Subject::User(hash) => {
                 if let Some(keys) = self.by_user.get_mut(&hash) {
@@ -86,6 +97,7 @@ impl Watchers {
         if self.all.is_empty() {
             *self = Self::default();
         }
+        true
     }
 }
 
@@ -107,32 +119,42 @@ impl Shard {
     /// The next piece of a snapshot that is not whole yet.
     pub(super) fn send_piece(&mut self, key: Key, now: Now) {
         let Some(watcher) = self.watches.watchers.all.get_mut(&key) else { return };
-        let Some(from) = watcher.snapshot else { return };
+        let Some(rest) = watcher.snapshot.take() else { return };
         let mut piece = Snapshot::new();
-        watcher.snapshot = match watcher.selector.subject() {
-            Subject::Every => {
-                let mut sessions = self.table.iter_from(from).enumerate();
-                loop {
+        let (table, selector) = (&self.table, &watcher.selector);
+        let rest = match (rest, selector.subject()) {
+            (Rest::From(from), Subject::Every) => {
+                let mut sessions = table.iter_from(from).enumerate();
+                watcher.snapshot = loop {
                     let Some((looks, session)) = sessions.next() else { break None };
                     if looks == LOOKS_PER_PIECE || piece.bytes() > PIECE_BYTES {
-                        break Some(session.slot());
+                        break Some(Rest::From(session.slot()));
                     }
-                    if watcher.selector.means(&session) {
+                    if selector.means(&session) {
                         piece.add(&session);
                     }
-                }
-            }
-            Subject::User(_)
-            | Subject::Users(_)
-            | Subject::Client(_)
-            | Subject::Session(_)
-            | Subject::Nobody => {
-                let mut slots = Vec::new();
-                watcher.selector.select(&self.table, &mut slots);
-                slots.into_iter().for_each(|slot| piece.add(&self.table.view(slot)));
+                };
                 None
             }
+            (Rest::From(_), _) => {
+                let mut slots = Vec::new();
+                selector.select(table, &mut slots);
+                let named = slots.into_iter().map(|slot| (slot, table.view(slot).client()));
+                Some(named.collect::<Vec<_>>().into_iter())
+            }
+            (Rest::These(these), _) => Some(these),
         };
+        if let Some(mut these) = rest {
+            while piece.bytes() <= PIECE_BYTES
+                && let Some((slot, client)) = these.next()
+            {
+                // Whoever has ended in between has been told of.
+                if let Some(session) = table.get(slot).filter(|found| found.client() == client) {
+                    piece.add(&session);
+                }
+            }
+            watcher.snapshot = (these.len() > 0).then_some(Rest::These(these));
+        }
         let is_last = watcher.snapshot.is_none();
         let (sessions, event) = piece.into_event();
         self.tell_watch(key, WatchMessage::Piece { event, sessions, is_last }, now);

@@ -80,6 +80,11 @@ impl Works {
 }
 
 impl Work {
+    /// Whether there is only to do what is done in one turn.
+    fn is_done_at_once(&self) -> bool {
+        matches!(&self.stage, Stage::Doing(doing) if doing.is_at_once())
+    }
+
     fn is_paced(&self) -> bool {
         matches!(&self.stage, Stage::Doing(doing) if doing.is_paced())
     }
@@ -97,9 +102,15 @@ impl Shard {
             deadline_ms: now.mono_ms + self.work_ms,
             reply_to: None,
         };
-        match self.stretch(&mut work, now) {
+        if let Some(answer) = self.look(&mut work, now) {
+            return Begun::Answered(answer);
+        }
+        // Before anything is done: what is refused has changed nothing.
+        if self.works.is_full() && !work.is_done_at_once() {
+            return Begun::Answered(Answer::refused());
+        }
+        match self.carry_on(&mut work, now) {
             Some(answer) => Begun::Answered(answer),
-            None if self.works.is_full() => Begun::Answered(Answer::refused()),
             None => Begun::Going(Box::new(work)),
         }
     }
@@ -127,6 +138,12 @@ impl Shard {
 
     /// One stretch. Returns the answer when it was the last one.
     fn stretch(&mut self, work: &mut Work, now: Now) -> Option<Answer> {
+        self.look(work, now).or_else(|| self.carry_on(work, now))
+    }
+
+    /// Looks at the next sessions, if not all have been looked at. Returns the answer when that is
+    /// all there is to do.
+    fn look(&mut self, work: &mut Work, now: Now) -> Option<Answer> {
         if let Stage::Scanning(scan) = &mut work.stage {
             let times = PongTimes::of(&self.options);
             let conns: &Conns = &self.conns;
@@ -147,7 +164,12 @@ impl Shard {
                 Some(doing) => work.stage = Stage::Doing(doing.of(found)),
             }
         }
-        let Stage::Doing(doing) = &mut work.stage else { unreachable!("scanned above") };
+        None
+    }
+
+    /// Acts on the next of the sessions that were found. Returns the answer when it was the last.
+    fn carry_on(&mut self, work: &mut Work, now: Now) -> Option<Answer> {
+        let Stage::Doing(doing) = &mut work.stage else { return None };
         self.act(&work.question, doing, now);
         doing.take_answer_if_done()
     }
