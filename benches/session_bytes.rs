@@ -96,8 +96,8 @@ fn line(kind: &str, sessions: u64) {
         _ => in_a_map(sessions),
     };
     let grown = heap.1.saturating_sub(before);
-    let HeapBytes { records, by_user, apps, agents, labels, index } = heap.0;
-    let by_rest = apps + labels + index;
+    let HeapBytes { records, by_user, apps, agents, labels, index, changes } = heap.0;
+    let by_rest = apps + labels + index + changes;
     println!(
         "{sessions:>10}  {kind:<9} {:>9.1}  {:>12.1}  {:>9.1} {:>7.1} {:>8.1}  {:>5.0} ns  {:>6.2} ms",
         per_session(grown),
@@ -139,6 +139,7 @@ fn in_a_map(sessions: u64) -> Measured {
         worst = worst.max(now - last);
         last = now;
     }
-    let unknown = HeapBytes { records: 0, by_user: 0, apps: 0, agents: 0, labels: 0, index: 0 };
+    let unknown =
+        HeapBytes { records: 0, by_user: 0, apps: 0, agents: 0, labels: 0, index: 0, changes: 0 };
     ((unknown, rss_bytes()), last - start, worst)
 }

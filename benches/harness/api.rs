@@ -6,6 +6,7 @@ use rollcall::api::{
     Merged, NodeFacts, Options, Outcome, Plan, Scratch, Step, answer, plan, route, write_reply,
 };
 use rollcall::ids::{ConnId, ShardId};
+use rollcall::limits::LabelLimits;
 use rollcall::session::{FilterLimits, IdKeys, Opening, Protocol, Table, Transport, UserHasher};
 use rollcall::wire::http1::parse_head;
 
@@ -30,6 +31,7 @@ pub(crate) fn with_planner<R>(run: impl FnOnce(&mut dyn FnMut(&[u8]) -> Plan) ->
         user_status: rollcall::api::Statuses::NotKept,
         label_filter: FilterLimits::default(),
         queries: Default::default(),
+        labels: LabelLimits::default(),
     };
     let head = parse_head(HEAD).expect("a head");
     let route = route(&options, "/").expect("the prefix itself");

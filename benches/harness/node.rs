@@ -5,6 +5,7 @@ use rollcall::api;
 use rollcall::connection::Options;
 use rollcall::connection::options::{Endpoints, StreamEndpoint, WebSocketEndpoint};
 use rollcall::connection::origin::Origins;
+use rollcall::limits::LabelLimits;
 use rollcall::session::FilterLimits;
 
 use super::credentials::credentials;
@@ -39,6 +40,7 @@ pub(crate) fn options() -> Options {
             user_status: api::Statuses::NotKept,
             label_filter: FilterLimits::default(),
             queries: Default::default(),
+            labels: LabelLimits::default(),
         }),
         token: token::options(),
         origins: Origins::new(&["http://localhost:8000".to_owned()]).expect("a pattern"),

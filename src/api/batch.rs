@@ -14,6 +14,7 @@ use super::commands::Command;
 use super::error::{ApiError, ErrorKind};
 use super::params::{Fault, Mistyped, Place, Reading, array, boolean, elements, known, members};
 use super::plan::{COMMANDS_MAX, Layout, Plan, Step, step};
+use super::raw::Raw;
 use super::route::Refusal;
 
 /// What a batch body asks.
@@ -22,11 +23,15 @@ pub(super) fn plan(
     scratch: &mut Scratch,
     reading: Reading<'_>,
 ) -> Result<Plan, Refusal> {
-    let steps = scratch.parse(body, |batch| steps(batch, reading))??;
+    let steps = scratch.parse(body, |batch| steps(batch, body, reading))??;
     Ok(Plan { steps, layout: Layout::Batch })
 }
 
-fn steps(batch: Value<'_, '_>, reading: Reading<'_>) -> Result<SmallVec<[Step; 1]>, Refusal> {
+fn steps(
+    batch: Value<'_, '_>,
+    body: &[u8],
+    reading: Reading<'_>,
+) -> Result<SmallVec<[Step; 1]>, Refusal> {
     let commands = commands(batch).map_err(Refusal::bad_request)?;
     let mut steps = SmallVec::new();
     for item in elements(commands) {
@@ -35,6 +40,7 @@ fn steps(batch: Value<'_, '_>, reading: Reading<'_>) -> Result<SmallVec<[Step; 1
                 "more than {COMMANDS_MAX} commands in one batch, send them in several"
             )));
         }
+        let reading = Reading { raw: Raw::Item(body, steps.len()), ..reading };
         let step = item_step(item, reading).map_err(|mistyped| {
             Refusal::bad_request(format_args!("command {}: {mistyped}", steps.len() + 1))
         })?;

@@ -20,6 +20,8 @@ pub(super) enum Kind {
     Connections,
     Disconnect,
     Refresh,
+    UpdateMeta,
+    UpdateLabels,
     Info,
     Subscribe,
     Unsubscribe,
@@ -45,7 +47,7 @@ pub(super) enum Kind {
 ///
 /// Number 14 was `USER_CONNECTIONS` in v3 and became `CONNECTIONS` in v4. Whoever writes numbers
 /// writes v3 bodies, so here it answers in the v3 form.
-static COMMANDS: [Command; 41] = [
+static COMMANDS: [Command; 43] = [
     is("publish", Some(0), NeedsChannels),
     is("broadcast", Some(1), NeedsChannels),
     is("subscribe", Some(11), Kind::Subscribe),
@@ -87,6 +89,8 @@ static COMMANDS: [Command; 41] = [
     is("cancel_push", Some(32), Unavailable),
     is("user_connections", Some(14), Kind::UserConnections),
     is("watch", None, Kind::Watch),
+    is("update_meta", None, Kind::UpdateMeta),
+    is("update_labels", None, Kind::UpdateLabels),
 ];
 
 const fn is(name: &'static str, number: Option<u64>, kind: Kind) -> Command {

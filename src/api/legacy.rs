@@ -14,6 +14,7 @@ use super::error::{ApiError, ErrorKind};
 use super::params::{Fault, Mistyped, Place, Reading, known, members, number};
 use super::plan::{COMMANDS_MAX, Layout, Plan, Step, absent, step};
 use super::question::Question;
+use super::raw::Raw;
 use super::route::Refusal;
 
 /// What a legacy body asks.
@@ -24,6 +25,7 @@ pub(super) fn plan(
 ) -> Result<Plan, Refusal> {
     let mut lines = Lines::default();
     // Nearly every body is one object: only when it is not, it is cut and each piece parsed.
+    let reading = Reading { raw: Raw::Line(body), ..reading };
     let whole = scratch.parse(body, |command| lines.push(command, reading));
     match whole {
         Ok(pushed) => pushed?,
@@ -52,6 +54,7 @@ fn several(
             )));
         }
         let at = lines.steps.len();
+        let reading = Reading { raw: Raw::Line(object), ..reading };
         scratch
             .parse(object, |command| lines.push(command, reading))
             .map_err(|why| lines_malformed(at, why))??;

@@ -8,6 +8,7 @@ use simd_json::tape::Value;
 use simd_json::tape::object::Iter;
 
 use super::error::ApiError;
+use super::raw::Raw;
 use super::route::Options;
 use crate::auth::{RULE_ID_BYTES_MAX, Until};
 use crate::session::UserHasher;
@@ -19,6 +20,8 @@ pub(super) struct Reading<'a> {
     pub(super) options: &'a Options,
     /// The node's way to hash users.
     pub(super) hasher: &'a UserHasher,
+    /// Where the parameters stand in the body.
+    pub(super) raw: Raw<'a>,
 }
 
 /// A value of a type that cannot be read.

@@ -7,10 +7,11 @@ use super::commands::{Command, Kind};
 use super::error::{ApiError, ErrorKind};
 use super::params::{Fault, Place, Reading, members};
 use super::question::Question;
+use super::raw::Raw;
 use super::route::{Options, Refusal, Route};
 use super::{
     batch, block_user, channels, connections, disconnect, invalidate_user_tokens, legacy, refresh,
-    revoke_token, unblock_user, user_connections, user_status,
+    revoke_token, unblock_user, update_labels, update_meta, user_connections, user_status,
 };
 use crate::session::UserHasher;
 use crate::time::Now;
@@ -97,7 +98,8 @@ pub fn plan(
     scratch: &mut Scratch,
     hasher: &UserHasher,
 ) -> Result<Plan, Refusal> {
-    plan_in(error_mode(options, head), route, body, scratch, Reading { options, hasher })
+    let reading = Reading { options, hasher, raw: Raw::Params(body) };
+    plan_in(error_mode(options, head), route, body, scratch, reading)
 }
 
 /// What this body asks when it came by another way than HTTP: errors stand in the reply.
@@ -111,7 +113,8 @@ pub fn plan_call(
     scratch: &mut Scratch,
     hasher: &UserHasher,
 ) -> Result<Plan, Refusal> {
-    plan_in(ErrorMode::Envelope, route, body, scratch, Reading { options, hasher })
+    let reading = Reading { options, hasher, raw: Raw::Params(body) };
+    plan_in(ErrorMode::Envelope, route, body, scratch, reading)
 }
 
 fn plan_in(
@@ -180,6 +183,8 @@ pub(super) fn step(
         Kind::Connections => connections::read(params, reading)?,
         Kind::Disconnect => disconnect::read(params, reading)?,
         Kind::Refresh => refresh::read(params, reading)?,
+        Kind::UpdateMeta => update_meta::read(params, reading)?,
+        Kind::UpdateLabels => update_labels::read(params, reading)?,
         Kind::Info => Question::Info,
         Kind::Channels => channels::read_list(params)?,
         Kind::Unsubscribe => channels::read_unsubscribe(params)?,

@@ -14,6 +14,7 @@ use super::refresh::RefreshParams;
 use super::search::{Search, State};
 use super::selector::{Selector, User};
 use super::terms::{Mode, Receipt};
+use super::update::{Change, UpdateParams};
 use super::user_status::{StatusOrder, UserStatus};
 use super::{connections, user_connections};
 use crate::auth::Rule;
@@ -54,6 +55,8 @@ pub enum Question {
     Disconnect(Box<DisconnectParams>),
     /// Change when the sessions selected end. The shard carries it out itself.
     Refresh(Box<RefreshParams>),
+    /// Change the sessions selected. The shard carries it out itself.
+    Update(Box<UpdateParams>),
     /// Keep somebody out, or no longer. Stored by the control thread; then each shard carries it
     /// out itself.
     KeepOut(Box<Rule>),
@@ -101,6 +104,7 @@ impl Question {
             Self::Search(search) => search.selector.subject(),
             Self::Disconnect(params) => params.selector().subject(),
             Self::Refresh(params) => params.selector.subject(),
+            Self::Update(params) => params.selector.subject(),
             Self::KeepOut(_) | Self::Status(_) | Self::Fence(_) | Self::Info => Subject::Every,
             Self::NoChannels(_) => Subject::Nobody,
         }
@@ -113,6 +117,7 @@ impl Question {
             Self::Search(search) => Some(&search.selector),
             Self::Disconnect(params) => Some(params.selector()),
             Self::Refresh(params) => Some(&params.selector),
+            Self::Update(params) => Some(&params.selector),
             Self::Oldest { .. }
             | Self::UserConnections { .. }
             | Self::Connections { .. }
@@ -136,6 +141,7 @@ impl Question {
             | Self::OwnSessions(_)
             | Self::Disconnect(_)
             | Self::Refresh(_)
+            | Self::Update(_)
             | Self::KeepOut(_)
             | Self::Status(_)
             | Self::Fence(_)
@@ -153,6 +159,10 @@ impl Question {
             Self::OwnSessions(_) => "sessions.list",
             Self::Disconnect(_) | Self::Fence(_) => "disconnect",
             Self::Refresh(_) => "refresh",
+            Self::Update(params) => match params.change {
+                Change::Meta(_) => "update_meta",
+                Change::Labels(_) => "update_labels",
+            },
             Self::KeepOut(rule) => match **rule {
                 Rule::Block { .. } => "block_user",
                 Rule::Unblock { .. } => "unblock_user",
@@ -179,6 +189,7 @@ impl Question {
             | Self::Disconnect(_)
             | Self::Refresh(_)
             | Self::Fence(_)
+            | Self::Update(_)
             | Self::Info
             | Self::NoChannels(_) => false,
         }
@@ -346,6 +357,7 @@ pub fn answer(question: &Question, table: &Table) -> Answer {
         Question::Search(_)
         | Question::Disconnect(_)
         | Question::Refresh(_)
+        | Question::Update(_)
         | Question::KeepOut(_)
         | Question::Status(_)
         | Question::Fence(_)

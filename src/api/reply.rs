@@ -97,6 +97,7 @@ fn shortfall(question: &Question, merged: &Merged) -> Option<ApiError> {
     let undone = match question {
         Question::Disconnect(_) => Some("sessions that should end may still be there"),
         Question::Refresh(_) => Some("sessions may still end when they would have"),
+        Question::Update(_) => Some("sessions may still be as they were"),
         Question::Status(_) => Some("it may be done or not"),
         Question::Fence(_) => Some("connects may be refused or not"),
         Question::KeepOut(_) => Some("the rule may hold or not, and sessions may still be there"),
@@ -167,6 +168,7 @@ fn write_result(question: &Question, merged: &Merged, facts: &NodeFacts<'_>, out
         Question::Search(search) => search.write(merged, out),
         Question::Disconnect(params) => terms::write(merged, "closed", params.terms, out),
         Question::Refresh(params) => terms::write(merged, "refreshed", params.terms, out),
+        Question::Update(params) => terms::write(merged, "updated", params.terms, out),
         Question::Status(order) => match &**order {
             StatusOrder::Get { users } => user_status::write(users, merged.statuses(), out),
             StatusOrder::Update { .. } | StatusOrder::Delete { .. } => out.extend_from_slice(b"{}"),

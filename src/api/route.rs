@@ -7,6 +7,7 @@ use super::commands::Command;
 use super::expression::ExpressionLimits;
 use super::user_status::Statuses;
 use crate::auth::ApiKey;
+use crate::limits::LabelLimits;
 use crate::session::FilterLimits;
 use crate::wire::http1::{Head, Status, query_value};
 
@@ -30,6 +31,8 @@ pub struct Options {
     pub label_filter: FilterLimits,
     /// What questions may cost.
     pub queries: QueryLimits,
+    /// How many labels a session may have.
+    pub labels: LabelLimits,
 }
 
 /// What an operator allows questions to cost.

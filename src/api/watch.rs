@@ -5,6 +5,7 @@
 //!   {"type":"ready","count":2}                                  the snapshot is whole
 //!   {"type":"opened","client":"…","connection":{…}}
 //!   {"type":"changed","client":"…","connection":{…}}            labels or meta
+//!   {"type":"left","client":"…"}                                it is none of those selected any more
 //!   {"type":"closed","client":"…","user":"42","code":3000,"reason":"…","duration_ms":61234}
 //!   {"type":"resync","reason":"…"}                              the last one: begin again
 //! ```
@@ -22,6 +23,7 @@ use super::error::ApiError;
 use super::params::{Fault, Place, Reading, members};
 use super::plan::{Layout, Plan, Step, error_mode, refuse_empty};
 use super::question::write_key;
+use super::raw::Raw;
 use super::route::{Options, Refusal};
 use super::schema::STREAMS;
 use super::selector::{Selector, Selectors};
@@ -89,7 +91,7 @@ pub fn read(
         for (key, value) in members(params, Place::Body)? {
             selectors.read(key, value)?;
         }
-        selectors.for_watch(Reading { options, hasher })
+        selectors.for_watch(Reading { options, hasher, raw: Raw::Params(body) })
     });
     scratch.shed();
     match read {
@@ -192,6 +194,17 @@ pub fn told(told: Told, session: &Session<'_>) -> Box<[u8]> {
     );
     event.plain("client", session.client());
     event.nested("connection", |out| connections::write(session, out));
+    event.close();
+    json.into()
+}
+
+/// The event of a session that has changed and is none of those selected any more.
+#[must_use]
+pub fn left(session: &Session<'_>) -> Box<[u8]> {
+    let mut json = Vec::new();
+    let mut event = Object::open(&mut json);
+    event.word("type", "left");
+    event.plain("client", session.client());
     event.close();
     json.into()
 }

@@ -96,6 +96,7 @@ fn api(config: &Config) -> api::Options {
             },
             page_max: config.queries.max_page_size,
         },
+        labels: labels(config),
     }
 }
 
@@ -185,11 +186,15 @@ pub(super) fn token(config: &Config) -> TokenOptions {
         hmac_secret: some(token.hmac_secret_key.expose()),
         audience: some(&token.audience),
         issuer: some(&token.issuer),
-        labels: LabelLimits {
-            count_max: config.labels.max_count,
-            key_bytes_max: config.labels.max_key_size,
-            value_bytes_max: config.labels.max_value_size,
-        },
+        labels: labels(config),
+    }
+}
+
+const fn labels(config: &Config) -> LabelLimits {
+    LabelLimits {
+        count_max: config.labels.max_count,
+        key_bytes_max: config.labels.max_key_size,
+        value_bytes_max: config.labels.max_value_size,
     }
 }
 

@@ -1,6 +1,9 @@
 //! Who has which transport, app and labels: what finds sessions without looking at each.
 
-use super::labels::{LabelRun, Stored};
+use std::collections::BTreeMap;
+
+use super::bytes::Bytes;
+use super::labels::{self, LabelRun, Stored};
 use super::pairs::{APPS_MAX, LABELS_MAX, PairId, Pairs};
 use super::slots::SlotSet;
 use super::view::Transport;
@@ -41,14 +44,7 @@ impl Index {
         if let Some(app) = indexed.app {
             self.apps.add(app, slot);
         }
-        for label in indexed.labels.stored() {
-            if let Stored::Shared(label) = label {
-                self.labels.add(label, slot);
-            }
-        }
-        if indexed.has_own_texts() {
-            self.unindexed.insert(slot);
-        }
+        self.add_labels(slot, indexed);
     }
 
     /// It was closed.
@@ -57,14 +53,20 @@ impl Index {
         if let Some(app) = indexed.app {
             self.apps.remove(app, slot);
         }
-        for label in indexed.labels.stored() {
-            if let Stored::Shared(label) = label {
-                self.labels.remove(label, slot);
-            }
-        }
-        if indexed.has_own_texts() {
-            self.unindexed.remove(slot);
-        }
+        self.remove_labels(slot, indexed);
+    }
+
+    /// Its labels are replaced; gives back what is to be stored of the new ones.
+    pub(super) fn relabel(
+        &mut self,
+        slot: u32,
+        before: Indexed<'_>,
+        labels: &BTreeMap<String, String>,
+    ) -> Bytes {
+        self.remove_labels(slot, before);
+        let bytes = labels::encode(labels, &mut self.labels);
+        self.add_labels(slot, Indexed { labels: LabelRun(&bytes), ..before });
+        bytes
     }
 
     /// It was not opened after its texts were interned.
@@ -86,6 +88,28 @@ impl Index {
     /// Every session.
     pub(super) fn all(&self) -> SlotSet {
         SlotSet::any(self.transports.iter())
+    }
+
+    fn add_labels(&mut self, slot: u32, indexed: Indexed<'_>) {
+        for label in indexed.labels.stored() {
+            if let Stored::Shared(label) = label {
+                self.labels.add(label, slot);
+            }
+        }
+        if indexed.has_own_texts() {
+            self.unindexed.insert(slot);
+        }
+    }
+
+    fn remove_labels(&mut self, slot: u32, indexed: Indexed<'_>) {
+        for label in indexed.labels.stored() {
+            if let Stored::Shared(label) = label {
+                self.labels.remove(label, slot);
+            }
+        }
+        if indexed.has_own_texts() {
+            self.unindexed.remove(slot);
+        }
     }
 
     /// What the sets that belong to no text hold of the heap.

@@ -27,6 +27,7 @@ mod index;
 mod slots;
 
 mod bytes;
+mod changes;
 mod interner;
 mod labels;
 mod pages;

@@ -1,7 +1,7 @@
 //! A session as one run of bytes: 30 that each session has, then only what this one has.
 //!
 //! ```text
-//!    0  kind        1  transport, protocol, whether there are labels; never 0, which marks a free
+//!    0  kind        1  transport, protocol, labels or not, changed or not; never 0, which marks a free
 //!                      place
 //!    1  parts       1  which optional parts follow; each of the eight bits is taken
 //!    2  app         2  name and version, interned; 0xFFFF: they stand at the end
@@ -53,6 +53,7 @@ const _: () = assert!(TAIL == 30, "ten million copies");
 // Bits of `kind`.
 const LIVE: u8 = 0x80;
 const LABELS: u8 = 0x40;
+const CHANGED: u8 = 0x20;
 const PROTOCOL_SHIFT: u32 = 4;
 const TRANSPORT_MASK: u8 = 0x0F;
 const PROTOCOL_MASK: u8 = 0x10;
@@ -171,6 +172,11 @@ pub(super) fn set_prev(record: &mut [u8], slot: u32) {
     record[PREV..PREV + 4].copy_from_slice(&slot.to_le_bytes());
 }
 
+/// From now on something of the session stands in `Changes`.
+pub(super) fn set_changed(record: &mut [u8]) {
+    record[KIND] |= CHANGED;
+}
+
 /// A stored session, read where it lies.
 #[derive(Clone, Copy)]
 pub(super) struct Record<'a>(pub(super) &'a [u8]);
@@ -242,6 +248,11 @@ impl<'a> Record<'a> {
         }
     }
 
+    /// Whether something of it stands in `Changes`.
+    pub(super) fn is_changed(self) -> bool {
+        self.0[KIND] & CHANGED != 0
+    }
+
     /// The labels it was opened with.
     pub(super) fn labels(self) -> LabelRun<'a> {
         if self.0[KIND] & LABELS == 0 {
@@ -293,6 +304,7 @@ impl<'a> Record<'a> {
         }
     }
 
+    /// The `meta` it was opened with.
     pub(super) fn meta(self) -> Option<&'a [u8]> {
         self.has(META).then(|| self.after_uid().run())
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::by_user::{ByUser, UserHasher};
+use super::changes::Changes;
 use super::closed::Ended;
 use super::id::{Address, IdKeys};
 use super::index::{Index, Indexed};
@@ -27,6 +28,7 @@ pub struct Table {
     pages: Pages,
     by_user: ByUser,
     index: Index,
+    changes: Changes,
     agents: Interner,
 }
 
@@ -133,6 +135,8 @@ pub struct HeapBytes {
     pub labels: usize,
     /// Who has which transport, and who stands in no index.
     pub index: usize,
+    /// What sessions have now in place of what they were opened with.
+    pub changes: usize,
 }
 
 impl Table {
@@ -140,6 +144,7 @@ impl Table {
     #[must_use]
     pub fn new(shard: ShardId, keys: IdKeys, hasher: UserHasher) -> Self {
         let index = Index::new(hasher.state());
+        let changes = Changes::new(hasher.state());
         let agents = Interner::new(hasher.state().clone(), AGENTS_MAX);
         let kind = Kind::Live;
         Self {
@@ -150,6 +155,7 @@ impl Table {
             pages: Pages::new(),
             by_user: ByUser::new(),
             index,
+            changes,
             agents,
         }
     }
@@ -223,9 +229,8 @@ impl Table {
     pub fn close(&mut self, SessionSlot(slot): SessionSlot) -> Closed {
         let record = Record(self.pages.record(slot));
         let (prev, next, shared) = (record.prev(), record.next(), record.shared());
-        let indexed =
-            Indexed { transport: record.transport(), app: shared.app, labels: record.labels() };
-        self.index.remove(slot, indexed);
+        let is_changed = record.is_changed();
+        self.index.remove(slot, indexed(&self.changes, slot, record));
         let hash = self.hasher.hash_bytes(record.user());
         if next != NONE {
             record::set_prev(self.pages.record_mut(next), prev);
@@ -241,6 +246,9 @@ impl Table {
             last_of_user = !self.has_hash(hash);
         }
         self.pages.remove(slot);
+        if is_changed {
+            self.changes.forget(slot);
+        }
         self.release_agent(shared);
         if let Kind::Ended(ends) = &mut self.kind {
             ends.remove(&slot);
@@ -249,6 +257,30 @@ impl Table {
             }
         }
         Closed { last_of_user, hash }
+    }
+
+    /// Replaces what the backend attached to a session.
+    ///
+    /// # Panics
+    /// If the slot is not in use: whoever changes a session holds it.
+    pub fn set_meta(&mut self, SessionSlot(slot): SessionSlot, meta: Option<&[u8]>) {
+        record::set_changed(self.pages.record_mut(slot));
+        self.changes.set_meta(slot, meta);
+    }
+
+    /// Replaces the labels of a session, at most 255.
+    ///
+    /// # Panics
+    /// If the slot is not in use: whoever changes a session holds it.
+    pub fn set_labels(
+        &mut self,
+        SessionSlot(slot): SessionSlot,
+        labels: &BTreeMap<String, String>,
+    ) {
+        let before = indexed(&self.changes, slot, Record(self.pages.record(slot)));
+        let stored = self.index.relabel(slot, before, labels);
+        record::set_changed(self.pages.record_mut(slot));
+        self.changes.set_labels(slot, &stored);
     }
 
     /// The session in this slot.
@@ -344,6 +376,7 @@ impl Table {
             agents: self.agents.heap_bytes(),
             labels: self.index.labels.heap_bytes(),
             index: self.index.heap_bytes(),
+            changes: self.changes.heap_bytes(),
         }
     }
 
@@ -363,6 +396,23 @@ impl Table {
             Kind::Ended(_) => SessionSlot(record.conn_index()),
         };
         Address { shard: self.shard, slot, salt: record.salt() }
+    }
+
+    pub(super) fn meta_of<'a>(
+        &'a self,
+        SessionSlot(slot): SessionSlot,
+        record: Record<'a>,
+    ) -> Option<&'a [u8]> {
+        let replaced = if record.is_changed() { self.changes.meta(slot) } else { None };
+        replaced.unwrap_or_else(|| record.meta())
+    }
+
+    pub(super) fn labels_of<'a>(
+        &'a self,
+        SessionSlot(slot): SessionSlot,
+        record: Record<'a>,
+    ) -> LabelRun<'a> {
+        labels_of(&self.changes, slot, record)
     }
 
     pub(super) const fn index(&self) -> &Index {
@@ -432,6 +482,17 @@ impl Table {
     fn has_hash(&self, hash: UserHash) -> bool {
         self.by_user.find(hash, |slot| hash_of(&self.pages, &self.hasher, slot) == hash).is_some()
     }
+}
+
+fn labels_of<'a>(changes: &'a Changes, slot: u32, record: Record<'a>) -> LabelRun<'a> {
+    let replaced = if record.is_changed() { changes.labels(slot) } else { None };
+    replaced.unwrap_or_else(|| record.labels())
+}
+
+/// What is indexed of a session now.
+fn indexed<'a>(changes: &'a Changes, slot: u32, record: Record<'a>) -> Indexed<'a> {
+    let labels = labels_of(changes, slot, record);
+    Indexed { transport: record.transport(), app: record.shared().app, labels }
 }
 
 fn hash_of(pages: &Pages, hasher: &UserHasher, slot: u32) -> UserHash {

@@ -181,15 +181,15 @@ impl<'a> Session<'a> {
         self.record.issued_at()
     }
 
-    /// What the backend attached, as the bytes it was opened with. Never for the client.
+    /// What the backend attached at the connect, or last. Never for the client.
     #[must_use]
     pub fn meta(&self) -> Option<&'a [u8]> {
-        self.record.meta()
+        self.table.meta_of(self.slot, self.record)
     }
 
     /// Its labels, in the order of their keys. For the backend only.
     pub fn labels(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
-        self.record.labels().texts(&self.table.index().labels)
+        self.table.labels_of(self.slot, self.record).texts(&self.table.index().labels)
     }
 
     /// The value of one of its labels. O(its labels).

@@ -148,7 +148,8 @@ impl Shard {
             | Question::NoChannels(_)
             | Question::Search(_)
             | Question::Disconnect(_)
-            | Question::Refresh(_) => api::answer(question, &self.table),
+            | Question::Refresh(_)
+            | Question::Update(_) => api::answer(question, &self.table),
         }
     }
 

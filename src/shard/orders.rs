@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use rand::RngExt;
 
 use super::Shard;
-use crate::api::{Answer, Lifetime, Mode, Naming, Question, Receipt, Target, Terms};
+use crate::api::{Answer, Change, Lifetime, Mode, Naming, Question, Receipt, Target, Terms};
 use crate::connection::close::CloseReason;
 use crate::protocol::RefreshPush;
 use crate::time::Now;
@@ -16,7 +16,7 @@ use crate::time::Now;
 const AT_ONCE_MAX: usize = if cfg!(test) { 4 } else { 1_000 };
 
 /// Sessions acted on in one turn: about a millisecond of system calls.
-const ACTS_PER_TURN: usize = if cfg!(test) { 4 } else { 256 };
+pub(super) const ACTS_PER_TURN: usize = if cfg!(test) { 4 } else { 256 };
 
 /// An order being carried out.
 #[derive(Debug, Default)]
@@ -41,9 +41,10 @@ enum Pacing {
 }
 
 /// What an order does to a session.
-enum Act {
+enum Act<'q> {
     End(CloseReason),
     Refresh(Option<u32>),
+    Update(&'q Change),
 }
 
 impl Doing {
@@ -119,11 +120,18 @@ impl Shard {
             if self.table.get(target.slot).is_none_or(|found| found.client() != target.client) {
                 continue;
             }
-            doing.receipt.done += 1;
-            match &act {
-                Act::End(reason) => self.end_session(target.slot, reason, now),
-                Act::Refresh(ttl_s) => self.refresh_one(target, *ttl_s, now),
-            }
+            let is_done = match &act {
+                Act::End(reason) => {
+                    self.end_session(target.slot, reason, now);
+                    true
+                }
+                Act::Refresh(ttl_s) => {
+                    self.refresh_one(target, *ttl_s, now);
+                    true
+                }
+                Act::Update(change) => self.change_told(target.slot, change, now),
+            };
+            doing.receipt.done += u32::from(is_done);
         }
     }
 
@@ -148,6 +156,7 @@ fn terms(question: &Question) -> Option<Terms> {
     match question {
         Question::Disconnect(params) => Some(params.terms),
         Question::Refresh(params) => Some(params.terms),
+        Question::Update(params) => Some(params.terms),
         Question::Oldest { .. }
         | Question::UserConnections { .. }
         | Question::Connections { .. }
@@ -161,7 +170,7 @@ fn terms(question: &Question) -> Option<Terms> {
     }
 }
 
-fn act(question: &Question, now: Now) -> Option<Act> {
+fn act(question: &Question, now: Now) -> Option<Act<'_>> {
     match question {
         Question::Disconnect(params) => Some(Act::End(CloseReason::Api {
             code: params.code,
@@ -172,6 +181,7 @@ fn act(question: &Question, now: Now) -> Option<Act> {
             Lifetime::Seconds(ttl_s) => Act::Refresh(Some(ttl_s)),
             Lifetime::Endless => Act::Refresh(None),
         }),
+        Question::Update(params) => Some(Act::Update(&params.change)),
         Question::Oldest { .. }
         | Question::UserConnections { .. }
         | Question::Connections { .. }

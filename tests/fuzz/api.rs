@@ -6,6 +6,7 @@ use rollcall::api::{
     Step, Subject, plan, route, write_reply,
 };
 use rollcall::ids::UserHash;
+use rollcall::limits::LabelLimits;
 use rollcall::session::{FilterLimits, UserHasher};
 use rollcall::wire::http1::parse_head;
 
@@ -102,6 +103,7 @@ fn read(scratch: &mut Scratch, path: &str, body: &[u8]) -> Result<Plan, Refusal>
         user_status: rollcall::api::Statuses::Kept,
         label_filter: FilterLimits::default(),
         queries: Default::default(),
+        labels: LabelLimits::default(),
     };
     let head = format!("POST {path} HTTP/1.1\r\nHost: a\r\n\r\n");
     let head = parse_head(head.as_bytes()).expect("a good head");

@@ -100,6 +100,48 @@ fn a_watcher_hears_who_is_there_and_then_who_comes_and_goes_wherever_that_is() {
 }
 
 #[test]
+fn a_watch_by_labels_hears_who_comes_into_the_filter_changes_in_it_and_leaves_it() {
+    let server = Server::start(&json!({"shards": {"count": 2}}));
+    let session = |plan| {
+        let token = token("42", json!({"labels": {"plan": plan}}));
+        server.session_with(json!({"token": token}))
+    };
+    let (first, second) = (session("pro"), session("free"));
+    let filter = json!({"key": "plan", "cmp": "eq", "val": "pro"});
+    let mut watch = Watch::open(&server, &json!({"all_users": true, "label_filter": filter}));
+    assert_eq!(watch.snapshot(), BTreeSet::from([first.client()]));
+    for (session, command, change, heard) in [
+        (&second, "update_labels", json!({"set": {"plan": "pro"}}), Some("changed")),
+        (&second, "update_labels", json!({"set": {"plan": "pro"}}), None),
+        (&second, "update_labels", json!({"set": {"region": "eu"}}), Some("changed")),
+        (&first, "update_meta", json!({"meta": [1]}), Some("changed")),
+        (&first, "update_labels", json!({"unset": ["plan"]}), Some("left")),
+        (&first, "update_labels", json!({"set": {"region": "eu"}}), None),
+        (&first, "update_meta", json!({"meta": [2]}), None),
+        (&second, "update_labels", json!({"set": {"plan": "free"}}), Some("left")),
+        (&first, "update_labels", json!({"set": {"plan": "pro"}}), Some("changed")),
+    ] {
+        let mut params = change.clone();
+        params["client"] = json!(session.client());
+        let reply = server.call(command, params);
+        assert_eq!(reply["result"]["matched"], 1, "{change}: {reply}");
+        let Some(heard) = heard else { continue };
+        let event = watch.event().expect("an event");
+        let mut expected = json!({"type": heard, "client": session.client()});
+        if heard == "changed" {
+            let listed = server.call("connections", json!({"user": "42"}));
+            expected["connection"] = listed["result"]["connections"][session.client()].clone();
+        }
+        assert_eq!(event, expected, "{change}");
+    }
+    // The second has left: nobody hears of its end.
+    server.call("disconnect", json!({"client": second.client()}));
+    server.call("disconnect", json!({"client": first.client()}));
+    let closed = watch.event().expect("an event");
+    assert_eq!((&closed["type"], &closed["client"]), (&json!("closed"), &json!(first.client())));
+}
+
+#[test]
 fn a_watcher_that_does_not_read_is_told_to_begin_again() {
     let server = Server::start(&json!({"watch": {"queue_max_size": 131_072}}));
     let mut watch = Watch::open(&server, &json!({"user": "42"}));

@@ -7,6 +7,7 @@ use rollcall::connection::options::{
     Choice, EmulationEndpoint, Endpoints, StreamEndpoint, UniWebSocketEndpoint, WebSocketEndpoint,
     WhenFull,
 };
+use rollcall::limits::LabelLimits;
 use rollcall::session::FilterLimits;
 use rollcall::wire::websocket::Limits;
 
@@ -75,6 +76,7 @@ pub(crate) fn options(choices: Choices) -> Options {
             user_status: api::Statuses::NotKept,
             label_filter: FilterLimits::default(),
             queries: Default::default(),
+            labels: LabelLimits::default(),
         }),
         token: TokenOptions { hmac_secret: Some(SECRET.to_owned()), ..TokenOptions::default() },
         ping_interval_ms: choices.ping_interval_ms,

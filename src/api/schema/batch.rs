@@ -58,9 +58,8 @@ pub(in crate::api) static COMMAND: Message = message(
             &sessions::USER_CONNECTIONS_REQUEST,
             "As `user_connections`.",
         ),
-        part("update_meta", 1001, &sessions::UPDATE_META_REQUEST, "As `update_meta`.").planned(),
-        part("update_labels", 1002, &sessions::UPDATE_LABELS_REQUEST, "As `update_labels`.")
-            .planned(),
+        part("update_meta", 1001, &sessions::UPDATE_META_REQUEST, "As `update_meta`."),
+        part("update_labels", 1002, &sessions::UPDATE_LABELS_REQUEST, "As `update_labels`."),
     ],
 );
 
@@ -109,9 +108,7 @@ pub(in crate::api) static REPLY: Message = message(
             &sessions::USER_CONNECTIONS_RESULT,
             "What `user_connections` tells.",
         ),
-        part("update_meta", 1001, &sessions::UPDATE_META_RESULT, "What `update_meta` tells.")
-            .planned(),
-        part("update_labels", 1002, &sessions::UPDATE_LABELS_RESULT, "What `update_labels` tells.")
-            .planned(),
+        part("update_meta", 1001, &sessions::UPDATE_META_RESULT, "What `update_meta` tells."),
+        part("update_labels", 1002, &sessions::UPDATE_LABELS_RESULT, "What `update_labels` tells."),
     ],
 );

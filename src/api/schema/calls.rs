@@ -102,14 +102,14 @@ pub static CALLS: &[Call] = &[
         doc: "Replaces the meta of the sessions selected.",
         request: &sessions::UPDATE_META_REQUEST,
         result: &sessions::UPDATE_META_RESULT,
-        example: (r#"{"user":"42","meta":{"plan":"gold"}}"#, r#"{"matched":1}"#),
+        example: (r#"{"user":"42","meta":{"plan":"gold"}}"#, r#"{"matched":1,"updated":1}"#),
     },
     Call {
         name: "update_labels",
         doc: "Changes the labels of the sessions selected.",
         request: &sessions::UPDATE_LABELS_REQUEST,
         result: &sessions::UPDATE_LABELS_RESULT,
-        example: (r#"{"user":"42","set":{"region":"eu"}}"#, r#"{"matched":1}"#),
+        example: (r#"{"user":"42","set":{"region":"eu"}}"#, r#"{"matched":1,"updated":1}"#),
     },
     Call {
         name: "block_user",

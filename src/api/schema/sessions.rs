@@ -322,38 +322,75 @@ pub(in crate::api) static FILTER_NODE: Message = message(
     ],
 );
 
-const BY_USER: Field = text("user", 1, USER).optional();
-const BY_CLIENT: Field = text("client", 2, CLIENT);
-const BY_SESSION: Field = text("session", 3, SESSION);
-const BY_LABELS: Field = part("label_filter", 4, &FILTER_NODE, LABEL_FILTER).planned();
+const UPDATED: &[Field] = &[
+    int64("matched", 1, MATCHED).required(),
+    int64(
+        "updated",
+        2,
+        "How many of them are others now. A session that would have too many labels stays as it is.",
+    )
+    .required(),
+    int64("pending", 3, PENDING),
+    text("clients", 4, CLIENTS).many(),
+    int64("scanned", 5, SCANNED),
+    int64("expression_errors", 6, EXPRESSION_ERRORS),
+    bool("clients_truncated", 7, "There are more client ids than are told."),
+    bool("partial", 8, "The time was over before all sessions had been looked at."),
+];
 
 pub(in crate::api) static UPDATE_META_REQUEST: Message = message(
     "UpdateMetaRequest",
     "Whose meta to replace, and by what. Something must be selected.",
     &[
-        BY_USER,
-        BY_CLIENT,
-        BY_SESSION,
-        BY_LABELS,
+        text("user", 1, USER).optional(),
+        text("client", 2, CLIENT),
+        text("session", 3, SESSION),
+        part("label_filter", 4, &FILTER_NODE, LABEL_FILTER),
         json("meta", 5, "The new meta. Absent or `null`: none."),
+        bool("all_users", 7, ALL_USERS),
+        text("expression", 8, EXPRESSION),
+        text("transport", 9, TRANSPORT),
+        text("app_name", 10, APP_NAME),
+        text("app_version", 11, APP_VERSION),
+        int64("older_than", 12, OLDER_THAN),
+        int64("idle_longer_than", 13, IDLE_LONGER_THAN),
+        bool("dry_run", 14, DRY_RUN),
+        bool("return_clients", 15, RETURN_CLIENTS),
+        text("users", 16, "Only sessions of these users.").many(),
+        int64("connected_before", 17, CONNECTED_BEFORE),
+        int64("connected_after", 18, CONNECTED_AFTER),
+        text("whitelist", 19, KEEP).many(),
     ],
 );
 
 pub(in crate::api) static UPDATE_META_RESULT: Message =
-    message("UpdateMetaResult", "The meta is replaced.", &[int64("matched", 1, MATCHED)]);
+    message("UpdateMetaResult", "The meta is replaced.", UPDATED);
 
 pub(in crate::api) static UPDATE_LABELS_REQUEST: Message = message(
     "UpdateLabelsRequest",
     "Whose labels to change, and how. Something must be selected.",
     &[
-        BY_USER,
-        BY_CLIENT,
-        BY_SESSION,
-        BY_LABELS,
+        text("user", 1, USER).optional(),
+        text("client", 2, CLIENT),
+        text("session", 3, SESSION),
+        part("label_filter", 4, &FILTER_NODE, LABEL_FILTER),
         text("set", 5, "Labels to set.").map(),
         text("unset", 6, "Keys of labels to take away.").many(),
+        bool("all_users", 7, ALL_USERS),
+        text("expression", 8, EXPRESSION),
+        text("transport", 9, TRANSPORT),
+        text("app_name", 10, APP_NAME),
+        text("app_version", 11, APP_VERSION),
+        int64("older_than", 12, OLDER_THAN),
+        int64("idle_longer_than", 13, IDLE_LONGER_THAN),
+        bool("dry_run", 14, DRY_RUN),
+        bool("return_clients", 15, RETURN_CLIENTS),
+        text("users", 16, "Only sessions of these users.").many(),
+        int64("connected_before", 17, CONNECTED_BEFORE),
+        int64("connected_after", 18, CONNECTED_AFTER),
+        text("whitelist", 19, KEEP).many(),
     ],
 );
 
 pub(in crate::api) static UPDATE_LABELS_RESULT: Message =
-    message("UpdateLabelsResult", "The labels are changed.", &[int64("matched", 1, MATCHED)]);
+    message("UpdateLabelsResult", "The labels are changed.", UPDATED);

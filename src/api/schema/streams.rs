@@ -59,12 +59,12 @@ pub(in crate::api) static WATCH_EVENT: Message = message(
     "WatchEvent",
     "Something to know about the sessions watched.",
     &[
-        text("type", 1, "`snapshot`, `ready`, `opened`, `changed`, `closed` or `resync`.")
+        text("type", 1, "`snapshot`, `ready`, `opened`, `changed`, `left`, `closed` or `resync`.")
             .required(),
         part("connections", 2, &CONNECTION_INFO, "Of a snapshot: sessions by their client ids.")
             .map(),
         int64("count", 3, "Of `ready`: sessions in the snapshot."),
-        text("client", 4, "Which session was opened, changed or closed."),
+        text("client", 4, "Which session was opened, changed, left or closed."),
         part("connection", 5, &CONNECTION_INFO, "The session that was opened or changed."),
         text("user", 6, "Whose session was closed; absent when anonymous."),
         uint32("code", 7, "With which code it was closed; 3000 when its client left by itself."),

@@ -8,6 +8,7 @@ mod own_sessions;
 mod refresh;
 mod replies;
 mod search;
+mod update;
 
 use std::collections::BTreeMap;
 
@@ -16,7 +17,8 @@ use super::{
     Scan, Scratch, Sight, Step, Target, answer, plan, route, write_reply,
 };
 use crate::api::{Answer, ReplyHead};
-use crate::ids::{ClientId, ConnId, SessionId, ShardId};
+use crate::ids::{ClientId, ConnId, SessionId, SessionSlot, ShardId};
+use crate::limits::LabelLimits;
 use crate::session::{
     FilterLimits, IdKeys, Opening, Protocol, Session, Table, Transport, UserHasher,
 };
@@ -33,6 +35,7 @@ fn options() -> Options {
         user_status: crate::api::Statuses::Kept,
         label_filter: FilterLimits::default(),
         queries: Default::default(),
+        labels: LabelLimits::default(),
     }
 }
 
@@ -55,6 +58,9 @@ fn planned(path: &str, body: &[u8]) -> Result<Plan, String> {
     plan(&options, &route, &head, body, &mut Scratch::default(), &hasher())
         .map_err(|refusal| format!("{} {}", refusal.status.0, refusal.body))
 }
+
+/// What is done to a session; says whether something was.
+type Act<'q> = dyn Fn(&mut Table, SessionSlot) -> bool + 'q;
 
 /// Two shards and whoever is connected to them.
 struct World {
@@ -115,9 +121,10 @@ impl World {
                 let sessions = self.tables[shard].len();
                 Answer::counted(u32::try_from(sessions).unwrap())
             }
-            Question::Search(_) | Question::Disconnect(_) | Question::Refresh(_) => {
-                self.scans(shard, question)
-            }
+            Question::Search(_)
+            | Question::Disconnect(_)
+            | Question::Refresh(_)
+            | Question::Update(_) => self.scans(shard, question),
             Question::KeepOut(_) | Question::Status(_) | Question::Fence(_) => Answer::counted(0),
             Question::Oldest { .. }
             | Question::UserConnections { .. }
@@ -135,10 +142,18 @@ impl World {
         while scan.advance(question, table, &sight, 3) == Progress::Resting {}
         let targets = scan.take_targets();
         let answer = scan.into_answer(table);
-        let (terms, ends) = match question {
-            Question::Disconnect(params) => (params.terms, true),
-            Question::Refresh(params) => {
-                (params.terms, params.expiry.lifetime(NOW) == Lifetime::Over)
+        let end = |table: &mut Table, slot| {
+            table.close(slot);
+            true
+        };
+        let (terms, act): (_, &Act<'_>) = match question {
+            Question::Disconnect(params) => (params.terms, &end),
+            Question::Refresh(params) if params.expiry.lifetime(NOW) == Lifetime::Over => {
+                (params.terms, &end)
+            }
+            Question::Refresh(params) => (params.terms, &|_, _| true),
+            Question::Update(params) => {
+                (params.terms, &|table, slot| params.change.apply(table, slot))
             }
             Question::Search(_)
             | Question::Oldest { .. }
@@ -157,10 +172,7 @@ impl World {
                 receipt.name(client);
             }
             if terms.mode == Mode::ForReal {
-                receipt.done += 1;
-                if ends {
-                    table.close(slot);
-                }
+                receipt.done += u32::from(act(table, slot));
             }
         }
         answer.with_receipt(receipt)

@@ -28,7 +28,15 @@ fn table_with(hasher: UserHasher) -> Table {
 }
 
 fn empty_bytes() -> HeapBytes {
-    HeapBytes { records: 0, by_user: 32 * 1024, apps: 0, agents: 0, labels: 0, index: 0 }
+    HeapBytes {
+        records: 0,
+        by_user: 32 * 1024,
+        apps: 0,
+        agents: 0,
+        labels: 0,
+        index: 0,
+        changes: 0,
+    }
 }
 
 /// A session as anyone would write it down.
@@ -144,6 +152,26 @@ impl Pair {
         self.gone.push(opened);
     }
 
+    /// The nth session in the order of opening, counted round.
+    fn nth(&mut self, nth: usize) -> Option<&mut (Plain, Opened)> {
+        let nth = nth % self.model.len().max(1);
+        self.model.values_mut().nth(nth)
+    }
+
+    fn set_meta(&mut self, nth: usize, meta: Option<&Vec<u8>>) {
+        let Some((plain, opened)) = self.nth(nth) else { return };
+        plain.meta = meta.cloned();
+        let slot = opened.slot;
+        self.table.set_meta(slot, meta.map(Vec::as_slice));
+    }
+
+    fn set_labels(&mut self, nth: usize, labels: &BTreeMap<String, String>) {
+        let Some((plain, opened)) = self.nth(nth) else { return };
+        plain.labels.clone_from(labels);
+        let slot = opened.slot;
+        self.table.set_labels(slot, labels);
+    }
+
     /// Everything that must hold between any two steps.
     fn check(&self) {
         assert_eq!(self.table.len(), self.model.len());
@@ -207,6 +235,20 @@ impl Pair {
 enum Op {
     Open(Box<Plain>),
     Close(usize),
+    SetMeta(usize, Option<Vec<u8>>),
+    SetLabels(usize, BTreeMap<String, String>),
+}
+
+fn meta() -> impl Strategy<Value = Option<Vec<u8>>> {
+    proptest::option::of(prop_oneof![
+        proptest::collection::vec(any::<u8>(), 0..80),
+        proptest::collection::vec(any::<u8>(), 250..260),
+        proptest::collection::vec(any::<u8>(), 500..20_000),
+    ])
+}
+
+fn labels() -> impl Strategy<Value = BTreeMap<String, String>> {
+    proptest::collection::btree_map("[a-c]{0,2}", ".{0,2}", 0..4)
 }
 
 fn plain() -> impl Strategy<Value = Plain> {
@@ -230,11 +272,6 @@ fn plain() -> impl Strategy<Value = Plain> {
         Just(Some(i64::MIN)),
         Just(Some(i64::MAX)),
     ];
-    let meta = proptest::option::of(prop_oneof![
-        proptest::collection::vec(any::<u8>(), 0..80),
-        proptest::collection::vec(any::<u8>(), 250..260),
-        proptest::collection::vec(any::<u8>(), 500..20_000),
-    ]);
     let transport = proptest::sample::select(&Transport::ALL);
     let protocol = proptest::sample::select(&Protocol::ALL);
     let remote_addr = proptest::option::of(prop_oneof![
@@ -247,8 +284,7 @@ fn plain() -> impl Strategy<Value = Plain> {
     let connected_at_ms = prop_oneof![0..1u64 << 48, Just(1_767_225_600_123)];
     let conn = (any::<u32>(), any::<u32>());
     let app = ("[a-z]{0,3}", "[0-9.]{0,3}");
-    let labels = proptest::collection::btree_map("[a-c]{0,2}", ".{0,2}", 0..4);
-    let state = (meta, labels);
+    let state = (meta(), labels());
     (user, app, from, uid, issued_at, state, connected_at_ms, conn).prop_map(
         |(user, app, from, uid, issued_at, state, connected_at_ms, (index, generation))| {
             let (meta, labels) = state;
@@ -269,6 +305,8 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
     let op = prop_oneof![
         3 => plain().prop_map(|plain| Op::Open(Box::new(plain))),
         2 => any::<usize>().prop_map(Op::Close),
+        1 => (any::<usize>(), meta()).prop_map(|(nth, meta)| Op::SetMeta(nth, meta)),
+        1 => (any::<usize>(), labels()).prop_map(|(nth, labels)| Op::SetLabels(nth, labels)),
     ];
     proptest::collection::vec(op, 1..60)
 }
@@ -279,6 +317,8 @@ fn run(hasher: UserHasher, ops: Vec<Op>) {
         match op {
             Op::Open(plain) => pair.open(*plain),
             Op::Close(nth) => pair.close(nth),
+            Op::SetMeta(nth, meta) => pair.set_meta(nth, meta.as_ref()),
+            Op::SetLabels(nth, labels) => pair.set_labels(nth, &labels),
         }
         pair.check();
     }

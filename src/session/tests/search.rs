@@ -70,6 +70,7 @@ fn labels() -> impl Strategy<Value = BTreeMap<String, String>> {
 enum Op {
     Open { labels: BTreeMap<String, String>, app: (String, String), transport: Transport },
     Close(usize),
+    Label(usize, BTreeMap<String, String>),
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -80,7 +81,8 @@ fn op() -> impl Strategy<Value = Op> {
         app,
         transport,
     });
-    prop_oneof![3 => open, 2 => any::<usize>().prop_map(Op::Close)]
+    let label = (any::<usize>(), labels()).prop_map(|(nth, labels)| Op::Label(nth, labels));
+    prop_oneof![3 => open, 2 => any::<usize>().prop_map(Op::Close), 1 => label]
 }
 
 /// Those that asking every session finds.
@@ -154,7 +156,10 @@ proptest! {
                 Op::Close(nth) if !open.is_empty() => {
                     table.close(open.swap_remove(nth % open.len()));
                 }
-                Op::Close(_) => {}
+                Op::Label(nth, labels) if !open.is_empty() => {
+                    table.set_labels(open[nth % open.len()], &labels);
+                }
+                Op::Close(_) | Op::Label(..) => {}
             }
         }
         for filter in &filters {
@@ -254,6 +259,14 @@ fn labels_beyond_the_table_stay_with_their_sessions_and_are_found() {
     assert_eq!(check(&table, &of(&plan)), Answered::AtMost(sessions as u64));
     let full = table.heap_bytes();
     assert!(full.labels < LABELS_MAX * 400, "{full:?}");
+    // Labels that no session has any more make room for others.
+    for (_, slot) in &slots[..10] {
+        table.set_labels(*slot, &BTreeMap::from([("plan".to_owned(), "free".to_owned())]));
+    }
+    let (last, slot) = slots.last().unwrap();
+    table.set_labels(*slot, &last.labels);
+    last.check(&table.view(*slot));
+    assert_eq!(check(&table, &of(&leaf("n", "eq", "0").filter())), Answered::AtMost(unindexed - 1));
     // Once those beyond have gone, the index says all again.
     for (_, slot) in slots.drain(LABELS_MAX / 2..) {
         table.close(slot);

@@ -19,6 +19,7 @@ use crate::connection::Options;
 use crate::connection::open::Scope;
 use crate::connection::options::{Endpoints, StreamEndpoint};
 use crate::ids::{ConnId, ShardId};
+use crate::limits::LabelLimits;
 use crate::messages::{Message, Peer};
 use crate::session::{FilterLimits, IdKeys, UserHasher};
 use crate::time::Now;
@@ -87,6 +88,7 @@ impl World {
                 user_status: api::Statuses::NotKept,
                 label_filter: FilterLimits::default(),
                 queries: Default::default(),
+                labels: LabelLimits::default(),
             }),
             ..Options::default()
         };

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::super::Shard;
 use crate::api::watch::{self, Snapshot, Told};
-use crate::api::{Selector, Subject};
+use crate::api::{Change, Selector, Subject};
 use crate::connection::close::CloseReason;
 use crate::ids::{ClientId, SessionSlot, ShardId, UserHash};
 use crate::messages::{WatchId, WatchMessage};
@@ -170,6 +170,34 @@ impl Shard {
             let event = watch::told(what, &self.table.view(slot));
             self.tell_watches(&keys, event, now);
         }
+    }
+
+    /// Changes a session, and tells those who meant it before or mean it now. Returns whether
+    /// anything of it is another.
+    pub(in crate::shard) fn change_told(
+        &mut self,
+        slot: SessionSlot,
+        change: &Change,
+        now: Now,
+    ) -> bool {
+        if self.watches.watchers.are_none() {
+            return change.apply(&mut self.table, slot);
+        }
+        let mut before = self.watchers_of(slot);
+        if !change.apply(&mut self.table, slot) {
+            return false;
+        }
+        let after = self.watchers_of(slot);
+        before.retain(|key| !after.contains(key));
+        if !after.is_empty() {
+            let event = watch::told(Told::Changed, &self.table.view(slot));
+            self.tell_watches(&after, event, now);
+        }
+        if !before.is_empty() {
+            let event = watch::left(&self.table.view(slot));
+            self.tell_watches(&before, event, now);
+        }
+        true
     }
 
     /// A session is about to be unlisted.

@@ -14,10 +14,11 @@ use crate::connection::close::CloseReason;
 use crate::connection::open::Scope;
 use crate::connection::options::{Endpoints, StreamEndpoint};
 use crate::ids::{ConnId, ShardId};
-use crate::session::{IdKeys, UserHasher};
+use crate::session::{IdKeys, Session, UserHasher};
 use crate::shard::admission::Admission;
 use crate::shard::directory::Directory;
 use crate::shard::effects::{Effect, Effects};
+use crate::shard::orders::ACTS_PER_TURN;
 use crate::shard::{Setup, Shard};
 use crate::time::Now;
 
@@ -51,6 +52,7 @@ fn shard(sessions: u64, disconnect_rate: u32) -> Shard {
             user_status: api::Statuses::NotKept,
             label_filter: Default::default(),
             queries: Default::default(),
+            labels: Default::default(),
         }),
         disconnect_rate,
         ..Options::default()
@@ -251,6 +253,20 @@ fn without_a_pace_all_end_in_a_few_turns_and_a_refresh_has_none() {
     let receipt = json!({"matched": 40, "closed": 40, "scanned": 40});
     assert_eq!(replies(&mut shard, API), [json!({"result": receipt})]);
     assert_eq!(shard.sessions(), 0);
+}
+
+#[test]
+fn many_are_changed_in_turns_and_the_answer_counts_all() {
+    let mut shard = shard(100, 50);
+    let order = json!({"all_users": true, "set": {"plan": "pro"}});
+    assert_eq!(ask(&mut shard, "update_labels", &order), [0_u8; 0]);
+    let turns = finish(&mut shard, NOW);
+    // The stretch that finds the last session is the first that changes some.
+    assert!(turns + 1 >= 100 / SCAN_STEPS + 100 / ACTS_PER_TURN, "{turns}");
+    let receipt = json!({"matched": 100, "updated": 100, "scanned": 100});
+    assert_eq!(replies(&mut shard, API), [json!({"result": receipt})]);
+    let is_pro = |session: Session<'_>| session.label("plan") == Some("pro");
+    assert!(shard.table.iter().all(is_pro));
 }
 
 #[test]

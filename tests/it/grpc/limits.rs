@@ -11,6 +11,7 @@ use rollcall::connection::open::Scope;
 use rollcall::control::store::StoreOptions;
 use rollcall::engine::accept::ListenOn;
 use rollcall::engine::boot::{DriverChoice, ParkingChoice};
+use rollcall::limits::LabelLimits;
 use rollcall::server::{self, GrpcListen, ServerOptions};
 use rollcall::session::FilterLimits;
 use rollcall::shard::admission::AdmissionOptions;
@@ -123,6 +124,7 @@ fn node_with_fast_pings(queue_bytes_max: usize) -> (SocketAddr, SocketAddr) {
         user_status: api::Statuses::NotKept,
         label_filter: FilterLimits::default(),
         queries: Default::default(),
+        labels: LabelLimits::default(),
     };
     let connection = Options {
         token: TokenOptions { hmac_secret: Some(SECRET.to_owned()), ..TokenOptions::default() },
