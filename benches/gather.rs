@@ -21,6 +21,7 @@ use rollcall::engine::boot::{DriverChoice, ParkingChoice};
 use rollcall::ids::ShardId;
 use rollcall::messages::SessionEvent;
 use rollcall::server::{self, ServerError, ServerOptions};
+use rollcall::shard::Synthetic;
 use rollcall::shard::admission::AdmissionOptions;
 use rustix::process::{Signal, getpid, kill_process};
 
@@ -266,7 +267,7 @@ impl Measured {
             grpc_api: None,
             admission: AdmissionOptions::default(),
             store: StoreOptions::in_memory(),
-            synthetic_sessions: 0,
+            synthetic: Synthetic::default(),
         };
         let (tell, events) = mpsc::channel();
         let on_event = Box::new(move |event: &SessionEvent| {

@@ -22,9 +22,9 @@ use crate::ids::{ClientId, ShardId};
 use crate::mesh::{Endpoint, mesh};
 use crate::messages::Message;
 use crate::session::{IdKeys, UserHasher};
-use crate::shard::Setup;
 use crate::shard::admission::{Admission, AdmissionOptions};
 use crate::shard::directory::Directory;
+use crate::shard::{Setup, Synthetic};
 
 /// Slots of one ring between two threads: more messages than a shard answers between two looks
 /// at its rings. 160 bytes each.
@@ -62,7 +62,7 @@ pub struct ServerOptions {
     /// Where rules are kept.
     pub store: StoreOptions,
     /// Sessions without a client to fill the shards with: for load tests.
-    pub synthetic_sessions: u64,
+    pub synthetic: Synthetic,
 }
 
 /// Where gRPC is served, and how much of it is read.
@@ -322,7 +322,7 @@ fn setups(
                 query_timeout_ms: plan.options.query_timeout_ms,
                 watched: plan.watched,
                 started,
-                synthetic_sessions: plan.options.synthetic_sessions,
+                synthetic: plan.options.synthetic,
             })
         })
         .collect()

@@ -6,7 +6,7 @@ use rollcall::ids::ShardId;
 use rollcall::session::{IdKeys, UserHasher};
 use rollcall::shard::admission::{Admission, AdmissionOptions};
 use rollcall::shard::directory::Directory;
-use rollcall::shard::{Setup, Shard};
+use rollcall::shard::{Setup, Shard, Synthetic};
 use rollcall::time::Now;
 
 /// Time stands still: nothing here depends on it.
@@ -33,7 +33,7 @@ pub(crate) fn shard(
         query_timeout_ms: 1_000,
         watched: false,
         started: NOW,
-        synthetic_sessions: 0,
+        synthetic: Synthetic::default(),
     };
     Shard::new(setup, NOW)
 }

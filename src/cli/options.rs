@@ -21,6 +21,7 @@ use crate::protocol::codes::Disconnect;
 use crate::server::{GrpcApiListen, GrpcListen, ServerOptions};
 use crate::session::ClosedLimits;
 use crate::session::FilterLimits;
+use crate::shard::Synthetic;
 use crate::shard::admission::AdmissionOptions;
 use crate::wire::websocket::Limits;
 
@@ -231,7 +232,10 @@ pub(super) fn server(
             statuses: config.user_status.storage_type,
             statuses_kept_s: config.user_status.expire_interval.as_secs(),
         },
-        synthetic_sessions: config.test.synthetic_sessions,
+        synthetic: Synthetic {
+            sessions: config.test.synthetic_sessions,
+            labelled: config.test.synthetic_labels,
+        },
     }
 }
 

@@ -473,5 +473,8 @@ options! {
         /// users `s000000001`, `s000000002`, … by Zipf's law, 1,000 at most for one. They are
         /// listed and can be closed; nothing can be sent to them. At most 100000000.
         synthetic_sessions: u64 = 0, [], [];
+        /// Gives each of them three labels: a `region` of 8, a `plan` of 3, and a `device` that 100
+        /// sessions share (`d0000000`, `d0000001`, …).
+        synthetic_labels: bool = false, [], [];
     }
 }

@@ -81,6 +81,7 @@ use crate::time::Now;
 use crate::transport::Out;
 use crate::wire::websocket::{self, Deflater};
 
+pub use crate::shard::synthetic::Synthetic;
 pub use crate::shard::timers::TICK_MS;
 
 /// What a shard is given when it starts.
@@ -113,7 +114,7 @@ pub struct Setup {
     /// When the node started.
     pub started: Now,
     /// Sessions without a client that the node is filled with, over all shards: for load tests.
-    pub synthetic_sessions: u64,
+    pub synthetic: Synthetic,
 }
 
 /// One shard: its connections, its sessions, its part of every question.
@@ -221,7 +222,7 @@ impl Shard {
             fired: Vec::new(),
             options: Rc::new(options),
         };
-        shard.open_synthetic(setup.synthetic_sessions, now);
+        shard.open_synthetic(setup.synthetic, now);
         shard
     }
 

@@ -43,10 +43,37 @@ fn user_of(rank: u64) -> String {
     format!("s{rank:09}")
 }
 
+/// The sessions that a node is filled with, over all shards.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Synthetic {
+    /// How many.
+    pub sessions: u64,
+    /// Whether they have labels.
+    pub labelled: bool,
+}
+
+const PLANS: [&str; 3] = ["free", "pro", "team"];
+
+impl Synthetic {
+    /// Labels of the nth session of the node: one of 8 regions, one of 3 plans, a device that 100
+    /// sessions share.
+    fn labels_of(self, n: u64) -> BTreeMap<String, String> {
+        if !self.labelled {
+            return BTreeMap::new();
+        }
+        let plan = usize::try_from(n % 3).expect("below 3");
+        let (region, device) = (format!("region-{}", n / 3 % 8), format!("d{:07}", n / 100));
+        [("region", region), ("plan", PLANS[plan].to_owned()), ("device", device)]
+            .map(|(key, value)| (key.to_owned(), value))
+            .into()
+    }
+}
+
 impl Shard {
-    /// Opens this shard's part of the node's `sessions` synthetic ones. The sessions of a user are
-    /// dealt to all shards in turn.
-    pub(super) fn open_synthetic(&mut self, sessions: u64, now: Now) {
+    /// Opens this shard's part of the node's synthetic sessions. The sessions of a user are dealt to
+    /// all shards in turn.
+    pub(super) fn open_synthetic(&mut self, synthetic: Synthetic, now: Now) {
+        let sessions = synthetic.sessions;
         let (this, shards) = (self.id.index() as u64, self.shards as u64);
         let (mut n, mut rank) = (0, 1);
         while n < sessions {
@@ -55,13 +82,15 @@ impl Shard {
             let first = n + (this + shards - n % shards) % shards;
             if first < end {
                 let user = user_of(rank);
-                (first..end).step_by(self.shards).for_each(|n| self.open_one(&user, n, now));
+                for n in (first..end).step_by(self.shards) {
+                    self.open_one(&user, n, &synthetic.labels_of(n), now);
+                }
             }
             (n, rank) = (end, rank + 1);
         }
     }
 
-    fn open_one(&mut self, user: &str, n: u64, now: Now) {
+    fn open_one(&mut self, user: &str, n: u64, labels: &BTreeMap<String, String>, now: Now) {
         let mut uid = [0; 16];
         self.rng.fill_bytes(&mut uid);
         let uid = uuid_text(&uid);
@@ -79,7 +108,7 @@ impl Shard {
             remote_addr: Some(IpAddr::V4(Ipv4Addr::from_bits(self.rng.next_u32()))),
             user_agent: AGENTS[kind],
             meta: Some(META.as_bytes()),
-            labels: &BTreeMap::new(),
+            labels,
             connected_at_ms: now.unix_ms,
             conn: NOBODY,
         };

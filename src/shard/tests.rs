@@ -41,7 +41,7 @@ fn shard(id: usize, directory: &Arc<Directory>) -> Shard {
         query_timeout_ms: 1_000,
         watched: false,
         started: NOW,
-        synthetic_sessions: 0,
+        synthetic: Synthetic::default(),
     };
     Shard::new(setup, NOW)
 }

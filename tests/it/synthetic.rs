@@ -39,6 +39,21 @@ fn every_synthetic_session_is_listed_with_all_that_a_session_has() {
 }
 
 #[test]
+fn synthetic_sessions_have_labels_when_that_is_asked_for() {
+    let server = Server::start(&json!({
+        "shards": {"count": 2}, "test": {"synthetic_sessions": 1000, "synthetic_labels": true},
+    }));
+    let answer = server.call("connections", json!({"user": "s000000001"}));
+    let sessions = answer["result"]["connections"].as_object().expect("a listing");
+    let labels: Vec<_> = sessions.values().map(|session| session["labels"].clone()).collect();
+    let has = |key: &str, value: &str| labels.iter().filter(|of| of[key] == value).count();
+    assert_eq!(has("device", "d0000000"), 100);
+    assert_eq!(["free", "pro", "team"].map(|plan| has("plan", plan)), [34, 33, 33]);
+    assert_eq!(has("region", "region-0"), 15);
+    assert_eq!(labels[0].as_object().map(serde_json::Map::len), Some(3));
+}
+
+#[test]
 fn synthetic_sessions_can_be_closed_and_refreshed_although_nobody_hears_of_it() {
     let server = server();
     let user = "s000000002";

@@ -15,7 +15,7 @@ use rollcall::session::{IdKeys, UserHasher};
 use rollcall::shard::admission::{Admission, AdmissionOptions};
 use rollcall::shard::directory::Directory;
 use rollcall::shard::effects::Effects;
-use rollcall::shard::{Gone, Setup, Shard};
+use rollcall::shard::{Gone, Setup, Shard, Synthetic};
 use rollcall::time::Now;
 
 use crate::client::{Client, Kind};
@@ -125,7 +125,7 @@ impl World {
                     query_timeout_ms: QUERY_TIMEOUT_MS,
                     watched: true,
                     started: now,
-                    synthetic_sessions: 0,
+                    synthetic: Synthetic::default(),
                 },
                 now,
             ),

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::super::admission::Admission;
 use super::super::directory::Directory;
 use super::super::effects::{Effect, Effects};
-use super::super::{Gone, Setup, Shard};
+use super::super::{Gone, Setup, Shard, Synthetic};
 use crate::api;
 use crate::auth::TokenOptions;
 use crate::connection::Options;
@@ -107,7 +107,7 @@ impl World {
                 query_timeout_ms: 1_000,
                 watched: false,
                 started: NOW,
-                synthetic_sessions: 0,
+                synthetic: Synthetic::default(),
             };
             Shard::new(setup, NOW)
         };

@@ -19,7 +19,7 @@ use crate::shard::admission::Admission;
 use crate::shard::directory::Directory;
 use crate::shard::effects::{Effect, Effects};
 use crate::shard::orders::ACTS_PER_TURN;
-use crate::shard::{Setup, Shard};
+use crate::shard::{Setup, Shard, Synthetic};
 use crate::time::Now;
 
 const NOW: Now = Now { mono_ms: 10_000, unix_ms: 1_800_000_000_000 };
@@ -71,7 +71,7 @@ fn shard(sessions: u64, disconnect_rate: u32) -> Shard {
         query_timeout_ms: 1_000,
         watched: false,
         started: NOW,
-        synthetic_sessions: sessions,
+        synthetic: Synthetic { sessions, labelled: false },
     };
     let mut shard = Shard::new(setup, NOW);
     shard.on_open(API, Scope::All, NOW);

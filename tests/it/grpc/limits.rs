@@ -14,6 +14,7 @@ use rollcall::engine::boot::{DriverChoice, ParkingChoice};
 use rollcall::limits::LabelLimits;
 use rollcall::server::{self, GrpcListen, ServerOptions};
 use rollcall::session::FilterLimits;
+use rollcall::shard::Synthetic;
 use rollcall::shard::admission::AdmissionOptions;
 use serde_json::json;
 use tonic::Code;
@@ -113,7 +114,7 @@ fn node_with_fast_pings(queue_bytes_max: usize) -> (SocketAddr, SocketAddr) {
         grpc_api: None,
         admission: AdmissionOptions::default(),
         store: StoreOptions::in_memory(),
-        synthetic_sessions: 0,
+        synthetic: Synthetic::default(),
     };
     let api = api::Options {
         prefix: "/api".to_owned(),
