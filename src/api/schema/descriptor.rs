@@ -75,7 +75,7 @@ enum Label {
 fn write_descriptor(out: &mut Vec<u8>, message: &Message) {
     write_bytes(out, 1, message.name.as_bytes());
     let mut explicit = 0;
-    for field in message.served() {
+    for field in message.fields.iter() {
         write_message(out, 2, |out| {
             let label = if field.count == Count::One { Label::Optional } else { Label::Repeated };
             if field.count == Count::Map {
@@ -91,7 +91,7 @@ fn write_descriptor(out: &mut Vec<u8>, message: &Message) {
             }
         });
     }
-    for field in message.served().filter(|field| field.count == Count::Map) {
+    for field in message.fields.iter().filter(|field| field.count == Count::Map) {
         write_message(out, 3, |out| {
             write_bytes(out, 1, entry_name(field).as_bytes());
             for (name, number, kind) in [("key", 1, Type::Text), ("value", 2, field.kind)] {
@@ -101,7 +101,7 @@ fn write_descriptor(out: &mut Vec<u8>, message: &Message) {
         });
     }
     // What tells that an optional field is there is a oneof of that field alone.
-    for field in message.served().filter(|field| field.presence == Presence::Explicit) {
+    for field in message.fields.iter().filter(|field| field.presence == Presence::Explicit) {
         write_message(out, 8, |out| write_bytes(out, 1, format!("_{}", field.name).as_bytes()));
     }
 }

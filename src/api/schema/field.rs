@@ -7,7 +7,7 @@ pub struct Message {
     pub name: &'static str,
     /// What it is, in a sentence.
     pub doc: &'static str,
-    /// Its fields, planned ones too.
+    /// Its fields.
     pub fields: &'static [Field],
 }
 
@@ -24,8 +24,6 @@ pub struct Field {
     pub count: Count,
     /// Whether it may be absent, and whether that says something.
     pub presence: Presence,
-    /// Whether the server knows it already.
-    pub stage: Stage,
     /// What it says, in sentences.
     pub doc: &'static str,
 }
@@ -71,25 +69,10 @@ pub enum Presence {
     Required,
 }
 
-/// Whether the server knows a field.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Stage {
-    /// It does.
-    Served,
-    /// Its name and its number are taken; nothing reads, writes or publishes it yet.
-    Planned,
-}
-
 impl Message {
-    /// The fields that the server knows.
-    pub fn served(&self) -> impl Iterator<Item = &'static Field> + use<> {
-        self.fields.iter().filter(|field| field.stage == Stage::Served)
-    }
-
-    /// The place of the field of this number among all fields, if the server knows it.
-    pub(in crate::api) fn served_at(&self, number: u32) -> Option<usize> {
-        let is_it = |field: &Field| field.number == number && field.stage == Stage::Served;
-        self.fields.iter().position(is_it)
+    /// The place of the field of this number among all fields, if there is one.
+    pub(in crate::api) fn place_of(&self, number: u32) -> Option<usize> {
+        self.fields.iter().position(|field| field.number == number)
     }
 }
 
@@ -135,8 +118,8 @@ pub(super) const fn part(
 }
 
 const fn field(name: &'static str, number: u32, kind: Type, doc: &'static str) -> Field {
-    let (count, presence, stage) = (Count::One, Presence::Implicit, Stage::Served);
-    Field { name, number, kind, count, presence, stage, doc }
+    let (count, presence) = (Count::One, Presence::Implicit);
+    Field { name, number, kind, count, presence, doc }
 }
 
 impl Field {
@@ -154,9 +137,5 @@ impl Field {
 
     pub(super) const fn optional(self) -> Self {
         Self { presence: Presence::Explicit, ..self }
-    }
-
-    pub(super) const fn planned(self) -> Self {
-        Self { stage: Stage::Planned, ..self }
     }
 }

@@ -25,7 +25,7 @@ mod openapi;
 mod proto;
 
 pub use calls::{CALLS, Call, ERROR};
-pub use field::{Count, Field, Message, Presence, Stage, Type};
+pub use field::{Count, Field, Message, Presence, Type};
 #[cfg(test)]
 pub(super) use sessions::FILTER_NODE;
 pub use streams::{STREAMS, Stream};

@@ -103,7 +103,8 @@ fn reaches(from: &[&'static Message], name: &str) -> bool {
         }
         seen.push(message.name);
         message
-            .served()
+            .fields
+            .iter()
             .any(|field| matches!(field.kind, Type::Message(inner) if walk(inner, name, seen)))
     }
     from.iter().any(|message| walk(message, name, &mut Vec::new()))
@@ -245,10 +246,14 @@ fn reference(message: &Message) -> Value {
 }
 
 fn schema(message: &Message, whose: Whose) -> Value {
-    let properties: Map<_, _> =
-        message.served().map(|field| (field.name.to_owned(), property(field, whose))).collect();
+    let properties: Map<_, _> = message
+        .fields
+        .iter()
+        .map(|field| (field.name.to_owned(), property(field, whose)))
+        .collect();
     let required: Vec<_> = message
-        .served()
+        .fields
+        .iter()
         .filter(|field| field.presence == Presence::Required)
         .map(|field| field.name)
         .collect();

@@ -61,11 +61,11 @@ fn render() -> String {
 fn render_message(out: &mut String, message: &Message) {
     out.push('\n');
     comment(out, "", message.doc);
-    if message.served().next().is_none() {
+    if message.fields.iter().next().is_none() {
         return writeln!(out, "message {} {{}}", message.name).expect("memory");
     }
     writeln!(out, "message {} {{", message.name).expect("memory");
-    for field in message.served() {
+    for field in message.fields.iter() {
         comment(out, "  ", field.doc);
         writeln!(out, "  {} {} = {};", kind(field), field.name, field.number).expect("memory");
     }

@@ -35,7 +35,7 @@ fn add(message: &'static Message, messages: &mut Vec<&'static Message>) {
         return;
     }
     messages.push(message);
-    for field in message.served() {
+    for field in message.fields.iter() {
         if let Type::Message(inner) = field.kind {
             add(inner, messages);
         }

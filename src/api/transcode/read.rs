@@ -118,7 +118,7 @@ impl Body<'_> {
         for part in parts {
             let mut reader = Reader(part);
             while let Some(one) = reader.field().map_err(malformed)? {
-                let Some(at) = message.served_at(one.number) else { continue };
+                let Some(at) = message.place_of(one.number) else { continue };
                 self.fields += 1;
                 if self.fields > FIELDS_MAX {
                     return Err(ReadError::TooManyFields);

@@ -133,7 +133,7 @@ impl<'de> Visitor<'de> for Object<'_> {
 
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<(), M::Error> {
         while let Some(Text(name)) = map.next_key()? {
-            match self.message.served().find(|field| field.name == name) {
+            match self.message.fields.iter().find(|field| field.name == name) {
                 None => drop(map.next_value::<IgnoredAny>()?),
                 Some(field) if field.count == Count::One => {
                     map.next_value_seed(One { field, number: field.number, out: self.out })?;

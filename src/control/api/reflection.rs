@@ -131,7 +131,7 @@ fn declares(symbol: &str) -> bool {
             .is_none_or(|rpc| rpc == "Batch" || published::calls().any(|call| call.rpc() == rpc));
     }
     if let Some(message) = published::messages().into_iter().find(|it| it.name == outer) {
-        return inner.is_none_or(|name| message.served().any(|field| field.name == name));
+        return inner.is_none_or(|name| message.fields.iter().any(|field| field.name == name));
     }
     let is_response = |rpc| published::calls().any(|call| call.rpc() == rpc);
     outer.strip_suffix("Response").is_some_and(is_response)
