@@ -43,6 +43,7 @@ fn sample(option: &Declared) -> String {
         (Kind::Bool, _) => "true",
         (Kind::Integer, path) if path.ends_with("compression_level") => "2",
         (Kind::Integer, "shards.count" | "label_filter.max_depth" | "labels.max_count") => "3",
+        (Kind::Integer, "watch.queue_max_size") => "200000",
         (Kind::Integer, _) => "2048",
         (Kind::Duration, _) => "9s",
         (Kind::List, "client.trusted_proxies") => "10.0.0.0/8 ::1",
