@@ -162,7 +162,7 @@ impl Selector {
     }
 
     /// Whether a session is meant, by a selector that does not depend on the time
-    /// ([`Selectors::for_watch`]).
+    /// (`Selectors::for_watch`).
     #[must_use]
     pub fn means(&self, session: &Session<'_>) -> bool {
         let now = Now { mono_ms: 0, unix_ms: 0 };

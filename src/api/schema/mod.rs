@@ -3,7 +3,7 @@
 //!
 //! From these tables come the transcoding between Protobuf and JSON, what reflection tells,
 //! `docs/api.proto` and `docs/openapi.json`. A new field is a line here; a new command is a line in
-//! [`CALLS`], one in [`batch::COMMAND`] and one in [`batch::REPLY`]. Names and numbers are those
+//! [`CALLS`], one in `batch::COMMAND` and one in `batch::REPLY`. Names and numbers are those
 //! of Centrifugo's `internal/apiproto/api.proto` where it has them. What is ours in one of its
 //! messages has a number from [`OURS`] on; a message of ours counts from 1.
 
