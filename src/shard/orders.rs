@@ -86,7 +86,7 @@ impl Shard {
         targets: Vec<Target>,
         now: Now,
     ) -> Option<Doing> {
-        let terms = terms(question)?;
+        let (terms, act) = order_of(question, now)?;
         let mut receipt = Receipt::default();
         if terms.naming == Naming::Clients {
             receipt.clients = Some(Vec::new());
@@ -98,7 +98,7 @@ impl Shard {
         };
         let pace = if targets.len() <= AT_ONCE_MAX {
             Pacing::AtOnce
-        } else if self.pace.is_set() && matches!(act(question, now), Some(Act::End(_))) {
+        } else if self.pace.is_set() && matches!(act, Act::End(_)) {
             Pacing::Paced
         } else {
             Pacing::Turns
@@ -108,7 +108,7 @@ impl Shard {
 
     /// Acts on the next sessions, as many as there is leave for.
     pub(super) fn act(&mut self, question: &Question, doing: &mut Doing, now: Now) {
-        let Some(act) = act(question, now) else { return };
+        let Some((_, act)) = order_of(question, now) else { return };
         let acts = match doing.pace {
             Pacing::AtOnce => usize::MAX,
             Pacing::Turns => ACTS_PER_TURN,
@@ -152,36 +152,22 @@ impl Shard {
     }
 }
 
-fn terms(question: &Question) -> Option<Terms> {
+/// What a question orders, and on which terms, if it is an order.
+fn order_of(question: &Question, now: Now) -> Option<(Terms, Act<'_>)> {
     match question {
-        Question::Disconnect(params) => Some(params.terms),
-        Question::Refresh(params) => Some(params.terms),
-        Question::Update(params) => Some(params.terms),
-        Question::Oldest { .. }
-        | Question::UserConnections { .. }
-        | Question::Connections { .. }
-        | Question::Search(_)
-        | Question::OwnSessions(_)
-        | Question::KeepOut(_)
-        | Question::Status(_)
-        | Question::Fence(_)
-        | Question::Info
-        | Question::NoChannels(_) => None,
-    }
-}
-
-fn act(question: &Question, now: Now) -> Option<Act<'_>> {
-    match question {
-        Question::Disconnect(params) => Some(Act::End(CloseReason::Api {
-            code: params.code,
-            reason: params.reason.to_string().into(),
-        })),
-        Question::Refresh(params) => Some(match params.expiry.lifetime(now) {
-            Lifetime::Over => Act::End(CloseReason::Expired),
-            Lifetime::Seconds(ttl_s) => Act::Refresh(Some(ttl_s)),
-            Lifetime::Endless => Act::Refresh(None),
-        }),
-        Question::Update(params) => Some(Act::Update(&params.change)),
+        Question::Disconnect(params) => {
+            let reason = params.reason.to_string().into();
+            Some((params.terms, Act::End(CloseReason::Api { code: params.code, reason })))
+        }
+        Question::Refresh(params) => {
+            let act = match params.expiry.lifetime(now) {
+                Lifetime::Over => Act::End(CloseReason::Expired),
+                Lifetime::Seconds(ttl_s) => Act::Refresh(Some(ttl_s)),
+                Lifetime::Endless => Act::Refresh(None),
+            };
+            Some((params.terms, act))
+        }
+        Question::Update(params) => Some((params.terms, Act::Update(&params.change))),
         Question::Oldest { .. }
         | Question::UserConnections { .. }
         | Question::Connections { .. }

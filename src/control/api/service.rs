@@ -21,7 +21,7 @@ use crate::api::Rpc;
 use crate::api::schema::{PACKAGE, SERVICE};
 use crate::api::transcode::Failure;
 use crate::auth::ApiKey;
-use crate::control::grpc::{CUT, InProgress, Reader, Service, is_grpc};
+use crate::control::grpc::{CUT, InProgress, Reader, Service};
 use crate::control::unigrpc::{Pushes, StreamCall, Streams, user_agent};
 use crate::messages::StreamKind;
 use crate::transport::grpc::{self, Message};
@@ -53,11 +53,6 @@ impl Service for Api {
         call: InProgress,
         request: Request<Incoming>,
     ) -> Response<Frames> {
-        if let Err(status) = is_grpc(&request) {
-            let mut response = Response::new(Frames::default());
-            *response.status_mut() = status;
-            return response;
-        }
         let answered = self.dispatch(call, peer, request).await;
         answered.unwrap_or_else(|status| {
             let mut response = status.into_http();

@@ -7,15 +7,16 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-use hyper::Request;
 use hyper::body::Incoming;
 use hyper::rt::Executor;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
+use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
+use super::request::is_grpc;
 use super::{CUT, Count, InProgress, Service};
 
 /// Between two pings of HTTP/2, and how long an answer may take (as Centrifugo). They find peers
@@ -52,7 +53,7 @@ pub(super) async fn serve<S: Service>(
         // Boxed: what reading a request takes is given back before its stream begins to live.
         service_fn(move |request: Request<Incoming>| {
             let call = InProgress::new(Rc::clone(&count));
-            let answer = Rc::clone(&service).answer(peer, call, request);
+            let answer = answer(Rc::clone(&service), peer, call, request);
             Box::pin(async { Ok::<_, Infallible>(answer.await) })
         })
     };
@@ -83,6 +84,21 @@ pub(super) async fn serve<S: Service>(
             }
         }
     }
+}
+
+/// Answers a request, or says in plain HTTP that it does not speak gRPC.
+async fn answer<S: Service>(
+    service: Rc<S>,
+    peer: IpAddr,
+    call: InProgress,
+    request: Request<Incoming>,
+) -> Response<S::Body> {
+    if let Err(status) = is_grpc(&request) {
+        let mut response = Response::new(S::Body::default());
+        *response.status_mut() = status;
+        return response;
+    }
+    service.answer(peer, call, request).await
 }
 
 fn builder() -> http2::Builder<OnThisThread> {

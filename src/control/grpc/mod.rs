@@ -19,7 +19,7 @@ use hyper::{Request, Response};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 
-pub(super) use self::request::{Reader, is_grpc};
+pub(super) use self::request::Reader;
 
 /// How long accepting rests when descriptors or memory have run out.
 const BACK_OFF: Duration = Duration::from_millis(50);
@@ -31,13 +31,13 @@ tokio::task_local! {
 
 /// What answers the requests of one listener.
 pub(super) trait Service: 'static {
-    /// What a response consists of.
-    type Body: Body<Data = Bytes, Error = Infallible> + 'static;
+    /// What a response consists of; by default of nothing.
+    type Body: Body<Data = Bytes, Error = Infallible> + Default + 'static;
 
     /// How long a connection may take to its first request.
     fn request_timeout(&self) -> Duration;
 
-    /// Answers one request; `call` ends with its response.
+    /// Answers one request that speaks gRPC; `call` ends with its response.
     fn answer(
         self: Rc<Self>,
         peer: IpAddr,

@@ -85,7 +85,7 @@ impl Drop for Reading<'_> {
 
 /// Whether a request speaks gRPC at all; what plain HTTP says to it when not (gRPC over HTTP/2,
 /// "Requests").
-pub(in crate::control) fn is_grpc(request: &Request<Incoming>) -> Result<(), StatusCode> {
+pub(super) fn is_grpc(request: &Request<Incoming>) -> Result<(), StatusCode> {
     let content_type = request.headers().get(CONTENT_TYPE);
     if request.method() != Method::POST {
         Err(StatusCode::METHOD_NOT_ALLOWED)

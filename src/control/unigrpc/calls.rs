@@ -13,7 +13,7 @@ use tonic::Status;
 
 use super::body::Pushes;
 use super::streams::{Call, Streams};
-use crate::control::grpc::{CUT, InProgress, Reader, Service, is_grpc};
+use crate::control::grpc::{CUT, InProgress, Reader, Service};
 use crate::ids::StreamId;
 use crate::messages::StreamKind;
 use crate::transport::grpc::{FramingError, only_message};
@@ -40,11 +40,6 @@ impl Service for Calls {
         call: InProgress,
         request: Request<Incoming>,
     ) -> Response<Pushes> {
-        if let Err(status) = is_grpc(&request) {
-            let mut response = Response::new(Pushes::default());
-            *response.status_mut() = status;
-            return response;
-        }
         let stream = match self.open(peer, request).await {
             Ok(stream) => stream,
             Err(status) => return status.into_http(),
