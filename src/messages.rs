@@ -67,16 +67,17 @@ pub enum WatchMessage {
 /// One message. Kept small: rings hold thousands of them.
 #[derive(Debug)]
 pub enum Message {
-    /// Shard to shard: answer this from your own table. Shard to control: store this. No room: the
-    /// asker counts that one as missing at once and its reply says `partial`, or that it failed.
+    /// Shard to shard: answer this from your own table. Shard to control: store this and have it
+    /// carried out. No room: the asker counts that one as missing at once and its reply says
+    /// `partial`, or that it failed. Control to shard: carry this rule out. No room: sent again.
     Ask {
         /// What to answer to.
         gather: GatherId,
         /// What is asked.
         question: Question,
     },
-    /// Shard to shard, control to shard: the answer. No room: it is dropped and counted, and the asker's deadline
-    /// turns it into a missing shard.
+    /// The answer. No room: it is dropped and counted, and the asker's deadline turns it into a
+    /// missing shard.
     Answer {
         /// What is answered.
         gather: GatherId,

@@ -190,7 +190,7 @@ pub fn start(
     let shutdown_timeout = options.shutdown_timeout;
     let plan = Plan { options, cores: &cores, clock: Clock::start(), watched: on_event.is_some() };
     let rules = Arc::new(Rules::default());
-    let keeper = Keeper::open(options.store.clone(), Arc::clone(&rules), unix_s())?;
+    let keeper = Keeper::open(options.store.clone(), Arc::clone(&rules), shards, unix_s())?;
     let setups = setups(&plan, connection, &rules, shards)?;
     let control =
         Control::new(Work { mesh, on_event, shutdown_timeout, uni_grpc, grpc_api, keeper });

@@ -57,8 +57,8 @@ pub enum Question {
     Refresh(Box<RefreshParams>),
     /// Change the sessions selected. The shard carries it out itself.
     Update(Box<UpdateParams>),
-    /// Keep somebody out, or no longer. Stored by the control thread; then each shard carries it
-    /// out itself.
+    /// Keep somebody out, or no longer. The control thread stores it and asks every shard to carry
+    /// it out, whoever still waits for that.
     KeepOut(Box<Rule>),
     /// Note, tell or forget what is known of users beside their sessions. The control thread does
     /// it.
@@ -175,26 +175,6 @@ impl Question {
         }
     }
 
-    /// Whether nothing is left to do for shards once it is stored.
-    #[must_use]
-    pub fn is_over_when_stored(&self) -> bool {
-        match self {
-            Self::KeepOut(rule) => matches!(**rule, Rule::Unblock { .. }),
-            Self::Status(_) => true,
-            Self::Oldest { .. }
-            | Self::UserConnections { .. }
-            | Self::Connections { .. }
-            | Self::OwnSessions(_)
-            | Self::Search(_)
-            | Self::Disconnect(_)
-            | Self::Refresh(_)
-            | Self::Fence(_)
-            | Self::Update(_)
-            | Self::Info
-            | Self::NoChannels(_) => false,
-        }
-    }
-
     /// What keeps those out whom it sends away: it must stand on every shard before this is put.
     #[must_use]
     pub fn fence(&self) -> Option<Self> {
@@ -203,7 +183,7 @@ impl Question {
         Some(Self::Fence(fence.clone()))
     }
 
-    /// Whether the control thread must store it before shards are asked.
+    /// Whether it is the control thread that does it, or has shards do it.
     #[must_use]
     pub const fn is_stored_first(&self) -> bool {
         matches!(self, Self::KeepOut(_) | Self::Status(_))

@@ -146,6 +146,7 @@ impl Living {
                     let reply = self.keeper.on_done(done);
                     self.reply(reply);
                 }
+                () = tokio::time::sleep(RETRY_INTERVAL), if self.keeper.has_to_tell() => {}
                 _ = sweep.tick() => self.keeper.sweep(unix_s()),
                 _ = sweep_statuses.tick() => self.keeper.sweep_statuses(unix_s()),
                 _ = write_left.tick(), if self.keeper.knows_who_left() => self.keeper.write_left(unix_s()),
@@ -185,7 +186,8 @@ impl Living {
                     let reply = self.keeper.on_done(done);
                     self.reply(reply);
                 }
-                () = tokio::time::sleep(Duration::from_millis(20)), if !untold.is_empty() => {}
+                () = tokio::time::sleep(RETRY_INTERVAL),
+                    if !untold.is_empty() || self.keeper.has_to_tell() => {}
             }
             drained += self.exchange();
         }
@@ -240,8 +242,11 @@ impl Living {
                 Message::UserLeft { user, at_s } => self.keeper.on_left(&user, at_s),
                 Message::Drained => drained += 1,
                 Message::CallReply(reply) => self.calls.borrow_mut().replied(*reply),
-                Message::Answer { .. }
-                | Message::Call(_)
+                Message::Answer { gather, answer } => {
+                    let reply = self.keeper.on_answer(from, gather, answer);
+                    self.reply(reply);
+                }
+                Message::Call(_)
                 | Message::Emulate(_)
                 | Message::Watch { .. }
                 | Message::StreamOpen(_)
@@ -254,12 +259,16 @@ impl Living {
         }
         let mesh = &mut self.mesh;
         let mut send = |shard, message| mesh.send(shard, message).map_err(|full| full.0);
+        self.keeper.tell(&mut send);
         self.streams.borrow_mut().tell(&mut send);
         self.calls.borrow_mut().tell(send);
         mesh.flush();
         drained
     }
 }
+
+/// How soon a shard that had no room is told again.
+const RETRY_INTERVAL: Duration = Duration::from_millis(20);
 
 /// How often rules that have ended are forgotten.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);

@@ -1,14 +1,16 @@
-//! Rules on their way: from a shard to the store, then into memory, then back to the shard, which
-//! has every shard carry them out.
+//! Rules on their way: from a shard to the store, then into memory, then to every shard, and when
+//! all have carried them out back to whoever asked.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use compact_str::CompactString;
 
+use super::rounds::Rounds;
 use super::store::{Done, Job, Outcome, Store, StoreError, StoreOptions, Work};
 use crate::api::{Answer, ApiError, Question};
-use crate::auth::{RULES_MAX, Rules};
+use crate::auth::{RULES_MAX, Rule, Rules};
+use crate::ids::ShardId;
 use crate::messages::{GatherId, Message};
 
 /// Who waits for a job: a shard and its gather. Nobody waits for a sweep.
@@ -22,6 +24,7 @@ pub(super) type Reply = (usize, Message);
 pub struct Keeper {
     rules: Arc<Rules>,
     store: Store<Asker>,
+    rounds: Rounds<Asker>,
     /// A sweep is on its way: another one waits for the next minute.
     sweeps: bool,
     /// Users who left since that was last written, and when.
@@ -32,25 +35,31 @@ pub struct Keeper {
 const LEFT_MAX: usize = 1_000_000;
 
 impl Keeper {
-    /// Reads the stored rules into `rules`.
+    /// Reads the stored rules into `rules`, which so many shards look at.
     ///
     /// # Errors
     /// The store cannot be used.
-    pub fn open(options: StoreOptions, rules: Arc<Rules>, now_s: i64) -> Result<Self, StoreError> {
+    pub fn open(
+        options: StoreOptions,
+        rules: Arc<Rules>,
+        shards: usize,
+        now_s: i64,
+    ) -> Result<Self, StoreError> {
         let store = Store::open(options, &rules, now_s)?;
-        Ok(Self { rules, store, sweeps: false, left: HashMap::new() })
+        let rounds = Rounds::new(shards);
+        Ok(Self { rules, store, rounds, sweeps: false, left: HashMap::new() })
     }
 
     /// A shard asks for something to be stored. Answers at once only when it cannot be.
     pub(super) fn ask(
         &mut self,
-        (shard, gather): (usize, GatherId),
+        asker: (usize, GatherId),
         question: Question,
         now_s: i64,
     ) -> Option<Reply> {
         let work = if let Question::KeepOut(rule) = question {
             if !self.rules.have_room_for(&rule) {
-                return Some(failed(shard, gather, ApiError::too_many_rules(RULES_MAX)));
+                return Some(reply(asker, Answer::failed(ApiError::too_many_rules(RULES_MAX))));
             }
             Work::Keep(*rule)
         } else if let Question::Status(order) = question {
@@ -61,10 +70,10 @@ impl Keeper {
             debug_assert!(false, "not for the control thread: {question:?}");
             return None;
         };
-        let job = Job { work, now_s, name: Some((shard, gather)) };
+        let job = Job { work, now_s, name: Some(asker) };
         let refused = self.store.put(job).err()?;
         tracing::warn!(?refused, "too much waits to be stored");
-        Some(failed(shard, gather, ApiError::not_stored()))
+        Some(reply(asker, Answer::failed(ApiError::not_stored())))
     }
 
     /// A user has left.
@@ -91,39 +100,70 @@ impl Keeper {
         }
     }
 
-    /// The next job that the store has done. Nothing is lost when this is dropped.
+    /// The next job that the store has done. Nothing is lost when this is dropped. Waits while too
+    /// many rules are on their way to the shards.
     pub(super) async fn done(&mut self) -> Done<Asker> {
-        match self.store.done().await {
+        let done = if self.rounds.have_room() { self.store.done().await } else { None };
+        match done {
             Some(done) => done,
-            // The thread is gone: nothing will be done any more.
+            // The thread is gone and nothing will be done any more, or a shard's answer comes first.
             None => std::future::pending().await,
         }
     }
 
-    /// What is stored holds from now on, and whoever asked hears of it.
+    /// What is stored holds from now on. Whoever asked hears of it when shards have nothing to do.
     pub(super) fn on_done(&mut self, done: Done<Asker>) -> Option<Reply> {
         let Done { job: Job { work, now_s, name }, outcome, statuses } = done;
-        match (&work, outcome) {
-            (Work::Keep(rule), Outcome::Stored) => self.rules.apply(rule, now_s),
-            (Work::Sweep, _) => self.sweeps = false,
-            (Work::Left(left), Outcome::Failed) => {
-                for (user, at_s) in left {
-                    self.on_left(user, *at_s);
+        let is_stored = outcome == Outcome::Stored;
+        match work {
+            Work::Keep(rule) if is_stored => {
+                self.rules.apply(&rule, now_s);
+                if !matches!(rule, Rule::Unblock { .. }) {
+                    self.rounds.begin(Box::new(rule.made_at(now_s)), name, now_s);
+                    return None;
                 }
             }
-            (Work::Keep(_) | Work::Status(_) | Work::Left(_) | Work::SweepStatuses, _) => {}
-        }
-        let (shard, gather) = name?;
-        Some(match outcome {
-            Outcome::Stored => {
-                (shard, Message::Answer { gather, answer: Answer::statuses(statuses) })
+            Work::Left(left) if !is_stored => {
+                for (user, at_s) in left {
+                    self.on_left(&user, at_s);
+                }
             }
-            Outcome::Failed => failed(shard, gather, ApiError::not_stored()),
-        })
+            Work::Sweep => self.sweeps = false,
+            Work::Keep(_) | Work::Status(_) | Work::Left(_) | Work::SweepStatuses => {}
+        }
+        let asker = name?;
+        let answer = if is_stored {
+            Answer::statuses(statuses)
+        } else {
+            Answer::failed(ApiError::not_stored())
+        };
+        Some(reply(asker, answer))
+    }
+
+    /// Tells shards of the rules they must carry out.
+    pub(super) fn tell(&mut self, send: impl FnMut(usize, Message) -> Result<(), Message>) {
+        self.rounds.tell(send);
+    }
+
+    /// Whether some shard had no room to be told.
+    pub(super) const fn has_to_tell(&self) -> bool {
+        self.rounds.are_untold()
+    }
+
+    /// A shard has carried a rule out: whoever asked for it hears when it was the last one.
+    pub(super) fn on_answer(
+        &mut self,
+        from: usize,
+        gather: GatherId,
+        answer: Answer,
+    ) -> Option<Reply> {
+        let asker = self.rounds.answer(gather, ShardId::new(from), answer)??;
+        Some(reply(asker, Answer::counted(0)))
     }
 
     /// Forgets what has ended, here and in the store.
     pub(super) fn sweep(&mut self, now_s: i64) {
+        self.rounds.forget_lost(now_s);
         let before = self.rules.len();
         self.rules.sweep(now_s);
         if self.rules.len() < before && !self.sweeps {
@@ -145,6 +185,6 @@ impl Keeper {
     }
 }
 
-fn failed(shard: usize, gather: GatherId, error: ApiError) -> Reply {
-    (shard, Message::Answer { gather, answer: Answer::failed(error) })
+fn reply((shard, gather): (usize, GatherId), answer: Answer) -> Reply {
+    (shard, Message::Answer { gather, answer })
 }

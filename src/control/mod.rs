@@ -8,6 +8,7 @@ pub mod api;
 pub mod endpoint;
 mod grpc;
 pub mod keeper;
+mod rounds;
 pub mod store;
 mod store_redb;
 pub mod unigrpc;

@@ -102,7 +102,7 @@ impl Shard {
         };
         self.counters.gathers += 1;
         if let Some(work) = own {
-            self.works.push(work, ReplyTo { shard: self.id, gather });
+            self.works.push(work, ReplyTo { peer: Peer::Shard(self.id), gather });
             shards &= !self.id.bit();
         }
         for index in 0..self.shards {

@@ -397,15 +397,12 @@ impl Shard {
     /// A message arrived from another thread.
     pub fn on_message(&mut self, from: Peer, message: Message, now: Now) {
         match (from, message) {
-            (Peer::Shard(from), Message::Ask { gather, question }) => {
-                match self.begin_work(&question, now) {
-                    Begun::Answered(answer) => {
-                        let answer = Message::Answer { gather, answer };
-                        self.effects.message(Peer::Shard(from), answer);
-                    }
-                    Begun::Going(work) => self.works.push(work, ReplyTo { shard: from, gather }),
+            (peer, Message::Ask { gather, question }) => match self.begin_work(&question, now) {
+                Begun::Answered(answer) => {
+                    self.effects.message(peer, Message::Answer { gather, answer });
                 }
-            }
+                Begun::Going(work) => self.works.push(work, ReplyTo { peer, gather }),
+            },
             (Peer::Shard(from), Message::Answer { gather, answer }) => {
                 if let Some(gathered) = self.gathers.answer(gather, from, answer) {
                     self.resolve(gathered, now);

@@ -76,7 +76,8 @@ impl Shard {
         Asked::Waiting
     }
 
-    /// What must be done before a step is done, or is not: now it is carried out on every shard.
+    /// What must be done before a step is done, or is not. Of what the control thread does nothing
+    /// is left to do.
     pub(super) fn on_prepared(&mut self, caller: Caller, step: u16, mut merged: Merged, now: Now) {
         let Some(underway) = self.underway_mut(caller) else { return };
         let question = match &underway.plan.steps[usize::from(step)] {
@@ -88,7 +89,7 @@ impl Shard {
         if let Question::Status(order) = &question {
             self.tell_online(order, &mut merged, now);
         }
-        let asked = if question.is_over_when_stored() {
+        let asked = if question.is_stored_first() {
             Asked::Answered(merged)
         } else {
             self.ask(&question, Asker::Step { caller, step }, now)

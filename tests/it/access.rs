@@ -216,6 +216,40 @@ fn when_the_store_fails_calls_say_so_and_clients_go_on() {
 }
 
 #[test]
+fn a_rule_whose_caller_hangs_up_is_carried_out_all_the_same() {
+    let server = Server::start(&json!({}));
+    for round in 0..10 {
+        let user = format!("user {round}");
+        let session = server.session(&user);
+        let mut conn = server.connect();
+        let post = |method: &str, params: Value| {
+            let path = format!("/api/{method}");
+            let body = params.to_string();
+            crate::harness::request("POST", &path, &[("X-API-Key", KEY)], body.as_bytes())
+        };
+        // When the first is answered both have been read.
+        conn.send(&[post("info", json!({})), post("block_user", json!({"user": user}))].concat());
+        assert_eq!(conn.response().status, 200);
+        conn.reset();
+        assert_eq!(told(session), blocked());
+    }
+}
+
+#[test]
+fn a_rule_that_is_stored_too_late_for_its_answer_is_carried_out_all_the_same() {
+    let server = Server::start(&json!({"shards": {"query_timeout": "1ms"}}));
+    let mut users = 0..;
+    eventually("an answer does not wait for the disk", || {
+        let user = format!("user {}", users.next()?);
+        let session = server.session(&user);
+        let reply = server.call("block_user", json!({"user": user}));
+        assert_eq!(told(session), blocked());
+        let message = reply["error"]["message"].as_str()?;
+        message.contains("the rule may hold or not").then_some(())
+    });
+}
+
+#[test]
 fn commands_behind_a_rule_in_one_body_see_its_effect() {
     let server = Server::start(&json!({}));
     let sessions: Vec<_> = (0..8).map(|_| server.session("42")).collect();

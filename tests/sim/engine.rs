@@ -128,12 +128,15 @@ impl World {
                 self.note(&format!("no room from {from} to control for {message:?}"));
                 self.nodes[from].shard.on_undeliverable(Peer::Control, message, self.now);
             }
-            Message::Ask { .. } => {
+            Message::Answer { .. } if self.has_no_room() => {
+                self.note(&format!("no room from {from} to control for {message:?}"));
+                self.nodes[from].shard.on_undeliverable(Peer::Control, message, self.now);
+            }
+            Message::Ask { .. } | Message::Answer { .. } => {
                 let letter = Letter { message, parcel: None };
                 self.network.entry((from, CONTROL)).or_default().push_back(letter);
             }
-            Message::Answer { .. }
-            | Message::Call(_)
+            Message::Call(_)
             | Message::CallReply(_)
             | Message::Emulate(_)
             | Message::Watch { .. }

@@ -1,7 +1,7 @@
 //! Everything around the shards: messages on their way, clients, virtual time; and the single
 //! events that a storm chooses from.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use rand::rngs::ChaCha12Rng;
@@ -10,7 +10,7 @@ use rollcall::api::{Answer, Question};
 use rollcall::auth::Rules;
 use rollcall::connection::open::Scope;
 use rollcall::ids::{ConnId, ShardId};
-use rollcall::messages::{Message, Peer};
+use rollcall::messages::{GatherId, Message, Peer};
 use rollcall::session::{IdKeys, UserHasher};
 use rollcall::shard::admission::{Admission, AdmissionOptions};
 use rollcall::shard::directory::Directory;
@@ -64,6 +64,8 @@ pub(crate) struct World {
     pub(crate) directory: Arc<Directory>,
     pub(crate) admission: Arc<Admission>,
     pub(crate) rules: Arc<Rules>,
+    /// Every rule that was kept, in order.
+    rounds: Vec<Round>,
     pub(crate) hasher: UserHasher,
     pub(crate) effects: Effects,
     /// Effects wait: several events of this shard are one batch.
@@ -77,6 +79,13 @@ pub(crate) struct World {
     /// How often each thing was answered or told so far, and held against the model.
     pub(crate) tally: Tally,
     events: VecDeque<String>,
+}
+
+/// A rule that the shards must carry out.
+struct Round {
+    asker: (usize, GatherId),
+    /// Shards that have not.
+    owing: BTreeSet<usize>,
 }
 
 /// A shard and what the engine keeps for it.
@@ -153,6 +162,7 @@ impl World {
             directory,
             admission,
             rules,
+            rounds: Vec::new(),
             hasher,
             effects: Effects::default(),
             holding: false,
@@ -293,20 +303,45 @@ impl World {
         to != CONTROL && self.nodes[to].stalled
     }
 
-    /// The control thread stores a rule, makes it hold and says so.
-    fn keep(&mut self, from: usize, message: Message) {
+    /// The control thread stores a rule, makes it hold and has every shard carry it out; then it
+    /// says so.
+    fn control(&mut self, from: usize, message: Message) {
+        self.step += 1;
+        if let Message::Answer { gather, .. } = message {
+            return self.is_carried_out(from, gather);
+        }
         let Message::Ask { gather, question: Question::KeepOut(rule) } = message else {
             panic!("not for the control thread: {message:?}");
         };
-        self.step += 1;
         self.note(&format!("control keeps {rule:?}"));
         self.rules.apply(&rule, self.now.unix_s());
-        let message = Message::Answer { gather, answer: Answer::counted(1) };
+        let index = u32::try_from(self.rounds.len()).expect("few rules");
+        let round = GatherId { index, generation: 0 };
+        let owing = (0..self.nodes.len()).collect();
+        self.rounds.push(Round { asker: (from, gather), owing });
+        for shard in 0..self.nodes.len() {
+            let question = Question::KeepOut(rule.clone());
+            self.post_from_control(shard, Message::Ask { gather: round, question });
+        }
+    }
+
+    fn is_carried_out(&mut self, from: usize, gather: GatherId) {
+        let round = &mut self.rounds[gather.index as usize];
+        assert!(round.owing.remove(&from), "it is carried out once by each shard");
+        let (asker, gather) = round.asker;
+        if !round.owing.is_empty() {
+            return;
+        }
         if self.has_no_room() {
             return self.note("the answer of control is lost");
         }
+        let answer = Answer::counted(0);
+        self.post_from_control(asker, Message::Answer { gather, answer });
+    }
+
+    fn post_from_control(&mut self, to: usize, message: Message) {
         let letter = Letter { message, parcel: None };
-        self.network.entry((CONTROL, from)).or_default().push_back(letter);
+        self.network.entry((CONTROL, to)).or_default().push_back(letter);
     }
 
     /// Whether a message that is sent now finds no room.
@@ -326,7 +361,7 @@ impl World {
         }
         let (from, to) = pair;
         if to == CONTROL {
-            return self.keep(from, message);
+            return self.control(from, message);
         }
         let peer = if from == CONTROL { Peer::Control } else { Peer::Shard(ShardId::new(from)) };
         self.event(to, &format!("gets {message:?} from {from}"), |shard, now| {

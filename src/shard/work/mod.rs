@@ -14,7 +14,6 @@ use super::conns::Conns;
 use super::orders::Doing;
 use super::sweep::PongTimes;
 use crate::api::{Answer, Progress, Question, Scan, Sight, State};
-use crate::ids::ShardId;
 use crate::messages::{GatherId, Message, Peer};
 use crate::session::{Session, Table};
 use crate::time::Now;
@@ -29,7 +28,7 @@ pub(super) const WORKS_MAX: usize = 64;
 /// Whom an answer is for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ReplyTo {
-    pub(super) shard: ShardId,
+    pub(super) peer: Peer,
     pub(super) gather: GatherId,
 }
 
@@ -214,13 +213,13 @@ impl Shard {
     }
 
     fn deliver(&mut self, reply_to: Option<ReplyTo>, answer: Answer, now: Now) {
-        let Some(ReplyTo { shard, gather }) = reply_to else { return };
-        if shard == self.id {
-            if let Some(gathered) = self.gathers.answer(gather, shard, answer) {
+        let Some(ReplyTo { peer, gather }) = reply_to else { return };
+        if peer == Peer::Shard(self.id) {
+            if let Some(gathered) = self.gathers.answer(gather, self.id, answer) {
                 self.resolve(gathered, now);
             }
         } else {
-            self.effects.message(Peer::Shard(shard), Message::Answer { gather, answer });
+            self.effects.message(peer, Message::Answer { gather, answer });
         }
     }
 }
