@@ -50,6 +50,12 @@ impl DisconnectParams {
         Self { selector, code, reason: reason.into(), terms: Terms::default(), fence: None }
     }
 
+    /// The same on other terms, and without a fence.
+    pub(super) fn with_terms(&self, terms: Terms) -> Self {
+        let Self { selector, code, reason, .. } = self.clone();
+        Self { selector, code, reason, terms, fence: None }
+    }
+
     /// Which sessions end.
     #[must_use]
     pub const fn selector(&self) -> &Selector {

@@ -96,6 +96,14 @@ impl ApiError {
         Self::new(ErrorKind::Internal, why)
     }
 
+    /// What was to be fenced out is not what the session has now: nothing has changed.
+    #[must_use]
+    pub fn token_replaced() -> Self {
+        let why = "the session has got another token in this moment, nobody was sent away, send it \
+                   again";
+        Self::new(ErrorKind::Internal, why)
+    }
+
     /// There are as many rules of a kind as there may be.
     #[must_use]
     pub fn too_many_rules(rules_max: usize) -> Self {

@@ -82,7 +82,7 @@ pub use commands::Command;
 pub use disconnect::DisconnectParams;
 pub use error::{ApiError, ErrorKind};
 pub use expression::{EXPRESSION_NESTING_MAX, EXPRESSION_WORDS_MAX, ExpressionLimits};
-pub use fence::{Fence, Fenced};
+pub use fence::{Fence, Fenced, Learned};
 pub use groups::GROUPS_MAX;
 pub use info::NodeFacts;
 pub use narrowing::Sight;

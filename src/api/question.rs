@@ -13,7 +13,7 @@ use super::page::Rows;
 use super::refresh::RefreshParams;
 use super::search::{Search, State};
 use super::selector::{Selector, User};
-use super::terms::{Mode, Receipt};
+use super::terms::Receipt;
 use super::update::{Change, UpdateParams};
 use super::user_status::{StatusOrder, UserStatus};
 use super::{connections, user_connections};
@@ -173,14 +173,6 @@ impl Question {
             Self::Info => "info",
             Self::NoChannels(about) => about.name(),
         }
-    }
-
-    /// What keeps those out whom it sends away: it must stand on every shard before this is put.
-    #[must_use]
-    pub fn fence(&self) -> Option<Self> {
-        let Self::Disconnect(params) = self else { return None };
-        let fence = params.fence.as_ref().filter(|_| params.terms.mode == Mode::ForReal)?;
-        Some(Self::Fence(fence.clone()))
     }
 
     /// Whether it is the control thread that does it, or has shards do it.
@@ -453,6 +445,16 @@ impl Merged {
     #[must_use]
     pub const fn is_done(&self) -> bool {
         self.missing == 0 && self.error.is_none()
+    }
+
+    /// Nothing was done, and this is why.
+    pub(super) fn fail(&mut self, error: ApiError) {
+        self.error = Some(Box::new(error));
+    }
+
+    /// The token of the one session that matched, when that was asked for.
+    pub(super) fn token_uid(&self) -> Option<&CompactString> {
+        self.detail()?.receipt.as_ref()?.token_uid.as_ref()
     }
 
     /// Why nothing was done.

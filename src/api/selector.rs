@@ -94,9 +94,12 @@ impl Selector {
     }
 
     /// Whom to refuse at their connect when all whom this means are to stay out: those who can be
-    /// known by their user or their labels alone.
+    /// known by their user or their labels alone, or one session by its token.
     pub(super) fn fenced(&self) -> Option<Fenced> {
-        if self.client.is_some() || self.session.is_some() || !self.keep.is_empty() {
+        if self.client.is_some() || self.session.is_some() {
+            return Some(Fenced::ItsToken);
+        }
+        if !self.keep.is_empty() {
             return None;
         }
         match &self.users {

@@ -1,6 +1,7 @@
 //! How something is done to sessions: for real or as a rehearsal, and whether their ids are told.
 //! What was done is the receipt.
 
+use compact_str::CompactString;
 use simd_json::tape::Value;
 
 use super::encode::Object;
@@ -29,6 +30,8 @@ pub enum Naming {
     Numbers,
     /// The client ids too (`return_clients`).
     Clients,
+    /// The token of the one session that matches: what is to be fenced out.
+    Token,
 }
 
 /// How something is done.
@@ -81,6 +84,8 @@ pub struct Receipt {
     pub clients: Option<Vec<ClientId>>,
     /// Some ids found no room.
     pub is_truncated: bool,
+    /// The id of the token of the one that matched, or empty; when that was asked for.
+    pub token_uid: Option<CompactString>,
 }
 
 impl Receipt {
@@ -98,6 +103,7 @@ impl Receipt {
         self.done = self.done.saturating_add(other.done);
         self.pending = self.pending.saturating_add(other.pending);
         self.is_truncated |= other.is_truncated;
+        self.token_uid = self.token_uid.take().or(other.token_uid);
         for client in other.clients.into_iter().flatten() {
             self.name(client);
         }

@@ -6,7 +6,9 @@ use std::collections::VecDeque;
 use rand::RngExt;
 
 use super::Shard;
-use crate::api::{Answer, Change, Lifetime, Mode, Naming, Question, Receipt, Target, Terms};
+use crate::api::{
+    Answer, ApiError, Change, Fenced, Lifetime, Mode, Naming, Question, Receipt, Target, Terms,
+};
 use crate::connection::close::CloseReason;
 use crate::protocol::RefreshPush;
 use crate::time::Now;
@@ -25,6 +27,8 @@ pub(super) struct Doing {
     pace: Pacing,
     /// What the answer will say of how the sessions were found.
     found: Option<Answer>,
+    /// Why nothing is done.
+    refused: Option<ApiError>,
     receipt: Receipt,
 }
 
@@ -48,7 +52,8 @@ enum Act<'q> {
 }
 
 impl Doing {
-    pub(super) fn of(self, found: Answer) -> Self {
+    pub(super) fn of(mut self, found: Answer) -> Self {
+        let found = self.refused.take().map_or(found, Answer::failed);
         Self { found: Some(found), ..self }
     }
 
@@ -87,10 +92,21 @@ impl Shard {
         now: Now,
     ) -> Option<Doing> {
         let (terms, act) = order_of(question, now)?;
+        if !self.has_fenced(question, &targets) {
+            let refused = Some(ApiError::token_replaced());
+            return Some(Doing { refused, ..Doing::default() });
+        }
         let mut receipt = Receipt::default();
-        if terms.naming == Naming::Clients {
-            receipt.clients = Some(Vec::new());
-            targets.iter().for_each(|target| receipt.name(target.client));
+        match terms.naming {
+            Naming::Numbers => {}
+            Naming::Clients => {
+                receipt.clients = Some(Vec::new());
+                targets.iter().for_each(|target| receipt.name(target.client));
+            }
+            Naming::Token => {
+                let session = targets.first().map(|target| self.table.view(target.slot));
+                receipt.token_uid = session.map(|session| (*session.token_uid()).into());
+            }
         }
         let targets = match terms.mode {
             Mode::Rehearsal => VecDeque::new(),
@@ -103,7 +119,16 @@ impl Shard {
         } else {
             Pacing::Turns
         };
-        Some(Doing { targets, pace, found: None, receipt })
+        Some(Doing { targets, pace, receipt, ..Doing::default() })
+    }
+
+    /// Whether the fence of an order, if it is one around a token, keeps out whom the order sends
+    /// away.
+    fn has_fenced(&self, question: &Question, targets: &[Target]) -> bool {
+        let Some(Fenced::Token(uid)) = question.fence().map(|fence| &fence.whom) else {
+            return true;
+        };
+        targets.iter().all(|target| *self.table.view(target.slot).token_uid() == **uid)
     }
 
     /// Acts on the next sessions, as many as there is leave for.

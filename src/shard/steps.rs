@@ -5,7 +5,7 @@ use super::Shard;
 use super::ask::Asked;
 use super::conns::State;
 use super::gather::{Asker, Caller};
-use crate::api::{self, Merged, Outcome, Plan, Question, StatusOrder};
+use crate::api::{self, Learned, Merged, Outcome, Plan, Question, StatusOrder};
 use crate::connection::exchange::Underway;
 use crate::messages::{Message, Peer};
 use crate::time::Now;
@@ -24,7 +24,7 @@ impl Shard {
     fn put_steps(&mut self, caller: Caller, underway: &mut Underway, now: Now) {
         for step in underway.outcomes.len()..underway.plan.steps.len() {
             let mut holds_up = false;
-            let outcome = match &underway.plan.steps[step] {
+            let outcome = match &mut underway.plan.steps[step] {
                 api::Step::Done(error) => Some(Outcome::Failed(error.clone())),
                 api::Step::Ask(question) => {
                     let step = u16::try_from(step).expect("a plan has at most 1,000 steps");
@@ -46,13 +46,35 @@ impl Shard {
     }
 
     /// Puts a question, or first what must be done before it.
-    fn put(&mut self, question: &Question, caller: Caller, step: u16, now: Now) -> Asked {
+    fn put(&mut self, question: &mut Question, caller: Caller, step: u16, now: Now) -> Asked {
         let before = Asker::Before { caller, step };
         if question.is_stored_first() {
             return self.ask_control(question, before, now);
         }
+        if let Some(asks_token) = question.asks_token() {
+            match self.ask(&asks_token, before, now) {
+                Asked::Waiting => return Asked::Waiting,
+                Asked::Answered(mut merged) => {
+                    if question.learn_token(&mut merged) == Learned::Nothing {
+                        return Asked::Answered(merged);
+                    }
+                }
+            }
+        }
+        self.put_behind_fence(question, caller, step, now)
+    }
+
+    /// Puts a question when its fence, if it wants one, stands on every shard.
+    fn put_behind_fence(
+        &mut self,
+        question: &Question,
+        caller: Caller,
+        step: u16,
+        now: Now,
+    ) -> Asked {
         if let Some(fence) = question.fence() {
-            match self.ask(&fence, before, now) {
+            let fence = Question::Fence(Box::new(fence.clone()));
+            match self.ask(&fence, Asker::Before { caller, step }, now) {
                 Asked::Answered(merged) if merged.is_done() => {}
                 asked @ (Asked::Answered(_) | Asked::Waiting) => return asked,
             }
@@ -80,17 +102,22 @@ impl Shard {
     /// is left to do.
     pub(super) fn on_prepared(&mut self, caller: Caller, step: u16, mut merged: Merged, now: Now) {
         let Some(underway) = self.underway_mut(caller) else { return };
-        let question = match &underway.plan.steps[usize::from(step)] {
-            api::Step::Ask(question) if merged.is_done() => question.clone(),
-            api::Step::Ask(_) | api::Step::Done(_) => {
-                return self.on_answered(caller, step, merged, now);
-            }
+        let api::Step::Ask(question) = &mut underway.plan.steps[usize::from(step)] else {
+            return self.on_answered(caller, step, merged, now);
         };
+        let asked_token = question.asks_token().is_some();
+        if asked_token && question.learn_token(&mut merged) == Learned::Nothing || !merged.is_done()
+        {
+            return self.on_answered(caller, step, merged, now);
+        }
+        let question = question.clone();
         if let Question::Status(order) = &question {
             self.tell_online(order, &mut merged, now);
         }
         let asked = if question.is_stored_first() {
             Asked::Answered(merged)
+        } else if asked_token {
+            self.put_behind_fence(&question, caller, step, now)
         } else {
             self.ask(&question, Asker::Step { caller, step }, now)
         };

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use rollcall::ids::ConnId;
 use serde_json::Value;
 
+use crate::fences::{Comer, Fenced};
 use crate::frames;
 use crate::speech::{Ask, Command, Means};
 
@@ -16,6 +17,8 @@ pub(crate) struct Asked {
     pub(crate) at: u64,
     /// Number of the order it gives, when it is one.
     pub(crate) order: Option<usize>,
+    /// Number of the fence it wants, when it wants one.
+    pub(crate) fence: Option<usize>,
 }
 
 /// Requests of an API client.
@@ -36,6 +39,11 @@ pub(crate) enum Request {
     },
     Unblock {
         user: String,
+    },
+    /// They are sent away and refused for so many seconds.
+    Fence {
+        whom: Fenced,
+        stands_s: u64,
     },
     /// Seconds they have left; 0 is nothing, `None` no end.
     Refresh {
@@ -155,6 +163,10 @@ pub(crate) struct Client {
     /// The user of its connects.
     pub(crate) user: String,
     pub(crate) opened_ms: u64,
+    /// The id of its tokens, or empty.
+    pub(crate) uid: String,
+    /// Whether its tokens say so.
+    pub(crate) is_trial: bool,
 
     // Its character.
     /// Its tokens let it look after the user's sessions.
@@ -223,6 +235,8 @@ impl Client {
             kind,
             user: user.to_owned(),
             opened_ms,
+            uid: String::new(),
+            is_trial: false,
             manages: false,
             answers: true,
             stubborn: false,
@@ -258,6 +272,11 @@ impl Client {
 
     pub(crate) const fn is_upgraded(&self) -> bool {
         self.upgraded
+    }
+
+    /// As a fence knows it.
+    pub(crate) fn comer(&self) -> Comer<'_> {
+        Comer { user: &self.user, uid: &self.uid, is_trial: self.is_trial }
     }
 
     /// An id for the next command.

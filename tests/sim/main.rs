@@ -12,6 +12,7 @@ mod speech;
 mod told;
 
 // What must be true.
+mod fences;
 mod model;
 mod truths;
 
@@ -28,6 +29,7 @@ mod talk;
 use rollcall::connection::options::WhenFull;
 
 use client::{Kind, Phase};
+use fences::Fenced;
 use model::{ClientKey, Whom};
 use options::Choices;
 use speech::{Means, Token};
@@ -38,7 +40,7 @@ const CALM: Faults = Faults { loses_one_in: 0 };
 /// What storms must have led to, or they prove little: what was answered, told or done, by code.
 const SEEN: &[(&str, &[u32])] = &[
     ("api answered", &[0]),
-    ("connect", &[0, 109, 110]),
+    ("connect", &[0, 109, 110, 111]),
     ("list", &[0, 111]),
     ("close", &[0]),
     ("refresh", &[0]),
@@ -52,7 +54,7 @@ const SEEN: &[(&str, &[u32])] = &[
         "sessions closed",
         &[1002, 3000, 3001, 3005, 3008, 3012, 3500, 3501, 3503, 3504, 3507, 3508, 4001],
     ),
-    ("turned away", &[3001, 3005, 3500, 3501, 3502, 3504, 3507]),
+    ("turned away", &[3001, 3005, 3013, 3500, 3501, 3502, 3504, 3507]),
 ];
 
 #[test]
@@ -198,6 +200,51 @@ fn a_goodbye_reaches_every_session_and_leaves_nothing() {
         world.connects(shard, Kind::UniHttpStream, "42");
     }
     world.drains();
+}
+
+#[test]
+fn who_is_fenced_out_comes_in_on_no_shard_until_the_fence_is_over() {
+    for whom in [0, 1, 2] {
+        let mut world = World::new(20, 3, Choices::default(), CALM);
+        let comes = |world: &mut World, shard, user| {
+            let key = world.open(shard, Kind::WebSocket, user);
+            let client = world.client(key);
+            (client.uid, client.is_trial) = (format!("token of {user}"), user == "42");
+            world.asks_to_connect(key);
+            key
+        };
+        let key = comes(&mut world, 1, "42");
+        let other = comes(&mut world, 1, "43");
+        let id = world.model.of(key).expect("it is in").0.clone();
+        let whom =
+            [Fenced::User("42".to_owned()), Fenced::TokenOf(id), Fenced::Trial][whom].clone();
+        assert_eq!(world.fences_out(0, whom.clone(), 5), Ok(()), "{whom:?}");
+        assert!(world.model.of(key).is_none() && world.model.of(other).is_some(), "{whom:?}");
+        for shard in 0..3 {
+            let back = comes(&mut world, shard, "42");
+            assert_eq!(world.client(back).told, Some(111), "{whom:?}");
+        }
+        world.pass(5_000);
+        for shard in 0..3 {
+            let back = comes(&mut world, shard, "42");
+            assert!(world.model.of(back).is_some(), "{whom:?} is over");
+        }
+        world.everyone_leaves();
+    }
+}
+
+#[test]
+fn a_fence_that_a_stalled_shard_has_not_put_up_sends_nobody_away() {
+    let mut world = World::new(21, 3, Choices::default(), CALM);
+    let client = world.connects(1, Kind::WebSocket, "42");
+    let key = world.key_of(&client);
+    world.stalls(2);
+    assert_eq!(world.fences_out(0, Fenced::User("42".to_owned()), 60), Err(()));
+    assert!(world.model.of(key).is_some(), "it stays");
+    world.runs_again(2);
+    world.settle();
+    assert!(world.model.of(key).is_some(), "it stays");
+    world.everyone_leaves();
 }
 
 #[test]

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::client::{Asked, Reply, Request};
+use crate::client::{Asked, Client, Reply, Request};
+use crate::fences::{Comer, Fences};
 use crate::said::{BLOCKED, UNBLOCKED};
 
 /// Stands in every `meta`; no client may ever see it.
@@ -20,6 +21,9 @@ pub(crate) type ClientKey = (usize, u32);
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) user: String,
+    /// The id of its token, or empty.
+    pub(crate) uid: String,
+    pub(crate) is_trial: bool,
     /// Its shard and the number of its connection.
     pub(crate) key: ClientKey,
     pub(crate) transport: &'static str,
@@ -49,7 +53,8 @@ pub(crate) struct Listing {
 /// Somebody wants sessions to end.
 #[derive(Debug)]
 pub(crate) struct Order {
-    user: String,
+    /// `None` is everybody.
+    user: Option<String>,
     whom: Whom,
     /// What the sessions are told.
     code: u32,
@@ -67,6 +72,7 @@ pub(crate) enum Whom {
     All,
     One(String),
     AllBut(String),
+    Trial,
     Nobody,
 }
 
@@ -77,14 +83,17 @@ pub(crate) struct Model {
     /// Sessions whose client had gone before it could hear that it was in.
     ghosts: BTreeSet<String>,
     orders: Vec<Order>,
+    pub(crate) fences: Fences,
 }
 
 impl Session {
-    pub(crate) fn new(user: &str, key: ClientKey, transport: &'static str) -> Self {
+    pub(crate) fn new(client: &Client, key: ClientKey) -> Self {
         Self {
-            user: user.to_owned(),
+            user: client.user.clone(),
+            uid: client.uid.clone(),
+            is_trial: client.is_trial,
             key,
-            transport,
+            transport: client.kind.transport(),
             opened_ms: 0,
             pinged_ms: None,
             awaits_pong: false,
@@ -94,6 +103,20 @@ impl Session {
             opened: 0,
             ended: None,
         }
+    }
+
+    pub(crate) fn comer(&self) -> Comer<'_> {
+        Comer { user: &self.user, uid: &self.uid, is_trial: self.is_trial }
+    }
+}
+
+impl Order {
+    fn is_of(&self, user: &str) -> bool {
+        self.user.as_deref().is_none_or(|of| of == user)
+    }
+
+    fn means(&self, id: &str, session: &Session) -> bool {
+        self.is_of(&session.user) && self.whom.is(id, session)
     }
 }
 
@@ -129,6 +152,8 @@ impl Model {
     pub(crate) fn opens(&mut self, client: String, session: Session) {
         assert!(self.of(session.key).is_none(), "a connection is one session at most");
         assert!(!self.is_surely_blocked(&session.user), "{} is blocked", session.user);
+        let is_fenced_out = self.fences.surely_keep_out(session.comer(), session.opened_ms);
+        assert!(!is_fenced_out, "{client} comes in through {:?}", self.fences);
         let twice = self.sessions.insert(client, session);
         assert!(twice.is_none(), "a client id was given out twice");
     }
@@ -154,22 +179,30 @@ impl Model {
     // ---- orders ----------------------------------------------------------------------------
 
     pub(crate) fn order(&mut self, user: &str, whom: Whom, code: u32, given: u64) -> usize {
-        let (user, from_s) = (user.to_owned(), Some(0));
+        self.ordered(Some(user), whom, code, (Some(0), given))
+    }
+
+    pub(crate) fn ordered(
+        &mut self,
+        user: Option<&str>,
+        whom: Whom,
+        code: u32,
+        (from_s, given): (Option<u64>, u64),
+    ) -> usize {
+        let user = user.map(str::to_owned);
         self.orders.push(Order { user, whom, code, from_s, given, done: None, is_done: false });
         self.orders.len() - 1
     }
 
     /// A backend moves the end of a user's sessions to this second, or takes it away.
     pub(crate) fn moves(&mut self, user: &str, from_s: Option<u64>, given: u64) -> usize {
-        let (user, whom, code) = (user.to_owned(), Whom::All, EXPIRED);
-        self.orders.push(Order { user, whom, code, from_s, given, done: None, is_done: false });
-        self.orders.len() - 1
+        self.ordered(Some(user), Whom::All, EXPIRED, (from_s, given))
     }
 
     /// Whether somebody who may has ordered this session to end with this code by now.
-    pub(crate) fn is_ordered(&self, id: &str, user: &str, code: u32, now_s: u64) -> bool {
+    pub(crate) fn is_ordered(&self, id: &str, session: &Session, code: u32, now_s: u64) -> bool {
         self.orders.iter().any(|order| {
-            let is_meant = order.user == user && order.whom.is(id) && order.code == code;
+            let is_meant = order.means(id, session) && order.code == code;
             is_meant && !order.is_done && order.from_s.is_some_and(|from_s| from_s <= now_s)
         })
     }
@@ -177,7 +210,7 @@ impl Model {
     /// Whether this user is blocked, whatever is still on its way: every order to unblock was
     /// over before the block was ordered.
     pub(crate) fn is_surely_blocked(&self, user: &str) -> bool {
-        let of_user = |code| self.orders.iter().filter(move |o| o.code == code && o.user == user);
+        let of_user = |code| self.orders.iter().filter(move |o| o.code == code && o.is_of(user));
         of_user(BLOCKED).any(|block| {
             let came_before = |unblock: &Order| unblock.done.is_some_and(|at| at < block.given);
             block.is_done && of_user(UNBLOCKED).all(came_before)
@@ -187,7 +220,7 @@ impl Model {
     /// Whether this user may have been blocked at some time since: no order to unblock that was
     /// over by then was given after the block was over.
     pub(crate) fn may_be_blocked(&self, user: &str, since: u64) -> bool {
-        let of_user = |code| self.orders.iter().filter(move |o| o.code == code && o.user == user);
+        let of_user = |code| self.orders.iter().filter(move |o| o.code == code && o.is_of(user));
         of_user(BLOCKED).any(|block| {
             let undoes = |unblock: &Order| {
                 let comes_after = block.done.is_some_and(|done| done < unblock.given);
@@ -200,7 +233,7 @@ impl Model {
     /// Whether a backend may be moving this user's ends to then.
     pub(crate) fn is_moving(&self, user: &str, to_s: Option<u64>) -> bool {
         self.orders.iter().any(|order| {
-            !order.is_done && order.code == EXPIRED && order.user == user && order.from_s == to_s
+            !order.is_done && order.code == EXPIRED && order.is_of(user) && order.from_s == to_s
         })
     }
 
@@ -208,13 +241,12 @@ impl Model {
     pub(crate) fn is_obeyed(&mut self, order: usize, step: u64) {
         self.orders[order].is_done = true;
         self.orders[order].done = Some(step);
-        let Order { user, whom, given, .. } = &self.orders[order];
-        if self.is_surely_blocked(user) {
-            let inside = self.open().find(|(_, session)| session.user == *user);
+        let order = &self.orders[order];
+        if let Some(user) = order.user.as_deref().filter(|user| self.is_surely_blocked(user)) {
+            let inside = self.open().find(|(_, session)| session.user == user);
             assert!(inside.is_none(), "is in although its user is blocked: {inside:?}");
         }
-        let meant =
-            |(id, s): &(&String, &Session)| s.opened <= *given && s.user == *user && whom.is(id);
+        let meant = |(id, s): &(&String, &Session)| s.opened <= order.given && order.means(id, s);
         let alive = self.open().find(meant);
         assert!(alive.is_none(), "lives on after its disconnect was acknowledged: {alive:?}");
     }
@@ -222,16 +254,21 @@ impl Model {
     /// A move was acknowledged: everybody meant knows of it, or has gone.
     fn is_moved(&mut self, order: usize) {
         self.orders[order].is_done = true;
-        let Order { user, given, .. } = &self.orders[order];
-        let meant = |(_, s): &(&String, &Session)| s.opened <= *given && s.user == *user;
-        let behind = self.open().filter(meant).find(|(_, session)| session.moved < *given);
+        let order = &self.orders[order];
+        let meant = |(id, s): &(&String, &Session)| s.opened <= order.given && order.means(id, s);
+        let behind = self.open().filter(meant).find(|(_, session)| session.moved < order.given);
         assert!(behind.is_none(), "its end was not moved: {behind:?}");
     }
 
     // ---- what is said of sessions ----------------------------------------------------------
 
     /// Holds a reply to a backend against what is true. Returns the listing, when it is one.
-    pub(crate) fn check(&mut self, asked: &Asked, reply: &Reply, step: u64) -> Option<Listing> {
+    pub(crate) fn check(
+        &mut self,
+        asked: &Asked,
+        reply: &Reply,
+        (step, now_ms): (u64, u64),
+    ) -> Option<Listing> {
         let body: Value = serde_json::from_str(&reply.body).expect("a reply is JSON");
         let failed = body.get("error").is_some();
         match &asked.what {
@@ -242,10 +279,18 @@ impl Model {
             // When it says that it failed, anything may be true.
             Request::DisconnectUser { .. }
             | Request::DisconnectClient { .. }
+            | Request::Fence { .. }
             | Request::Block { .. }
             | Request::Unblock { .. }
             | Request::Refresh { .. }
                 if failed => {}
+            Request::Fence { .. } => {
+                self.is_obeyed(asked.order.expect("it gave an order"), step);
+                let fence = asked.fence.expect("it wants one");
+                if body["result"]["closed"].as_u64() > Some(0) || asked.fences_whole_groups() {
+                    self.is_fenced(fence, now_ms);
+                }
+            }
             Request::Refresh { lives_s: None | Some(1..), .. } => {
                 self.is_moved(asked.order.expect("it gave an order"));
             }
@@ -325,11 +370,12 @@ impl Model {
 }
 
 impl Whom {
-    fn is(&self, id: &str) -> bool {
+    fn is(&self, id: &str, session: &Session) -> bool {
         match self {
             Self::All => true,
             Self::One(one) => one == id,
             Self::AllBut(but) => but != id,
+            Self::Trial => session.is_trial,
             Self::Nobody => false,
         }
     }

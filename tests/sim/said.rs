@@ -5,6 +5,7 @@ use rand::RngExt;
 use serde_json::{Value, json};
 
 use crate::client::{Asked, Kind, Phase, PongBy, Request};
+use crate::fences::Fenced;
 use crate::frames::{self, Part};
 use crate::model::{ClientKey, Whom};
 use crate::options::KEY;
@@ -40,7 +41,7 @@ impl World {
         let (method, data) = match whom {
             None => ("sessions.list", json!({})),
             Some(Whom::One(client)) => ("sessions.close", json!({"client": client})),
-            Some(Whom::All | Whom::AllBut(_) | Whom::Nobody) => {
+            Some(Whom::All | Whom::AllBut(_) | Whom::Trial | Whom::Nobody) => {
                 ("sessions.close_others", Value::Null)
             }
         };
@@ -263,6 +264,19 @@ impl World {
             Request::DisconnectClient { user, client } => {
                 ("disconnect", json!({"user": user, "client": client, "disconnect": told}))
             }
+            Request::Fence { whom, stands_s } => {
+                let mut params = match whom {
+                    Fenced::User(user) => json!({"user": user}),
+                    Fenced::TokenOf(client) => json!({"client": client}),
+                    Fenced::Trial => {
+                        let filter = json!({"key": "plan", "cmp": "eq", "val": "trial"});
+                        json!({"all_users": true, "label_filter": filter})
+                    }
+                };
+                params["fence"] = (*stands_s).into();
+                params["disconnect"] = told;
+                ("disconnect", params)
+            }
             Request::Block { user } => ("block_user", json!({"user": user})),
             Request::Unblock { user } => ("unblock_user", json!({"user": user})),
             Request::Refresh { user, lives_s } => {
@@ -282,13 +296,20 @@ impl World {
             Request::DisconnectClient { user, client } => {
                 Some(self.model.order(user, Whom::One(client.clone()), ORDERED, self.step))
             }
+            Request::Fence { whom, .. } => Some(self.model.sends_away(whom, ORDERED, self.step)),
             Request::Refresh { user, lives_s } => {
                 let until_s = lives_s.map(|lives_s| self.now_s() + lives_s);
                 Some(self.model.moves(user, until_s, self.step))
             }
         };
+        let fence = if let Request::Fence { whom, stands_s } = &what {
+            let until_ms = self.now.mono_ms + stands_s * 1_000;
+            Some(self.model.fences(whom.clone(), until_ms))
+        } else {
+            None
+        };
         self.note(&format!("{key:?} asks {what:?}"));
-        let asked = Asked { what, at: self.step, order };
+        let asked = Asked { what, at: self.step, order, fence };
         let client = self.client(key);
         let headers = format!("X-API-Key: {KEY}\r\n");
         client.post(&format!("/api/{method}"), &headers, &params.to_string(), Vec::new());

@@ -3,6 +3,7 @@
 use rollcall::shard::TICK_MS;
 
 use crate::client::{Kind, Phase, Request};
+use crate::fences::Fenced;
 use crate::model::{ClientKey, Listing, Whom};
 use crate::speech::Token;
 use crate::world::{QUERY_TIMEOUT_MS, World};
@@ -58,6 +59,17 @@ impl World {
     /// Asks one shard to disconnect a user.
     pub(crate) fn disconnects(&mut self, shard: usize, user: &str) -> Result<(), ()> {
         self.asks(shard, Request::DisconnectUser { user: user.to_owned() });
+        if self.last_failed { Err(()) } else { Ok(()) }
+    }
+
+    /// Asks one shard to send some away and to refuse them for so many seconds.
+    pub(crate) fn fences_out(
+        &mut self,
+        shard: usize,
+        whom: Fenced,
+        stands_s: u64,
+    ) -> Result<(), ()> {
+        self.asks(shard, Request::Fence { whom, stands_s });
         if self.last_failed { Err(()) } else { Ok(()) }
     }
 

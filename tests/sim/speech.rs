@@ -101,6 +101,10 @@ pub(crate) enum Token {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Who<'a> {
     pub(crate) user: &'a str,
+    /// The id of their tokens, or empty.
+    pub(crate) uid: &'a str,
+    /// Whether their tokens have the label `plan: "trial"`.
+    pub(crate) is_trial: bool,
     /// Whether their tokens have the claim `sessions: "self"`.
     pub(crate) manages: bool,
     pub(crate) now_s: u64,
@@ -122,6 +126,12 @@ impl Token {
         if let Some(expire_at) = self.expire_at(who.now_s) {
             let name = if self == Self::Ended { "expire_at" } else { "exp" };
             claims[name] = expire_at.into();
+        }
+        if !who.uid.is_empty() {
+            claims["jti"] = who.uid.into();
+        }
+        if who.is_trial {
+            claims["labels"] = json!({"plan": "trial"});
         }
         if who.manages {
             claims["sessions"] = "self".into();

@@ -5,6 +5,7 @@ use rand::{Rng, RngExt, SeedableRng};
 use rollcall::connection::options::WhenFull;
 
 use crate::client::{Client, Kind, Phase, Request};
+use crate::fences::Fenced;
 use crate::model::ClientKey;
 use crate::options::Choices;
 use crate::speech::Token;
@@ -160,8 +161,10 @@ fn arrive(world: &mut World) {
     let key = world.open(shard, kind, user);
     let (manages, answers, stubborn) =
         (world.rng.random(), below(world, 4) > 0, below(world, 8) == 0);
+    let (token, is_trial) = (below(world, 4), below(world, 4) == 0);
     let client = world.client(key);
     (client.manages, client.answers, client.stubborn) = (manages, answers, stubborn);
+    (client.uid, client.is_trial) = (uid_of(user, token), is_trial);
     let says_nothing = below(world, 12) == 0;
     if says_nothing && !kind.is_socket() {
         return;
@@ -170,6 +173,11 @@ fn arrive(world: &mut World) {
         say_connect(world, key);
     }
     world.write_first(key);
+}
+
+/// Several clients of a user have the same token; some tokens have no id.
+fn uid_of(user: &str, token: usize) -> String {
+    if token == 0 { String::new() } else { format!("{user}'s {token}") }
 }
 
 /// The connect, and sometimes what it will say behind it.
@@ -210,7 +218,7 @@ fn ask(world: &mut World) {
         return;
     };
     let user = USERS[below(world, USERS.len())].to_owned();
-    let what = match below(world, 10) {
+    let what = match below(world, 11) {
         0 => Request::DisconnectUser { user },
         1 => match world.model.open().find(|(_, session)| session.user == user) {
             None => Request::List { user },
@@ -221,9 +229,22 @@ fn ask(world: &mut World) {
         }
         3 if !user.is_empty() && below(world, 3) == 0 => Request::Block { user },
         4 if !user.is_empty() => Request::Unblock { user },
+        5 => fence(world, user),
         _ => Request::List { user },
     };
     world.write_request(key, what);
+}
+
+/// Some are sent away and refused for a while.
+fn fence(world: &mut World, user: String) -> Request {
+    let of_user = world.model.open().find(|(_, session)| session.user == user);
+    let client = of_user.map(|(client, _)| client.clone());
+    let whom = match (below(world, 4), client) {
+        (0, _) => Fenced::Trial,
+        (1, _) | (_, None) => Fenced::User(user),
+        (_, Some(client)) => Fenced::TokenOf(client),
+    };
+    Request::Fence { whom, stands_s: 1 + below(world, 4) as u64 }
 }
 
 /// Something sudden happens to a client of a shard that runs.

@@ -55,7 +55,7 @@ impl World {
         }
         assert_eq!(reply.status, 200, "{reply:?}");
         self.last_failed = reply.body.contains("\"error\"");
-        self.last_listing = self.model.check(&asked, reply, self.step);
+        self.last_listing = self.model.check(&asked, reply, (self.step, self.now.mono_ms));
         self.tallies(if self.last_failed { "api failed" } else { "api answered" }, 0);
     }
 
@@ -156,9 +156,11 @@ impl World {
         let since_ms = self.now.mono_ms;
         let is_late = self.is_over(ask) && matches!(code, 109 | 110);
         let is_room_missing = self.makes_room() && code == 100;
+        let is_fenced_out = code == 111 && self.model.may_be_fenced_out(&self.clients[&key]);
         let client = self.client(key);
         let is_sin = client.sins.iter().any(|sin| u64::from(*sin) == code);
-        assert!(is_sin || is_late || is_room_missing, "{key:?} is refused with {code} for nothing");
+        let is_right = is_sin || is_late || is_room_missing || is_fenced_out;
+        assert!(is_right, "{key:?} is refused with {code} for nothing");
         let phase = std::mem::replace(&mut client.phase, Phase::Refused { since_ms });
         client.told = u32::try_from(code).ok();
         let Phase::Connecting { behind, .. } = phase else { panic!("{key:?} was {phase:?}") };
@@ -197,7 +199,7 @@ impl World {
             let wants_pongs = result.get("ping").is_some() && pong_timeout_ms > 0;
             assert_eq!(result.get("pong").is_some(), wants_pongs, "{result}");
         }
-        let mut session = Session::new(&client.user, key, client.kind.transport());
+        let mut session = Session::new(client, key);
         (session.opened_ms, session.opened, session.expire_at) = (now_ms, step, expire_at);
         self.model.opens(id, session);
         if !behind.is_empty() && since_step < step {

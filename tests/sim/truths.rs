@@ -20,6 +20,9 @@ const ROUNDS_MAX: u64 = 40;
 /// What a session is told that made room, and a connect for which none is made.
 const FULL: u32 = 3504;
 
+/// What those are told who are fenced out, where no error can be told.
+const FENCED: u32 = 3013;
+
 /// How long a client that was told an error may take to leave.
 const REFUSED_LINGER_MS: u64 = 5_000;
 
@@ -103,7 +106,7 @@ impl World {
                     .calls
                     .values()
                     .any(|(ask, _)| matches!(ask, Ask::Refresh { .. }) && self.is_over(ask));
-                let is_ordered = self.model.is_ordered(id, &session.user, code, self.now_s());
+                let is_ordered = self.model.is_ordered(id, session, code, self.now_s());
                 session.expire_at.is_some_and(is_old) || is_refreshed_late || is_ordered
             }
             FULL => self.makes_room() && !session.user.is_empty(),
@@ -117,9 +120,7 @@ impl World {
                 (session.awaits_pong && session.pinged_ms.is_some_and(is_late))
                     || (client.kind.is_socket() && client.cut_since_ms.is_some_and(is_half))
             }
-            BLOCKED | FORCED | ORDERED => {
-                self.model.is_ordered(id, &session.user, code, self.now_s())
-            }
+            BLOCKED | FORCED | ORDERED => self.model.is_ordered(id, session, code, self.now_s()),
             sin => client.sins.contains(&sin),
         }
     }
@@ -145,6 +146,9 @@ impl World {
             }
             // Somebody did not say in time which session is the oldest, or it did not end.
             (3004, Phase::Connecting { .. }) if client.kind.is_uni() => self.makes_room(),
+            (FENCED, Phase::Connecting { .. }) if client.kind.is_uni() => {
+                self.model.may_be_fenced_out(client)
+            }
             (BLOCKED, Phase::Connecting { since_step, .. }) => {
                 self.model.may_be_blocked(&client.user, *since_step)
             }

@@ -19,6 +19,7 @@ use rollcall::shard::{Gone, Setup, Shard, Synthetic};
 use rollcall::time::Now;
 
 use crate::client::{Client, Kind};
+use crate::fences::Comer;
 use crate::model::{ClientKey, Listing, Model};
 use crate::options::{Choices, options};
 use crate::speech::{Parcel, Who};
@@ -190,7 +191,8 @@ impl World {
     /// The client as its tokens name it.
     pub(crate) fn who(&self, key: ClientKey) -> Who<'_> {
         let client = &self.clients[&key];
-        Who { user: &client.user, manages: client.manages, now_s: self.now_s() }
+        let Comer { user, uid, is_trial } = client.comer();
+        Who { user, uid, is_trial, manages: client.manages, now_s: self.now_s() }
     }
 
     // ---- single events ---------------------------------------------------------------------

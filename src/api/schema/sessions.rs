@@ -195,7 +195,8 @@ pub(in crate::api) static DISCONNECT_REQUEST: Message = message(
             "fence",
             1008,
             "Refuses connects of those selected for so many seconds, at most 3600; they are selected \
-             by users alone, or by labels alone.",
+             by users alone, by labels alone, or are one session (`client` or `session`), whose \
+             token is refused.",
         ),
         text("users", 1009, "Only sessions of these users.").many(),
         int64("connected_before", 1010, CONNECTED_BEFORE),

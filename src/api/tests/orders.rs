@@ -86,13 +86,11 @@ fn a_rehearsal_does_nothing_and_names_whom_it_would_have_meant() {
 #[test]
 fn a_fence_is_for_those_whom_a_connect_can_be_known_by_and_for_an_hour_at_most() {
     let range = "key \\\"fence\\\": expected from 1 to 3600 seconds, got";
-    let whom = "key \\\"fence\\\": a connect can be known by its user or its labels alone";
+    let whom = "key \\\"fence\\\": a connect can be known by its user, its labels or its token";
     let filter = r#""label_filter":{"key":"plan","cmp":"eq","val":"trial"}"#;
     for (params, why) in [
         (r#""user":"42","fence":-1"#, range),
         (r#""user":"42","fence":3601"#, range),
-        (r#""client":"<1>","fence":5"#, whom),
-        (r#""user":"42","client":"<1>","fence":5"#, whom),
         (r#""user":"42","whitelist":["<1>"],"fence":5"#, whom),
         (r#""user":"42","transport":"sse","fence":5"#, whom),
         (r#""all_users":true,"fence":5"#, whom),
