@@ -4,7 +4,7 @@
 //!   {"type":"snapshot","connections":{"<client>":{…},…}}        as many as it takes
 //!   {"type":"ready","count":2}                                  the snapshot is whole
 //!   {"type":"opened","client":"…","connection":{…}}
-//!   {"type":"changed","client":"…","connection":{…}}            labels or meta
+//!   {"type":"changed","client":"…","connection":{…}}            labels, meta or token
 //!   {"type":"left","client":"…"}                                it is none of those selected any more
 //!   {"type":"closed","client":"…","user":"42","code":3000,"reason":"…","duration_ms":61234}
 //!   {"type":"resync","reason":"…"}                              the last one: begin again
@@ -176,7 +176,7 @@ impl Default for Snapshot {
 pub enum Told {
     /// It was opened.
     Opened,
-    /// Its labels or its `meta` are others now.
+    /// Its labels, its `meta` or its token are others now.
     Changed,
 }
 

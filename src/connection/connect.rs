@@ -167,14 +167,18 @@ fn by_token(
     })
 }
 
-/// What a session goes on with. What is listed of it (token id, `meta`, labels) stays what it
-/// connected with.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// What a session goes on with. `meta` and labels stay what it connected with, or what a backend has
+/// made of them.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Refreshed {
     /// When the session ends, Unix seconds.
     pub expire_at: Option<i64>,
     /// What the new token allows.
     pub own_sessions: Permission,
+    /// Its id (`jti`), empty when there is none.
+    pub token_uid: String,
+    /// When it was issued (`iat`), Unix seconds.
+    pub token_issued_at: Option<i64>,
 }
 
 /// Decides whether a session of `user` goes on with another token.
@@ -203,7 +207,8 @@ pub fn refresh(
     }
     let expire_at = claims.expire_at.filter(|_| !options.insecure);
     check_end(expire_at, now)?;
-    Ok(Refreshed { expire_at, own_sessions: permission(&claims) })
+    let own_sessions = permission(&claims);
+    Ok(Refreshed { expire_at, own_sessions, token_uid: claims.uid, token_issued_at })
 }
 
 const fn permission(claims: &Claims) -> Permission {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use super::bytes::Bytes;
 use super::labels::LabelRun;
+use super::token::Token;
 
 /// By slot; few sessions are ever changed. Their records say so: nobody else is looked up here.
 #[derive(Debug)]
@@ -17,6 +18,7 @@ pub(super) struct Changes {
 struct Changed {
     meta: Option<Option<Box<[u8]>>>,
     labels: Option<Box<[u8]>>,
+    token: Option<Box<Token>>,
 }
 
 impl Changes {
@@ -33,6 +35,22 @@ impl Changes {
     /// The labels that replaced those of the record.
     pub(super) fn labels(&self, slot: u32) -> Option<LabelRun<'_>> {
         self.by_slot.get(&slot)?.labels.as_deref().map(LabelRun)
+    }
+
+    /// The token that replaced that of the record.
+    pub(super) fn token(&self, slot: u32) -> Option<&Token> {
+        self.by_slot.get(&slot)?.token.as_deref()
+    }
+
+    pub(super) fn set_token(&mut self, slot: u32, token: Token) {
+        self.by_slot.entry(slot).or_default().token = Some(Box::new(token));
+    }
+
+    /// The token of the record counts again.
+    pub(super) fn keep_token(&mut self, slot: u32) {
+        if let Some(changed) = self.by_slot.get_mut(&slot) {
+            changed.token = None;
+        }
     }
 
     pub(super) fn set_meta(&mut self, slot: u32, meta: Option<&[u8]>) {
@@ -55,8 +73,9 @@ impl Changes {
 
     pub(super) fn heap_bytes(&self) -> usize {
         let len = |part: Option<&Box<[u8]>>| part.map_or(0, |part| part.len());
-        let parts = self.by_slot.values().map(|Changed { meta, labels }| {
-            len(meta.as_ref().and_then(Option::as_ref)) + len(labels.as_ref())
+        let parts = self.by_slot.values().map(|Changed { meta, labels, token }| {
+            let token = token.as_ref().map_or(0, |token| size_of::<Token>() + token.uid.len());
+            len(meta.as_ref().and_then(Option::as_ref)) + len(labels.as_ref()) + token
         });
         parts.sum::<usize>() + self.by_slot.capacity() * size_of::<(u32, Changed)>()
     }

@@ -33,6 +33,7 @@ mod labels;
 mod pages;
 mod pairs;
 mod record;
+mod token;
 
 #[cfg(test)]
 mod tests;

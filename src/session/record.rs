@@ -25,6 +25,7 @@
 //! an allocation and a cache miss for each of user, token uid and meta.
 
 use std::net::IpAddr;
+use std::ops::Range;
 
 use super::bytes::{Bytes, Tail, text, write_run};
 use super::interner::{Interner, TextId};
@@ -67,6 +68,9 @@ const META: u8 = 16;
 const ADDR_V4: u8 = 32;
 const ADDR_V6: u8 = 64;
 const AGENT: u8 = 128;
+
+/// The parts that are a token's.
+pub(super) const TOKEN_PARTS: u8 = ISSUED_NEAR | ISSUED_FAR | UID_UUID | UID_TEXT;
 
 /// The connect time has 48 bits: they end in the year 10889.
 const CONNECTED_MS_MAX: u64 = (1 << 48) - 1;
@@ -112,18 +116,7 @@ pub(super) fn write(
     debug_assert_eq!(bytes.len(), TAIL);
 
     write_run(&mut bytes, opening.user.as_bytes());
-    let mut parts = 0;
-    if let Some(issued_at) = opening.token_issued_at {
-        // A token is seldom issued more than 68 years before or after it is used.
-        let near = issued_at.checked_sub(seconds(connected_at_ms)).map(i32::try_from);
-        if let Some(Ok(near)) = near {
-            parts |= ISSUED_NEAR;
-            bytes.extend_from_slice(&near.to_le_bytes());
-        } else {
-            parts |= ISSUED_FAR;
-            bytes.extend_from_slice(&issued_at.to_le_bytes());
-        }
-    }
+    let mut parts = write_issued_at(&mut bytes, opening.token_issued_at, connected_at_ms);
     match opening.remote_addr.map(|address| address.to_canonical()) {
         Some(IpAddr::V4(address)) => {
             parts |= ADDR_V4;
@@ -139,13 +132,7 @@ pub(super) fn write(
         parts |= AGENT;
         bytes.extend_from_slice(&agent.map_or(TextId::OWN, |agent| agent.0).to_le_bytes());
     }
-    if let Some(uuid) = canonical_uuid(opening.token_uid) {
-        parts |= UID_UUID;
-        bytes.extend_from_slice(&uuid);
-    } else if !opening.token_uid.is_empty() {
-        parts |= UID_TEXT;
-        write_run(&mut bytes, opening.token_uid.as_bytes());
-    }
+    parts |= write_uid(&mut bytes, opening.token_uid);
     if let Some(meta) = opening.meta {
         parts |= META;
         write_run(&mut bytes, meta);
@@ -162,6 +149,37 @@ pub(super) fn write(
     }
     bytes[PARTS] = parts;
     bytes
+}
+
+/// Writes when a token was issued. Returns the part that it is.
+pub(super) fn write_issued_at(
+    bytes: &mut Bytes,
+    issued_at: Option<i64>,
+    connected_at_ms: u64,
+) -> u8 {
+    let Some(issued_at) = issued_at else { return 0 };
+    // A token is seldom issued more than 68 years before or after it is used.
+    let near = issued_at.checked_sub(seconds(connected_at_ms)).map(i32::try_from);
+    if let Some(Ok(near)) = near {
+        bytes.extend_from_slice(&near.to_le_bytes());
+        ISSUED_NEAR
+    } else {
+        bytes.extend_from_slice(&issued_at.to_le_bytes());
+        ISSUED_FAR
+    }
+}
+
+/// Writes the uid of a token. Returns the part that it is.
+pub(super) fn write_uid(bytes: &mut Bytes, uid: &str) -> u8 {
+    if let Some(uuid) = canonical_uuid(uid) {
+        bytes.extend_from_slice(&uuid);
+        UID_UUID
+    } else if uid.is_empty() {
+        0
+    } else {
+        write_run(bytes, uid.as_bytes());
+        UID_TEXT
+    }
 }
 
 pub(super) fn set_next(record: &mut [u8], slot: u32) {
@@ -273,9 +291,9 @@ impl<'a> Record<'a> {
         text(self.user())
     }
 
+    /// The `iat` of the token it was opened with, or of one that took its place here.
     pub(super) fn issued_at(self) -> Option<i64> {
-        let mut tail = self.tail();
-        tail.run();
+        let mut tail = self.after_user();
         if self.has(ISSUED_NEAR) {
             let near = i32::from_le_bytes(tail.array());
             Some(seconds(self.connected_at_ms()) + i64::from(near))
@@ -293,6 +311,7 @@ impl<'a> Record<'a> {
         }
     }
 
+    /// The uid of that token.
     pub(super) fn uid(self) -> Uid<'a> {
         let mut tail = self.after_agent();
         if self.has(UID_UUID) {
@@ -309,8 +328,22 @@ impl<'a> Record<'a> {
         self.has(META).then(|| self.after_uid().run())
     }
 
+    /// Where its token's `iat` and uid stand.
+    pub(super) fn token_places(self) -> [Range<usize>; 2] {
+        let at = |tail: Tail<'_>| self.0.len() - tail.0.len();
+        [
+            at(self.after_user())..at(self.after_issued()),
+            at(self.after_agent())..at(self.after_uid()),
+        ]
+    }
+
+    /// Which parts it has.
+    pub(super) fn parts(self) -> u8 {
+        self.0[PARTS]
+    }
+
     fn has(self, part: u8) -> bool {
-        self.0[PARTS] & part != 0
+        self.parts() & part != 0
     }
 
     fn fixed<const N: usize>(self, at: usize) -> [u8; N] {
@@ -321,9 +354,14 @@ impl<'a> Record<'a> {
         Tail(&self.0[TAIL..])
     }
 
-    fn after_issued(self) -> Tail<'a> {
+    fn after_user(self) -> Tail<'a> {
         let mut tail = self.tail();
         tail.run();
+        tail
+    }
+
+    fn after_issued(self) -> Tail<'a> {
+        let mut tail = self.after_user();
         if self.has(ISSUED_NEAR) {
             tail.skip(4);
         } else if self.has(ISSUED_FAR) {

@@ -13,6 +13,7 @@ use super::interner::{AGENTS_MAX, Interner};
 use super::labels::{self, LabelRun};
 use super::pages::Pages;
 use super::record::{self, NONE, Record, Shared};
+use super::token::{self, Token};
 use super::view::{Protocol, Session, Transport};
 use crate::ids::{ClientId, ConnId, SessionId, SessionSlot, ShardId, UserHash};
 
@@ -268,6 +269,21 @@ impl Table {
         self.changes.set_meta(slot, meta);
     }
 
+    /// Replaces the token of a session: its `jti`, or empty, and its `iat`. Returns whether it had
+    /// another one.
+    ///
+    /// # Panics
+    /// If the slot is not in use: whoever changes a session holds it.
+    pub fn set_token(&mut self, slot: SessionSlot, uid: &str, issued_at: Option<i64>) -> bool {
+        let session = self.view(slot);
+        if *session.token_uid() == *uid && session.token_issued_at() == issued_at {
+            return false;
+        }
+        let record = (slot.0, self.pages.record_mut(slot.0));
+        token::replace(&mut self.changes, record, uid, issued_at);
+        true
+    }
+
     /// Replaces the labels of a session, at most 255.
     ///
     /// # Panics
@@ -405,6 +421,15 @@ impl Table {
     ) -> Option<&'a [u8]> {
         let replaced = if record.is_changed() { self.changes.meta(slot) } else { None };
         replaced.unwrap_or_else(|| record.meta())
+    }
+
+    /// The token that replaced the one in the record.
+    pub(super) fn token_of(
+        &self,
+        SessionSlot(slot): SessionSlot,
+        record: Record<'_>,
+    ) -> Option<&Token> {
+        if record.is_changed() { self.changes.token(slot) } else { None }
     }
 
     pub(super) fn labels_of<'a>(

@@ -165,9 +165,12 @@ impl<'a> Session<'a> {
         self.record.user_agent(self.table.agents())
     }
 
-    /// The `jti` of the token it came with, or empty.
+    /// The `jti` of its token, the last one it brought, or empty.
     #[must_use]
     pub fn token_uid(&self) -> TokenUid<'a> {
+        if let Some(token) = self.table.token_of(self.slot, self.record) {
+            return TokenUid(Text::Stored(&token.uid));
+        }
         TokenUid(match self.record.uid() {
             Uid::None => Text::Stored(""),
             Uid::Text(text) => Text::Stored(text),
@@ -175,10 +178,13 @@ impl<'a> Session<'a> {
         })
     }
 
-    /// The `iat` of the token it came with, in seconds since the Unix epoch.
+    /// The `iat` of its token, the last one it brought, in seconds since the Unix epoch.
     #[must_use]
     pub fn token_issued_at(&self) -> Option<i64> {
-        self.record.issued_at()
+        match self.table.token_of(self.slot, self.record) {
+            Some(token) => token.issued_at,
+            None => self.record.issued_at(),
+        }
     }
 
     /// What the backend attached at the connect, or last. Never for the client.

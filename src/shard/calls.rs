@@ -122,14 +122,16 @@ impl Shard {
         let user = self.table.view(live.slot).user();
         let verdict =
             connect::refresh(&self.options, (&self.verifier, &self.rules), user, token, now);
-        let ttl = match verdict {
-            Ok(Refreshed { expire_at, own_sessions }) => {
-                live.marks.set_own_sessions(own_sessions);
-                expire_at.map(|at| ttl_s(at, now))
-            }
+        let refreshed = match verdict {
+            Ok(refreshed) => refreshed,
             Err(Refused::Error(error)) => return self.reply_to(conn, id, &Reply::from(&error)),
             Err(Refused::Disconnect(disconnect)) => return self.end_client(conn, disconnect, now),
         };
+        let Refreshed { expire_at, own_sessions, token_uid, token_issued_at } = refreshed;
+        live.marks.set_own_sessions(own_sessions);
+        let (slot, ttl) = (live.slot, expire_at.map(|at| ttl_s(at, now)));
+        // Rules made from now on are carried out on this token.
+        self.change_told(slot, now, |table| table.set_token(slot, &token_uid, token_issued_at));
         self.set_expiry(conn, ttl, now);
         self.reply_to(conn, id, &Reply::Refresh { ttl });
     }

@@ -154,7 +154,9 @@ impl Shard {
                     self.refresh_one(target, *ttl_s, now);
                     true
                 }
-                Act::Update(change) => self.change_told(target.slot, change, now),
+                Act::Update(change) => {
+                    self.change_told(target.slot, now, |table| change.apply(table, target.slot))
+                }
             };
             doing.receipt.done += u32::from(is_done);
         }

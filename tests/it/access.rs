@@ -107,6 +107,58 @@ fn a_client_does_not_go_on_with_a_token_that_is_no_longer_good() {
     assert_eq!(socket.hear_end(), Heard::Closed(3500, "invalid token".to_owned()));
 }
 
+/// Uids and times of issue of a user's tokens, as listings show them.
+fn tokens(server: &Server, user: &str) -> Vec<(Value, Value)> {
+    let reply = server.call("user_connections", json!({"user": user}));
+    let connections = reply["result"]["connections"].as_object().expect("a listing");
+    let tokens = connections.values();
+    tokens.map(|info| (info["token_uid"].clone(), info["token_issued_at"].clone())).collect()
+}
+
+#[test]
+fn a_session_is_judged_by_the_last_token_it_brought() {
+    const FIRST: &str = "7e4a3d2c-1b00-4f5e-8d9c-0a1b2c3d4e5f";
+    const SECOND: &str = "0e4a3d2c-1b00-4f5e-8d9c-0a1b2c3d4e50";
+    let server = Server::start(&json!({}));
+    let now = unix_s();
+    // Others take the place of the first in the record, or find no room there.
+    for (number, second) in [SECOND, "short", ""].into_iter().enumerate() {
+        let user = &number.to_string();
+        let claims = |uid: &str, iat: i64| json!({"jti": format!("{uid}{number}"), "iat": iat});
+        let uid = |uid: &str| json!(format!("{uid}{number}"));
+        let goes_on = |socket: &mut Socket, claims: Value| {
+            socket.say(&json!({"id": 2, "refresh": {"token": token(user, claims)}}));
+            assert_eq!(socket.reply()["refresh"]["expires"], true);
+        };
+        let (mut revoked, _) = Socket::session(&server, user, claims(FIRST, now - 1_000));
+        assert_eq!(tokens(&server, user), [(uid(FIRST), json!(now - 1_000))]);
+        goes_on(&mut revoked, claims(second, now - 10));
+        assert_eq!(tokens(&server, user), [(uid(second), json!(now - 10))]);
+        does(&server, "revoke_token", json!({"uid": uid(FIRST)}));
+        does(&server, "invalidate_user_tokens", json!({"user": user, "issued_before": now - 100}));
+        assert_eq!(server.listed(user).len(), 1, "it has brought a newer one");
+        does(&server, "revoke_token", json!({"uid": uid(second)}));
+        assert_eq!(revoked.hear_end(), Heard::Closed(3500, "invalid token".to_owned()));
+
+        let (mut old, _) = Socket::session(&server, user, json!({"iat": now}));
+        goes_on(&mut old, json!({"iat": now - 50}));
+        does(&server, "invalidate_user_tokens", json!({"user": user, "issued_before": now - 49}));
+        assert_eq!(old.hear_end(), Heard::Closed(3500, "invalid token".to_owned()));
+        assert_eq!(server.listed(user), [""; 0]);
+    }
+}
+
+#[test]
+fn a_token_without_a_uid_takes_the_place_of_one_that_had_one() {
+    let server = Server::start(&json!({}));
+    let (mut socket, _) = Socket::session(&server, "42", json!({"jti": "t", "iat": 17}));
+    socket.say(&json!({"id": 2, "refresh": {"token": token("42", json!({}))}}));
+    assert_eq!(socket.reply()["refresh"]["expires"], true);
+    assert_eq!(tokens(&server, "42"), [(Value::Null, Value::Null)]);
+    does(&server, "revoke_token", json!({"uid": "t"}));
+    assert_eq!(server.listed("42").len(), 1);
+}
+
 #[test]
 fn a_rule_with_an_end_ends_by_itself() {
     let server = Server::start(&json!({}));

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::harness::{Conn, KEY, Response, Server, request, token};
+use crate::socket::Socket;
 
 /// A watch and what it has heard so far.
 struct Watch {
@@ -49,6 +50,25 @@ impl Watch {
                 _ => panic!("in a snapshot: {event}"),
             }
         }
+    }
+}
+
+#[test]
+fn a_watcher_hears_that_a_client_went_on_with_another_token() {
+    let server = Server::start(&json!({}));
+    let (mut socket, _) = Socket::session(&server, "42", json!({"jti": "first"}));
+    let all = &mut Watch::open(&server, &json!({"user": "42"}));
+    let first = json!({"user": "42", "expression": "token_uid == 'first'"});
+    let first = &mut Watch::open(&server, &first);
+    assert_eq!((all.snapshot().len(), first.snapshot().len()), (1, 1));
+    for (uid, kind) in [("second", "left"), ("first", "changed")] {
+        let another = json!({"jti": uid});
+        socket.say(&json!({"id": 2, "refresh": {"token": token("42", another)}}));
+        assert_eq!(socket.reply()["id"], 2);
+        let event = all.event().expect("an event");
+        assert_eq!(event["type"], "changed", "{event}");
+        assert_eq!(event["connection"]["state"]["connection_token"]["uid"], uid, "{event}");
+        assert_eq!(first.event().expect("an event")["type"], kind);
     }
 }
 

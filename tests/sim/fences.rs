@@ -1,7 +1,7 @@
 //! What a fence promises: once its order is answered, nobody it names comes in until it is over.
 
 use crate::client::{Asked, Client, Request};
-use crate::model::{Model, Whom};
+use crate::model::{ClientKey, Model, Whom};
 
 /// Who may be refused at a connect for a while.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -26,8 +26,8 @@ pub(crate) struct Comer<'a> {
 #[derive(Debug)]
 struct Fence {
     whom: Fenced,
-    /// Of a token: its id, where there is one.
-    uid: String,
+    /// Of a token: the ids that the session has had since it was ordered, until it is up.
+    uids: Vec<String>,
     /// Until then at the earliest, monotonic milliseconds: shards put it up after it was ordered.
     stands_until_ms: u64,
     /// It was acknowledged.
@@ -42,7 +42,9 @@ impl Fence {
     fn is_of(&self, comer: Comer<'_>) -> bool {
         match &self.whom {
             Fenced::User(user) => user == comer.user,
-            Fenced::TokenOf(_) => !self.uid.is_empty() && self.uid == comer.uid,
+            Fenced::TokenOf(_) => {
+                !comer.uid.is_empty() && self.uids.iter().any(|uid| uid == comer.uid)
+            }
             Fenced::Trial => comer.is_trial,
         }
     }
@@ -51,13 +53,22 @@ impl Fence {
 impl Fences {
     /// A fence is ordered; `uid` is the id of the token when it is around one.
     pub(crate) fn ordered(&mut self, whom: Fenced, uid: String, stands_until_ms: u64) -> usize {
-        self.0.push(Fence { whom, uid, stands_until_ms, is_up: false });
+        self.0.push(Fence { whom, uids: vec![uid], stands_until_ms, is_up: false });
         self.0.len() - 1
     }
 
     /// Its order was acknowledged, and some were sent away.
     pub(crate) fn is_up(&mut self, fence: usize) {
-        self.0[fence].is_up = true;
+        let fence = &mut self.0[fence];
+        fence.is_up = true;
+        fence.uids = fence.uids.pop().into_iter().collect();
+    }
+
+    /// A session has taken another token.
+    pub(crate) fn has_refreshed(&mut self, client: &str, uid: &str) {
+        let is_of =
+            |fence: &&mut Fence| !fence.is_up && fence.whom == Fenced::TokenOf(client.to_owned());
+        self.0.iter_mut().filter(is_of).for_each(|fence| fence.uids.push(uid.to_owned()));
     }
 
     /// Whether this one cannot come in now.
@@ -102,6 +113,15 @@ impl Model {
             Fenced::User(_) | Fenced::Trial => String::new(),
         };
         self.fences.ordered(whom, uid, until_ms)
+    }
+
+    /// A session goes on with another token.
+    pub(crate) fn has_refreshed(&mut self, key: ClientKey, uid: &str) {
+        let (id, _) = self.of(key).expect("it is in");
+        let id = id.clone();
+        self.fences.has_refreshed(&id, uid);
+        let session = self.of_mut(key).expect("it is in");
+        uid.clone_into(&mut session.uid);
     }
 
     /// Whether there is a reason to refuse this client for a while.

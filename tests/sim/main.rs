@@ -26,9 +26,11 @@ mod sentences;
 mod storm;
 mod talk;
 
+use std::collections::BTreeSet;
+
 use rollcall::connection::options::WhenFull;
 
-use client::{Kind, Phase};
+use client::{Kind, Phase, Request};
 use fences::Fenced;
 use model::{ClientKey, Whom};
 use options::Choices;
@@ -245,6 +247,43 @@ fn a_fence_that_a_stalled_shard_has_not_put_up_sends_nobody_away() {
     world.settle();
     assert!(world.model.of(key).is_some(), "it stays");
     world.everyone_leaves();
+}
+
+#[test]
+fn a_session_that_takes_another_token_while_its_last_is_fenced_out_stays() {
+    let mut stayed = BTreeSet::new();
+    for deliveries in 0..8 {
+        let mut world = World::new(22, 3, Choices::default(), CALM);
+        let key = world.open(1, Kind::WebSocket, "42");
+        "first".clone_into(&mut world.client(key).uid);
+        world.asks_to_connect(key);
+        let id = world.model.of(key).expect("it is in").0.clone();
+        let api = world.open(0, Kind::Api, "");
+        world.write_request(api, Request::Fence { whom: Fenced::TokenOf(id), stands_s: 60 });
+        world.feed(api, usize::MAX);
+        for _ in 0..deliveries {
+            let pairs: Vec<_> = world.network.keys().copied().collect();
+            let next = pairs.into_iter().find(|pair| !world.network[pair].is_empty());
+            next.into_iter().for_each(|pair| world.deliver(pair));
+        }
+        "second".clone_into(&mut world.client(key).uid);
+        let goes_on = speech::refresh(9, Token::Forever, world.who(key));
+        world.client(key).saying.push(goes_on);
+        world.settle();
+        let stays = world.model.of(key).is_some();
+        assert_eq!(world.last_failed, stays, "after {deliveries}: sent away, or told that not");
+        stayed.insert(stays);
+        if !stays {
+            // The token that it had at its end is the one that lets nobody in.
+            let uid = if world.tally.contains_key(&("refresh", 0)) { "second" } else { "first" };
+            let back = world.open(2, Kind::WebSocket, "42");
+            uid.clone_into(&mut world.client(back).uid);
+            world.asks_to_connect(back);
+            assert_eq!(world.client(back).told, Some(111), "after {deliveries}");
+        }
+        world.everyone_leaves();
+    }
+    assert_eq!(stayed.len(), 2, "the moment was met");
 }
 
 #[test]

@@ -127,6 +127,8 @@ impl World {
             (Ask::Fails { code }, error) => assert_eq!(error, Some(code), "{message}"),
             (Ask::Unsubscribe, None) => assert_eq!(message["unsubscribe"], json!({})),
             (Ask::Refresh { expire_at }, None) => {
+                let uid = self.client(key).uid.clone();
+                self.model.has_refreshed(key, &uid);
                 let ttl = expire_at.map(|at| at - self.now_s());
                 assert_eq!(message["refresh"]["ttl"].as_u64(), ttl, "{message}");
                 self.is_moved_to(key, expire_at);

@@ -127,7 +127,7 @@ pub(in crate::api) static CONNECTION_STATE: Message = message(
     "ConnectionState",
     "What belongs to a session.",
     &[
-        part("connection_token", 2, &CONNECTION_TOKEN_INFO, "The token it came with."),
+        part("connection_token", 2, &CONNECTION_TOKEN_INFO, "The last token it brought."),
         json("meta", 4, "Its meta, which its client never sees."),
     ],
 );
@@ -167,7 +167,7 @@ pub(in crate::api) static USER_CONNECTION_INFO: Message = message(
         text("transport", 3, "The transport, for example `websocket`.").required(),
         text("protocol", 4, "`json` or `protobuf`.").required(),
         json("meta", 5, "Its meta, which its client never sees."),
-        text("token_uid", 6, "Id of the token it came with (`jti`)."),
+        text("token_uid", 6, "Id of the last token it brought (`jti`)."),
         int64("token_issued_at", 7, "When that token was issued (`iat`), Unix seconds."),
     ],
 );

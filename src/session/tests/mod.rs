@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use proptest::prelude::*;
 
-use crate::ids::{ClientId, ConnId, SessionId, SessionSlot, ShardId};
+use crate::ids::{self, ClientId, ConnId, SessionId, SessionSlot, ShardId};
 use crate::session::interner::{AGENTS_MAX, TextId};
 use crate::session::labels::LabelRun;
 use crate::session::pairs::{APPS_MAX, PairId};
@@ -165,6 +165,13 @@ impl Pair {
         self.table.set_meta(slot, meta.map(Vec::as_slice));
     }
 
+    fn set_token(&mut self, nth: usize, uid: String, issued_at: Option<i64>) {
+        let Some((plain, opened)) = self.nth(nth) else { return };
+        (plain.uid, plain.issued_at) = (uid, issued_at);
+        let (slot, uid) = (opened.slot, plain.uid.clone());
+        self.table.set_token(slot, &uid, issued_at);
+    }
+
     fn set_labels(&mut self, nth: usize, labels: &BTreeMap<String, String>) {
         let Some((plain, opened)) = self.nth(nth) else { return };
         plain.labels.clone_from(labels);
@@ -237,6 +244,7 @@ enum Op {
     Close(usize),
     SetMeta(usize, Option<Vec<u8>>),
     SetLabels(usize, BTreeMap<String, String>),
+    SetToken(usize, String, Option<i64>),
 }
 
 fn meta() -> impl Strategy<Value = Option<Vec<u8>>> {
@@ -251,26 +259,33 @@ fn labels() -> impl Strategy<Value = BTreeMap<String, String>> {
     proptest::collection::btree_map("[a-c]{0,2}", ".{0,2}", 0..4)
 }
 
+fn uid() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just(String::new()),
+        Just("db8bc772-2654-4283-851a-f29b888ace74".to_owned()),
+        Just("0b8bc772-2654-4283-851a-f29b888ace70".to_owned()),
+        Just("DB8BC772-2654-4283-851A-F29B888ACE74".to_owned()),
+        "[0-9a-f-]{36}",
+        ".{1,300}",
+    ]
+}
+
+fn issued_at() -> impl Strategy<Value = Option<i64>> {
+    prop_oneof![
+        Just(None),
+        (1_767_000_000..1_768_000_000i64).prop_map(Some),
+        any::<i64>().prop_map(Some),
+        Just(Some(i64::MIN)),
+        Just(Some(i64::MAX)),
+    ]
+}
+
 fn plain() -> impl Strategy<Value = Plain> {
     let user = prop_oneof![
         4 => Just(String::new()),
         4 => "[a-c]",
         2 => "[a-z]{200,300}",
         1 => ".{0,20}",
-    ];
-    let uid = prop_oneof![
-        Just(String::new()),
-        Just("db8bc772-2654-4283-851a-f29b888ace74".to_owned()),
-        Just("DB8BC772-2654-4283-851A-F29B888ACE74".to_owned()),
-        "[0-9a-f-]{36}",
-        ".{1,300}",
-    ];
-    let issued_at = prop_oneof![
-        Just(None),
-        (1_767_000_000..1_768_000_000i64).prop_map(Some),
-        any::<i64>().prop_map(Some),
-        Just(Some(i64::MIN)),
-        Just(Some(i64::MAX)),
     ];
     let transport = proptest::sample::select(&Transport::ALL);
     let protocol = proptest::sample::select(&Protocol::ALL);
@@ -285,7 +300,7 @@ fn plain() -> impl Strategy<Value = Plain> {
     let conn = (any::<u32>(), any::<u32>());
     let app = ("[a-z]{0,3}", "[0-9.]{0,3}");
     let state = (meta(), labels());
-    (user, app, from, uid, issued_at, state, connected_at_ms, conn).prop_map(
+    (user, app, from, uid(), issued_at(), state, connected_at_ms, conn).prop_map(
         |(user, app, from, uid, issued_at, state, connected_at_ms, (index, generation))| {
             let (meta, labels) = state;
             let (name, version) = app;
@@ -307,6 +322,8 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         2 => any::<usize>().prop_map(Op::Close),
         1 => (any::<usize>(), meta()).prop_map(|(nth, meta)| Op::SetMeta(nth, meta)),
         1 => (any::<usize>(), labels()).prop_map(|(nth, labels)| Op::SetLabels(nth, labels)),
+        1 => (any::<usize>(), uid(), issued_at())
+            .prop_map(|(nth, uid, issued_at)| Op::SetToken(nth, uid, issued_at)),
     ];
     proptest::collection::vec(op, 1..60)
 }
@@ -319,6 +336,7 @@ fn run(hasher: UserHasher, ops: Vec<Op>) {
             Op::Close(nth) => pair.close(nth),
             Op::SetMeta(nth, meta) => pair.set_meta(nth, meta.as_ref()),
             Op::SetLabels(nth, labels) => pair.set_labels(nth, &labels),
+            Op::SetToken(nth, uid, issued_at) => pair.set_token(nth, uid, issued_at),
         }
         pair.check();
     }
@@ -341,6 +359,25 @@ proptest! {
         // One hash for all, then two: a directory bit must outlive each user but the last.
         run(UserHasher::colliding(SEEDS, 0), ops.clone());
         run(UserHasher::colliding(SEEDS, 1 << 40), ops);
+    }
+
+    #[test]
+    fn a_token_like_the_last_one_takes_no_memory(uuids: Vec<[u8; 16]>, seconds: Vec<i32>) {
+        let mut table = table_with(hasher());
+        let first = ids::uuid_text(&[7; 16]);
+        let first = std::str::from_utf8(&first).unwrap().to_owned();
+        let plain = Plain { uid: first, issued_at: Some(1_767_225_000), ..Plain::of("42") };
+        let slot = table.open(&plain.opening(), 1).unwrap().slot;
+        let before = table.heap_bytes();
+        for (uuid, seconds) in uuids.iter().zip(seconds) {
+            let uid = ids::uuid_text(uuid);
+            let issued_at = Some(1_767_225_600 + i64::from(seconds));
+            table.set_token(slot, std::str::from_utf8(&uid).unwrap(), issued_at);
+            let stored = table.view(slot).token_uid();
+            prop_assert_eq!(stored.as_bytes(), uid);
+            prop_assert_eq!(table.view(slot).token_issued_at(), issued_at);
+        }
+        prop_assert_eq!(table.heap_bytes(), before);
     }
 
     #[test]

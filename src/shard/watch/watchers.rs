@@ -6,10 +6,11 @@ use smallvec::SmallVec;
 
 use super::super::Shard;
 use crate::api::watch::{self, Snapshot, Told};
-use crate::api::{Change, Selector, Subject};
+use crate::api::{Selector, Subject};
 use crate::connection::close::CloseReason;
 use crate::ids::{ClientId, SessionSlot, ShardId, UserHash};
 use crate::messages::{WatchId, WatchMessage};
+use crate::session::Table;
 use crate::time::Now;
 
 /// Sessions looked at for one piece of a snapshot: about a millisecond.
@@ -172,19 +173,19 @@ impl Shard {
         }
     }
 
-    /// Changes a session, and tells those who meant it before or mean it now. Returns whether
-    /// anything of it is another.
+    /// Changes a session by `change`, which returns whether anything of it is another, and tells
+    /// those who meant it before or mean it now. Returns the same.
     pub(in crate::shard) fn change_told(
         &mut self,
         slot: SessionSlot,
-        change: &Change,
         now: Now,
+        change: impl FnOnce(&mut Table) -> bool,
     ) -> bool {
         if self.watches.watchers.are_none() {
-            return change.apply(&mut self.table, slot);
+            return change(&mut self.table);
         }
         let mut before = self.watchers_of(slot);
-        if !change.apply(&mut self.table, slot) {
+        if !change(&mut self.table) {
             return false;
         }
         let after = self.watchers_of(slot);
