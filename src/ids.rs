@@ -136,19 +136,27 @@ const HYPHENS: [usize; 4] = [8, 13, 18, 23];
 /// The lower-case hyphenated form of 16 bytes (RFC 9562 §4).
 #[must_use]
 pub fn uuid_text(bytes: &[u8; 16]) -> [u8; UUID_TEXT_LEN] {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = [b'-'; UUID_TEXT_LEN];
-    let mut at = 0;
-    for byte in bytes {
-        if HYPHENS.contains(&at) {
-            at += 1;
-        }
-        text[at] = DIGITS[usize::from(byte >> 4)];
-        text[at + 1] = DIGITS[usize::from(byte & 15)];
-        at += 2;
+    for (byte, at) in bytes.iter().zip(UUID_DIGITS_AT) {
+        [text[at], text[at + 1]] = HEX[usize::from(*byte)];
     }
     text
 }
+
+/// Where the digits of each byte stand in the hyphenated form.
+const UUID_DIGITS_AT: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+
+/// The two digits of every byte.
+const HEX: [[u8; 2]; 256] = {
+    let digits = b"0123456789abcdef";
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < pairs.len() {
+        pairs[byte] = [digits[byte >> 4], digits[byte & 15]];
+        byte += 1;
+    }
+    pairs
+};
 
 /// Reads the hyphenated form of a UUID, in either case (RFC 9562 §4).
 #[must_use]

@@ -49,8 +49,9 @@ pub(super) fn read<'t, 'i: 't>(
 /// a session came from stands after them: Centrifugo's message has no such field.
 pub(super) fn write(session: &Session<'_>, out: &mut Vec<u8>) {
     let mut info = Object::open(out);
-    info.text_if_any("app_name", session.app_name());
-    info.text_if_any("app_version", session.app_version());
+    let (app_name, app_version) = session.app();
+    info.text_if_any("app_name", app_name);
+    info.text_if_any("app_version", app_version);
     info.word("transport", session.transport().name());
     info.word("protocol", session.protocol().name());
     info.text_if_any("user", session.user());
@@ -62,7 +63,7 @@ pub(super) fn write(session: &Session<'_>, out: &mut Vec<u8>) {
         let mut state = info.object("state");
         if has_token {
             let mut token = state.object("connection_token");
-            token.text_if_any("uid", &uid);
+            token.uid_if_any("uid", &uid);
             if let Some(issued_at) = issued_at {
                 token.integer("issued_at", issued_at);
             }

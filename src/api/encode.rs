@@ -5,6 +5,7 @@ use std::io::Write;
 
 use crate::ids::ClientId;
 use crate::protocol::json;
+use crate::session::TokenUid;
 
 /// A JSON object being written. Names are literals of ours and need no escaping.
 #[derive(Debug)]
@@ -63,6 +64,22 @@ impl<'o> Object<'o> {
         if !text.is_empty() {
             self.text(name, text);
         }
+    }
+
+    /// The uid of a token, left out when there is none.
+    pub(super) fn uid_if_any(&mut self, name: &str, uid: &TokenUid<'_>) {
+        match uid.as_uuid() {
+            Some(uuid) => self.digits(name, uuid),
+            None => self.text_if_any(name, uid),
+        }
+    }
+
+    /// Digits and hyphens, which need no escaping.
+    fn digits(&mut self, name: &str, digits: &[u8]) {
+        self.name(name);
+        self.out.push(b'"');
+        self.out.extend_from_slice(digits);
+        self.out.push(b'"');
     }
 
     /// A text of any content under a name of any content.

@@ -99,7 +99,12 @@ pub fn plan(
     hasher: &UserHasher,
 ) -> Result<Plan, Refusal> {
     let reading = Reading { options, hasher, raw: Raw::Params(body) };
-    plan_in(error_mode(options, head), route, body, scratch, reading)
+    let mode = match route {
+        Route::Command(_) => error_mode(options, head),
+        // Their errors stand in the reply, whatever the caller asks for.
+        Route::Legacy | Route::Batch => ErrorMode::Envelope,
+    };
+    plan_in(mode, route, body, scratch, reading)
 }
 
 /// What this body asks when it came by another way than HTTP: errors stand in the reply.

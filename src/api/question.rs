@@ -206,9 +206,8 @@ pub(super) struct Listing {
 /// answered with error 108: no shard encodes, and no caller is sent, without end.
 pub const LISTINGS_BYTES_MAX: usize = 32 * 1024 * 1024;
 
-/// Bytes set aside before the first session is written: two without `meta`, so that growing by
-/// doubling takes few steps from there.
-const FRAGMENT_BYTES: usize = 512;
+/// Bytes set aside before the first session is written: three with `meta`, which are most users.
+const FRAGMENT_BYTES: usize = 1_024;
 
 impl Listing {
     /// Adds one session.

@@ -130,7 +130,7 @@ pub fn admit(options: &Options, key: &ApiKey, head: &Head<'_>) -> Result<(), Ref
         return Ok(());
     }
     let in_query = head.query().and_then(|query| query_value(query, "api_key"));
-    let (own_header, authorization) = (head.header("x-api-key"), head.header("authorization"));
+    let [own_header, authorization] = head.first_of(["x-api-key", "authorization"]);
     if key.admits(own_header, authorization, in_query.as_deref()) {
         return Ok(());
     }

@@ -29,11 +29,12 @@ pub(super) fn read<'t, 'i: 't>(
 /// Writes one `UserConnectionInfo`, in the order of the page; what is empty is left out.
 pub(super) fn write(session: &Session<'_>, out: &mut Vec<u8>) {
     let mut info = Object::open(out);
-    info.text_if_any("app_name", session.app_name());
-    info.text_if_any("app_version", session.app_version());
+    let (app_name, app_version) = session.app();
+    info.text_if_any("app_name", app_name);
+    info.text_if_any("app_version", app_version);
     info.word("transport", session.transport().name());
     info.word("protocol", session.protocol().name());
-    info.text_if_any("token_uid", &session.token_uid());
+    info.uid_if_any("token_uid", &session.token_uid());
     if let Some(issued_at) = session.token_issued_at().filter(|at| *at != 0) {
         info.integer("token_issued_at", issued_at);
     }

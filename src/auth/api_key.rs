@@ -43,7 +43,7 @@ impl ApiKey {
 
 /// The key in `apikey <KEY>`, the scheme in any case.
 fn key_of_authorization(value: &str) -> Option<&str> {
-    let mut words = value.split_whitespace();
+    let mut words = value.split_ascii_whitespace();
     let (scheme, key) = (words.next()?, words.next()?);
     (words.next().is_none() && scheme.eq_ignore_ascii_case("apikey")).then_some(key)
 }

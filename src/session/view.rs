@@ -129,16 +129,22 @@ impl<'a> Session<'a> {
         self.record.user_text()
     }
 
+    /// The client's `name` and `version`, or empty.
+    #[must_use]
+    pub fn app(&self) -> (&'a str, &'a str) {
+        self.record.app_texts(&self.table.index().apps)
+    }
+
     /// The client's `name`, or empty.
     #[must_use]
     pub fn app_name(&self) -> &'a str {
-        self.record.app_texts(&self.table.index().apps).0
+        self.app().0
     }
 
     /// The client's `version`, or empty.
     #[must_use]
     pub fn app_version(&self) -> &'a str {
-        self.record.app_texts(&self.table.index().apps).1
+        self.app().1
     }
 
     /// How its bytes travel.
@@ -247,6 +253,23 @@ enum Text<'a> {
     Stored(&'a str),
     /// The record has 16 bytes; the text is made here.
     Uuid([u8; UUID_TEXT_LEN]),
+}
+
+impl TokenUid<'_> {
+    /// Whether the token had none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        matches!(self.0, Text::Stored(""))
+    }
+
+    /// The text when it is a UUID: hexadecimal digits and hyphens.
+    #[must_use]
+    pub const fn as_uuid(&self) -> Option<&[u8; UUID_TEXT_LEN]> {
+        match &self.0 {
+            Text::Stored(_) => None,
+            Text::Uuid(text) => Some(text),
+        }
+    }
 }
 
 impl Deref for TokenUid<'_> {

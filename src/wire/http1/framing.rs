@@ -143,6 +143,30 @@ fn expects_continue(version: Version, value: &[u8]) -> Result<bool, HeadError> {
 /// The characters of `uri-host [ ":" port ]` (RFC 9110 §7.2). Which host it is does not matter
 /// here; that two recipients read the same one does. It may be empty.
 fn check_host(value: &[u8]) -> Result<(), HeadError> {
-    let is_host = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(byte);
-    if value.iter().all(is_host) { Ok(()) } else { Err(HeadError::Host) }
+    if value.iter().all(|byte| is_in_host(*byte)) { Ok(()) } else { Err(HeadError::Host) }
+}
+
+const fn is_in_host(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'-' | b'.'
+                | b'_'
+                | b'~'
+                | b'%'
+                | b'!'
+                | b'$'
+                | b'&'
+                | b'\''
+                | b'('
+                | b')'
+                | b'*'
+                | b'+'
+                | b','
+                | b';'
+                | b'='
+                | b':'
+                | b'['
+                | b']'
+        )
 }

@@ -51,6 +51,20 @@ impl<'b> Head<'b> {
         str::from_utf8(self.header_values(name).next()?).ok()
     }
 
+    /// The first header of each of these names, under the same rules, in one pass.
+    #[must_use]
+    pub fn first_of<const N: usize>(&self, names: [&str; N]) -> [Option<&'b str>; N] {
+        let mut found = [None; N];
+        for line in Lines(self.lines) {
+            for (name, place) in names.iter().zip(&mut found) {
+                if place.is_none() {
+                    *place = value_under(line, name);
+                }
+            }
+        }
+        found.map(|value| str::from_utf8(value?).ok())
+    }
+
     /// Every header of this name, under the same rules: for those whose value is a list, which may
     /// be spread over several lines (RFC 9110 §5.3).
     pub fn headers(&self, name: &str) -> impl Iterator<Item = &'b str> {
@@ -60,21 +74,29 @@ impl<'b> Head<'b> {
     /// Every header of this name, whatever it holds: for those where one that cannot be read must
     /// not count as absent.
     pub fn header_values(&self, name: &str) -> impl Iterator<Item = &'b [u8]> {
-        let mut rest = self.lines;
-        std::iter::from_fn(move || {
-            while let Some(feed) = memchr::memchr(b'\n', rest) {
-                let (line, after) = rest.split_at_checked(feed.saturating_add(1))?;
-                rest = after;
-                if let Some((start, value)) = line.split_at_checked(name.len())
-                    && start.eq_ignore_ascii_case(name.as_bytes())
-                    && let [b':', value @ .., b'\r', b'\n'] = value
-                {
-                    return Some(trim_ows(value));
-                }
-            }
-            None
-        })
+        Lines(self.lines).filter_map(move |line| value_under(line, name))
     }
+}
+
+/// Header lines, each with its line feed.
+struct Lines<'b>(&'b [u8]);
+
+impl<'b> Iterator for Lines<'b> {
+    type Item = &'b [u8];
+
+    fn next(&mut self) -> Option<&'b [u8]> {
+        let feed = memchr::memchr(b'\n', self.0)?;
+        let (line, rest) = self.0.split_at_checked(feed.saturating_add(1))?;
+        self.0 = rest;
+        Some(line)
+    }
+}
+
+/// The value of a header line of this name, without white space around it.
+fn value_under<'b>(line: &'b [u8], name: &str) -> Option<&'b [u8]> {
+    let (start, value) = line.split_at_checked(name.len())?;
+    let [b':', value @ .., b'\r', b'\n'] = value else { return None };
+    start.eq_ignore_ascii_case(name.as_bytes()).then(|| trim_ows(value))
 }
 
 /// Parses one whole head, exactly as long as [`super::HeadScan::end`] said. Allocates nothing.
