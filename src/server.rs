@@ -190,8 +190,10 @@ pub fn start(
     let shutdown_timeout = options.shutdown_timeout;
     let plan = Plan { options, cores: &cores, clock: Clock::start(), watched: on_event.is_some() };
     let rules = Arc::new(Rules::default());
-    let keeper = Keeper::open(options.store.clone(), Arc::clone(&rules), shards, unix_s())?;
-    let setups = setups(&plan, connection, &rules, shards)?;
+    let node_uid = node_uid()?;
+    let of = (Arc::clone(&rules), shards);
+    let keeper = Keeper::open(options.store.clone(), of, (&node_uid, unix_s()))?;
+    let setups = setups(&plan, connection, (&rules, &node_uid), shards)?;
     let control =
         Control::new(Work { mesh, on_event, shutdown_timeout, uni_grpc, grpc_api, keeper });
     let control = control.map_err(ServerError::Control)?;
@@ -297,14 +299,13 @@ struct Plan<'a> {
 fn setups(
     plan: &Plan<'_>,
     options: &Options,
-    rules: &Arc<Rules>,
+    (rules, node_uid): (&Arc<Rules>, &str),
     shards: usize,
 ) -> Result<Vec<Setup>, ServerError> {
     let directory = Arc::new(Directory::new());
     let admission = Arc::new(Admission::new(plan.options.admission, shards));
     let hasher = UserHasher::new(random_words()?);
     let keys = IdKeys::new(random_bytes()?);
-    let node_uid = node_uid()?;
     let started = plan.clock.now();
     (0..shards)
         .map(|index| {
@@ -318,7 +319,7 @@ fn setups(
                 hasher: hasher.clone(),
                 keys: keys.clone(),
                 seed: random_bytes()?,
-                node_uid: node_uid.clone(),
+                node_uid: node_uid.to_owned(),
                 query_timeout_ms: plan.options.query_timeout_ms,
                 watched: plan.watched,
                 started,

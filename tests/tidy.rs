@@ -119,10 +119,15 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
         "no guard may escape; what all shards look up is there, everything else is a message",
     ),
     ("redb", &["src/control/store.rs", "src/control/store_redb.rs"], "one file knows the file"),
+    (
+        "redis::",
+        &["src/control/shared/", "src/control/store.rs"],
+        "what is shared is spoken of with Redis in one folder",
+    ),
     ("seize", &["src/shard/directory.rs"], "no guard may escape the directory"),
     (
         "sync::atomic",
-        &["src/mesh/", "src/shard/directory.rs", "src/shard/admission.rs"],
+        &["src/mesh/", "src/shard/directory.rs", "src/shard/admission.rs", "src/auth/rules.rs"],
         "what crosses threads is a message",
     ),
     ("cel", &["src/api/expression/"], "expressions are read and asked in one place"),

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use rollcall::api::{
-    Merged, NodeFacts, Options, Outcome, Plan, Scratch, Step, answer, plan, route, write_reply,
+    Merged, NodeFacts, Options, Outcome, Plan, RuleFacts, Scratch, Step, answer, plan, route,
+    write_reply,
 };
 use rollcall::ids::{ConnId, ShardId};
 use rollcall::limits::LabelLimits;
@@ -68,7 +69,14 @@ pub(crate) fn table(sessions: u64) -> Table {
 
 /// Answers the page's question from a table, merges the one answer and writes the reply.
 pub(crate) fn reply(plan: &Plan, table: &Table, out: &mut Vec<u8>) {
-    let facts = NodeFacts { uid: "", name: "", version: "", uptime_s: 0, users: 1 };
+    let facts = NodeFacts {
+        uid: "",
+        name: "",
+        version: "",
+        uptime_s: 0,
+        users: 1,
+        rules: RuleFacts::default(),
+    };
     let Some(Step::Ask(question)) = plan.steps.first() else { unreachable!("a listing") };
     let mut merged = Merged::default();
     merged.add(answer(question, table));

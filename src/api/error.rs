@@ -104,6 +104,29 @@ impl ApiError {
         Self::new(ErrorKind::Internal, why)
     }
 
+    /// What had to be stored where several nodes share it was not, because it cannot be reached.
+    #[must_use]
+    pub fn store_away() -> Self {
+        let why = "the shared store cannot be reached, nothing has changed, send it again later";
+        Self::new(ErrorKind::Internal, why)
+    }
+
+    /// The store has not said whether it is stored.
+    #[must_use]
+    pub fn not_known_stored() -> Self {
+        let why = "the shared store did not answer, it may be stored or not, send it again";
+        Self::new(ErrorKind::Internal, why)
+    }
+
+    /// There are as many statuses of users as there may be.
+    #[must_use]
+    pub fn too_many_statuses(statuses_max: u64) -> Self {
+        Self::not_available(format_args!(
+            "{statuses_max} statuses are kept (user_status.limit), delete what is not needed or wait \
+             until older ones are forgotten"
+        ))
+    }
+
     /// There are as many rules of a kind as there may be.
     #[must_use]
     pub fn too_many_rules(rules_max: usize) -> Self {

@@ -17,6 +17,33 @@ pub struct NodeFacts<'a> {
     pub uptime_s: u64,
     /// Distinct users with sessions; all anonymous ones are one.
     pub users: u64,
+    /// Rules by kind.
+    pub rules: RuleFacts,
+}
+
+/// Who is kept out of a node.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RuleFacts {
+    /// Blocked users.
+    pub blocked: usize,
+    /// Revoked tokens.
+    pub revoked: usize,
+    /// Users whose older tokens do not count.
+    pub invalidated: usize,
+    /// 1 while the store that several servers share cannot be read.
+    pub stale: usize,
+}
+
+impl RuleFacts {
+    fn items(&self) -> [(&'static str, usize); 4] {
+        let Self { blocked, revoked, invalidated, stale } = *self;
+        [
+            ("rules_blocked", blocked),
+            ("rules_revoked", revoked),
+            ("rules_invalidated", invalidated),
+            ("rules_stale", stale),
+        ]
+    }
 }
 
 /// Writes the result: one `NodeResult`, in the order of its field numbers (`api.proto`).
@@ -37,6 +64,9 @@ pub(super) fn write(facts: &NodeFacts<'_>, merged: &Merged, out: &mut Vec<u8>) {
         let mut items = metrics.object("items");
         for ((name, _), value) in COUNTERS.iter().zip(counters.values()) {
             items.integer(&format!("rollcall.{name}"), value);
+        }
+        for (name, value) in facts.rules.items() {
+            items.integer(&format!("rollcall.{name}"), value as u64);
         }
         items.close();
         metrics.close();
@@ -60,14 +90,17 @@ mod tests {
         for pings_sent in [5, 7] {
             merged.add(Answer::info(2, Counters { pings_sent, ..Counters::default() }));
         }
-        let facts = NodeFacts { uid: "u", name: "n", version: "v", uptime_s: 0, users: 0 };
+        let rules = RuleFacts { blocked: 3, ..RuleFacts::default() };
+        let facts = NodeFacts { uid: "u", name: "n", version: "v", uptime_s: 0, users: 0, rules };
         let mut out = Vec::new();
         write(&facts, &merged, &mut out);
         let out: serde_json::Value = serde_json::from_slice(&out).unwrap();
         let node = &out["nodes"][0];
         assert_eq!(node["num_clients"], 4);
         assert_eq!(node["metrics"]["items"]["rollcall.pings_sent"], 12);
-        assert_eq!(node["metrics"]["items"].as_object().unwrap().len(), COUNTERS.len());
+        assert_eq!(node["metrics"]["items"]["rollcall.rules_blocked"], 3);
+        let items = node["metrics"]["items"].as_object().unwrap().len();
+        assert_eq!(items, COUNTERS.len() + rules.items().len());
         assert_eq!(node.get("uptime"), None);
     }
 }

@@ -84,7 +84,7 @@ pub use error::{ApiError, ErrorKind};
 pub use expression::{EXPRESSION_NESTING_MAX, EXPRESSION_WORDS_MAX, ExpressionLimits};
 pub use fence::{Fence, Fenced, Learned};
 pub use groups::GROUPS_MAX;
-pub use info::NodeFacts;
+pub use info::{NodeFacts, RuleFacts};
 pub use narrowing::Sight;
 pub use own_sessions::{OwnSessions, OwnSessionsShown};
 pub use plan::{COMMANDS_MAX, Plan, Step, plan, plan_call};

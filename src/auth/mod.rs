@@ -17,7 +17,7 @@ mod verifier;
 pub use api_key::ApiKey;
 pub use claims::Claims;
 pub use error::{TokenError, TokenFault};
-pub use rules::{Bearer, KeptOut, RULE_ID_BYTES_MAX, RULES_MAX, Rule, Rules, Until};
+pub use rules::{Bearer, KeptOut, RULE_ID_BYTES_MAX, RULES_MAX, Rule, RuleKind, Rules, Until};
 pub use sign::{NewClaims, sign};
 pub use token::{Unverified, read_unverified};
 pub use verifier::{TokenOptions, Verifier};

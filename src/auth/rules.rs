@@ -1,7 +1,8 @@
 //! Who is kept out: blocked users, revoked tokens, users whose older tokens no longer count.
 //!
-//! One set for all shards, in memory: a connect looks it up and waits for nobody. The control
-//! thread alone writes it, after the rule is stored, so that memory and disk agree in order.
+//! One set for all shards, in memory: a connect looks it up and waits for nobody. One thread writes
+//! the rules of a kind, after they are stored, so that memory and store agree in order: the control
+//! thread, or the one that follows the store that several nodes share.
 //!
 //! # Why nobody slips through
 //!
@@ -10,6 +11,9 @@
 //! all have done so is the caller answered. A connect that was let in just before the rule came is
 //! in the table when its shard is asked; one that comes after has that message, and so the rule,
 //! before it. There is no third kind.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ahash::RandomState;
 use compact_str::CompactString;
@@ -54,6 +58,22 @@ pub enum Rule {
         /// For how long.
         until: Until,
     },
+}
+
+/// Rules of one kind are kept in one place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RuleKind {
+    /// Blocked users.
+    Blocked,
+    /// Revoked tokens.
+    Revoked,
+    /// Users whose older tokens do not count.
+    Invalidated,
+}
+
+impl RuleKind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Blocked, Self::Revoked, Self::Invalidated];
 }
 
 /// When a rule ends.
@@ -119,6 +139,27 @@ impl Rule {
         (is_hit && !until.is_over(now_s)).then_some(why)
     }
 
+    /// Which kind of rule it makes or takes back.
+    #[must_use]
+    pub const fn kind(&self) -> RuleKind {
+        match self {
+            Self::Block { .. } | Self::Unblock { .. } => RuleKind::Blocked,
+            Self::Revoke { .. } => RuleKind::Revoked,
+            Self::Invalidate { .. } => RuleKind::Invalidated,
+        }
+    }
+
+    /// The user or the token it is about.
+    #[must_use]
+    pub const fn id(&self) -> &CompactString {
+        match self {
+            Self::Block { user: id, .. }
+            | Self::Unblock { user: id }
+            | Self::Revoke { uid: id, .. }
+            | Self::Invalidate { user: id, .. } => id,
+        }
+    }
+
     /// The same, made at this time.
     #[must_use]
     pub fn made_at(self, now_s: i64) -> Self {
@@ -143,7 +184,7 @@ impl Bearer<'_> {
 }
 
 /// Users' older tokens.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Invalidated {
     issued_before: i64,
     until: Until,
@@ -157,11 +198,14 @@ pub struct Rules {
     blocked: Map<Until>,
     revoked: Map<Until>,
     invalidated: Map<Invalidated>,
+    /// The store that others write to as well cannot be read.
+    is_stale: AtomicBool,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { blocked: map(), revoked: map(), invalidated: map() }
+        let is_stale = AtomicBool::new(false);
+        Self { blocked: map(), revoked: map(), invalidated: map(), is_stale }
     }
 }
 
@@ -190,17 +234,54 @@ impl Rules {
     /// at the limit rules are to be taken back.
     #[must_use]
     pub fn have_room_for(&self, rule: &Rule) -> bool {
-        let rules = match rule {
-            Rule::Block { .. } => self.blocked.len(),
-            Rule::Unblock { .. } => 0,
-            Rule::Revoke { .. } => self.revoked.len(),
-            Rule::Invalidate { .. } => self.invalidated.len(),
-        };
-        rules < RULES_MAX
+        matches!(rule, Rule::Unblock { .. }) || self.len_of(rule.kind()) < RULES_MAX
     }
 
-    /// Makes a rule hold from now on. The last one about a user or a token counts. Called by the
-    /// control thread alone.
+    /// Whether exactly this rule holds.
+    #[must_use]
+    pub fn know(&self, rule: &Rule) -> bool {
+        match rule {
+            Rule::Block { user, until } => self.blocked.pin().get(user) == Some(until),
+            Rule::Unblock { user } => !self.blocked.pin().contains_key(user),
+            Rule::Revoke { uid, until } => self.revoked.pin().get(uid) == Some(until),
+            Rule::Invalidate { user, issued_before, until } => {
+                let is_this = |it: &Invalidated| {
+                    Some(it.issued_before) == *issued_before && it.until == *until
+                };
+                self.invalidated.pin().get(user).is_some_and(is_this)
+            }
+        }
+    }
+
+    /// Forgets the rules of a kind about anybody else.
+    pub fn keep_only(&self, kind: RuleKind, ids: &HashSet<CompactString>) {
+        match kind {
+            RuleKind::Blocked => self.blocked.pin().retain(|id, _| ids.contains(id)),
+            RuleKind::Revoked => self.revoked.pin().retain(|id, _| ids.contains(id)),
+            RuleKind::Invalidated => self.invalidated.pin().retain(|id, _| ids.contains(id)),
+        }
+    }
+
+    /// Whether others may have made rules that are not here, because the store that all write to
+    /// cannot be read.
+    #[must_use]
+    pub fn are_stale(&self) -> bool {
+        // Nothing is read because of it that somebody else has written.
+        self.is_stale.load(Ordering::Relaxed)
+    }
+
+    /// Notes that it cannot be read.
+    pub fn become_stale(&self) {
+        self.is_stale.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that it has been read.
+    pub fn become_fresh(&self) {
+        self.is_stale.store(false, Ordering::Relaxed);
+    }
+
+    /// Makes a rule hold from now on. The last one about a user or a token counts. Called for rules
+    /// of one kind by one thread alone.
     pub fn apply(&self, rule: &Rule, now_s: i64) {
         match rule {
             Rule::Block { user, until } => {
@@ -220,17 +301,27 @@ impl Rules {
         }
     }
 
-    /// Forgets what has ended. Called by the control thread alone.
+    /// Forgets what has ended.
     pub fn sweep(&self, now_s: i64) {
         self.blocked.pin().retain(|_, until| !until.is_over(now_s));
         self.revoked.pin().retain(|_, until| !until.is_over(now_s));
         self.invalidated.pin().retain(|_, it| !it.until.is_over(now_s));
     }
 
+    /// How many there are of a kind.
+    #[must_use]
+    pub fn len_of(&self, kind: RuleKind) -> usize {
+        match kind {
+            RuleKind::Blocked => self.blocked.len(),
+            RuleKind::Revoked => self.revoked.len(),
+            RuleKind::Invalidated => self.invalidated.len(),
+        }
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.blocked.len() + self.revoked.len() + self.invalidated.len()
+        RuleKind::ALL.into_iter().map(|kind| self.len_of(kind)).sum()
     }
 
     /// Whether there are none.

@@ -13,7 +13,7 @@ use crate::connection::options::{
 };
 use crate::connection::origin::Origins;
 use crate::connection::remote::TrustedProxies;
-use crate::control::store::StoreOptions;
+use crate::control::store::{StatusLimits, StoreOptions};
 use crate::engine::accept::ListenOn;
 use crate::limits::LabelLimits;
 use crate::protocol::Dialect;
@@ -230,7 +230,12 @@ pub(super) fn server(
             revoked: config.token_revoke.storage_type,
             invalidated: config.user_tokens_invalidate.storage_type,
             statuses: config.user_status.storage_type,
-            statuses_kept_s: config.user_status.expire_interval.as_secs(),
+            statuses_limits: StatusLimits {
+                kept_s: config.user_status.expire_interval.as_secs(),
+                users_max: config.user_status.limit,
+            },
+            // What is wrong with it has been said when it was loaded.
+            shared: config.shared_store().ok().flatten(),
         },
         synthetic: Synthetic {
             sessions: config.test.synthetic_sessions,

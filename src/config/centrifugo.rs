@@ -85,6 +85,7 @@ const NAMES: &[&str] = &[
     "token_ecdsa_public_key",
     "token_issuer_regex",
     "token_jwks_public_endpoint",
+    "token_revoke.redis",
     "token_rsa_public_key",
     "token_user_id_claim",
     "uni_grpc.tls",
@@ -102,8 +103,11 @@ const NAMES: &[&str] = &[
     "uni_websocket_write_buffer_size",
     "uni_websocket_write_timeout",
     "usage_stats",
+    "user_block.redis",
     "user_personal_",
+    "user_status.redis",
     "user_subscribe_to_personal",
+    "user_tokens_invalidate.redis",
     "websocket.read_buffer_size",
     "websocket.use_write_buffer_pool",
     "websocket.write_buffer_size",
@@ -120,14 +124,18 @@ const QUIET: [&str; 4] = ["admin.password", "admin.secret", "admin_password", "a
 
 /// Sections and, in v3, switches that must not be ignored when they are on: clients would talk in
 /// clear text to a server that was told to encrypt.
-const TLS: [&str; 7] = [
+const TLS: [&str; 11] = [
     "grpc_api.tls",
     "http_server.internal_tls",
     "http_server.tls",
     "http_server.tls_autocert",
     "tls",
     "tls_autocert",
+    "token_revoke.redis.tls",
     "uni_grpc.tls",
+    "user_block.redis.tls",
+    "user_status.redis.tls",
+    "user_tokens_invalidate.redis.tls",
 ];
 
 /// Flags of Centrifugo that take no value and that Rollcall ignores with a warning.

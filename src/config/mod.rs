@@ -6,6 +6,7 @@
 mod declare;
 pub mod duration;
 mod setting;
+mod shared;
 mod table;
 
 mod centrifugo;
@@ -25,9 +26,10 @@ pub use setting::{CodeTarget, CodeTransform, ErrorMode, HttpTarget, HttpTransfor
 pub use table::{
     Client, ClosedSessions, Config, Disconnect, Emulation, GrpcApi, Health, HttpApi, HttpServer,
     HttpStream, HttpStreamRefusals, LabelFilter, Labels, Log, Node, OPTIONS, Queries, Sessions,
-    Shards, Shutdown, Sse, SseRefusals, StorageFile, Swagger, Test, Token, TokenRevoke,
-    UniDisconnects, UniGrpc, UniHttpStream, UniSse, UniWebSocket, UserBlock, UserStatus,
-    UserTokensInvalidate, Watch, WebSocket,
+    Shards, Shutdown, Sse, SseRefusals, StorageFile, StorageRedis, Swagger, Test, Token,
+    TokenRevoke, TokenRevokeRedis, UniDisconnects, UniGrpc, UniHttpStream, UniSse, UniWebSocket,
+    UserBlock, UserBlockRedis, UserStatus, UserStatusRedis, UserTokensInvalidate,
+    UserTokensInvalidateRedis, Watch, WebSocket,
 };
 pub use validate::dangers;
 

@@ -320,6 +320,10 @@ words! {
         "io_uring_plain" => Self::IoUringPlain, "epoll" => Self::Epoll,
     }
     WhenFull { "reject" => Self::Reject, "evict_oldest" => Self::EvictOldest }
-    Storage { "embedded" => Self::Embedded, "memory" => Self::Memory }
+    Storage {
+        "embedded" => Self::Embedded,
+        "memory" => Self::Memory,
+        "redis" => Self::Redis,
+    }
     ParkingChoice { "poll_set" => Self::PollSet, "task" => Self::Task }
 }

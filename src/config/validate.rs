@@ -55,6 +55,7 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
     questions(config, &mut faults);
     transforms(config, &mut faults);
     faults.extend(paths::faults(config));
+    faults.extend(config.shared_store().err());
     if let Err(error) = Origins::new(&config.client.allowed_origins) {
         faults.push(("client.allowed_origins", format!("does not hold patterns: {error}")));
     }
@@ -143,6 +144,9 @@ fn durations(config: &Config, faults: &mut Vec<Fault>) {
     check("client.stale_close_delay", client.stale_close_delay, millisecond, DAY);
     check("client.expired_close_delay", client.expired_close_delay, Duration::ZERO, DAY);
     check("user_status.expire_interval", config.user_status.expire_interval, second, 3_650 * DAY);
+    let redis = &config.storage.redis;
+    check("storage.redis.connect_timeout", redis.connect_timeout, millisecond, 60 * second);
+    check("storage.redis.io_timeout", redis.io_timeout, 10 * millisecond, 60 * second);
     check("shutdown.timeout", config.shutdown.timeout, millisecond, DAY);
     check("shards.query_timeout", config.shards.query_timeout, millisecond, 60 * second);
     // The next ping is the time to look for the answer to the last one at the latest.
@@ -227,6 +231,11 @@ fn bounds(config: &Config, faults: &mut Vec<Fault>) {
             "shards.ring_entries",
             shards.ring_entries.is_power_of_two() && (16..=32_768).contains(&shards.ring_entries),
             "must be a power of two from 16 to 32768".to_owned(),
+        ),
+        (
+            "storage.redis.prefix",
+            !config.storage.redis.prefix.is_empty(),
+            "must not be empty: keys without it may be somebody else's".to_owned(),
         ),
         (
             "test.synthetic_sessions",

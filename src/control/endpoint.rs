@@ -142,8 +142,8 @@ impl Living {
                 },
                 () = std::future::poll_fn(|cx| self.mesh.poll_ready(cx)) => {}
                 () = self.news.notified() => {}
-                done = self.keeper.done() => {
-                    let reply = self.keeper.on_done(done);
+                report = self.keeper.report() => {
+                    let reply = self.keeper.on_report(report, unix_s());
                     self.reply(reply);
                 }
                 () = tokio::time::sleep(RETRY_INTERVAL), if self.keeper.has_to_tell() => {}
@@ -182,8 +182,8 @@ impl Living {
                 },
                 () = std::future::poll_fn(|cx| self.mesh.poll_ready(cx)) => {}
                 () = self.news.notified() => {}
-                done = self.keeper.done() => {
-                    let reply = self.keeper.on_done(done);
+                report = self.keeper.report() => {
+                    let reply = self.keeper.on_report(report, unix_s());
                     self.reply(reply);
                 }
                 () = tokio::time::sleep(RETRY_INTERVAL),

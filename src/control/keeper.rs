@@ -7,7 +7,8 @@ use std::sync::Arc;
 use compact_str::CompactString;
 
 use super::rounds::Rounds;
-use super::store::{Done, Job, Outcome, Store, StoreError, StoreOptions, Work};
+use super::shared::News;
+use super::store::{Done, Job, Outcome, Report, Storage, Store, StoreError, StoreOptions, Work};
 use crate::api::{Answer, ApiError, Question};
 use crate::auth::{RULES_MAX, Rule, Rules};
 use crate::ids::ShardId;
@@ -25,11 +26,32 @@ pub struct Keeper {
     rules: Arc<Rules>,
     store: Store<Asker>,
     rounds: Rounds<Asker>,
+    /// Rules that this node was asked for and that all nodes share, by their numbers.
+    sharing: HashMap<u64, Sharing>,
+    /// The last of these numbers.
+    shared: u64,
+    /// All changes up to this number have been read at once.
+    caught_up: u64,
     /// A sweep is on its way: another one waits for the next minute.
     sweeps: bool,
+    /// The same of statuses.
+    sweeps_statuses: bool,
     /// Users who left since that was last written, and when.
     left: HashMap<CompactString, i64>,
 }
+
+/// A rule that all nodes share, on its way there and back.
+#[derive(Debug)]
+struct Sharing {
+    asker: (usize, GatherId),
+    rule: Rule,
+    /// The number of its change, once it is known.
+    change: Option<u64>,
+    since_s: i64,
+}
+
+/// Seconds after which it does not come back any more: the shared store has lost it.
+const SHARING_S_MAX: i64 = 60;
 
 /// Users who left that are remembered until they can be written; the store has failed for long.
 const LEFT_MAX: usize = 1_000_000;
@@ -41,13 +63,21 @@ impl Keeper {
     /// The store cannot be used.
     pub fn open(
         options: StoreOptions,
-        rules: Arc<Rules>,
-        shards: usize,
-        now_s: i64,
+        (rules, shards): (Arc<Rules>, usize),
+        (node, now_s): (&str, i64),
     ) -> Result<Self, StoreError> {
-        let store = Store::open(options, &rules, now_s)?;
-        let rounds = Rounds::new(shards);
-        Ok(Self { rules, store, rounds, sweeps: false, left: HashMap::new() })
+        let store = Store::open(options, &rules, (node, now_s))?;
+        Ok(Self {
+            rules,
+            store,
+            rounds: Rounds::new(shards),
+            sharing: HashMap::new(),
+            shared: 0,
+            caught_up: 0,
+            sweeps: false,
+            sweeps_statuses: false,
+            left: HashMap::new(),
+        })
     }
 
     /// A shard asks for something to be stored. Answers at once only when it cannot be.
@@ -57,12 +87,23 @@ impl Keeper {
         question: Question,
         now_s: i64,
     ) -> Option<Reply> {
+        let refuse = |error| Some(reply(asker, Answer::failed(error)));
         let work = if let Question::KeepOut(rule) = question {
             if !self.rules.have_room_for(&rule) {
-                return Some(reply(asker, Answer::failed(ApiError::too_many_rules(RULES_MAX))));
+                return refuse(ApiError::too_many_rules(RULES_MAX));
             }
-            Work::Keep(*rule)
+            if self.store.storage(rule.kind()) == Storage::Redis {
+                if self.rules.are_stale() {
+                    return refuse(ApiError::store_away());
+                }
+                self.share(*rule, asker, now_s)
+            } else {
+                Work::Keep(*rule)
+            }
         } else if let Question::Status(order) = question {
+            if self.store.storage_of_statuses() == Storage::Redis && self.rules.are_stale() {
+                return refuse(ApiError::store_away());
+            }
             // What is asked for now knows of whoever has left before.
             self.write_left(now_s);
             Work::Status(*order)
@@ -70,15 +111,26 @@ impl Keeper {
             debug_assert!(false, "not for the control thread: {question:?}");
             return None;
         };
-        let job = Job { work, now_s, name: Some(asker) };
-        let refused = self.store.put(job).err()?;
-        tracing::warn!(?refused, "too much waits to be stored");
-        Some(reply(asker, Answer::failed(ApiError::not_stored())))
+        let Job { work, .. } = self.store.put(Job { work, now_s, name: Some(asker) }).err()?;
+        tracing::warn!(?work, "too much waits to be stored");
+        if let Work::Share { number, .. } = work {
+            self.sharing.remove(&number);
+        }
+        refuse(ApiError::not_stored())
+    }
+
+    fn share(&mut self, rule: Rule, asker: (usize, GatherId), now_s: i64) -> Work {
+        self.shared += 1;
+        let sharing = Sharing { asker, rule: rule.clone(), change: None, since_s: now_s };
+        self.sharing.insert(self.shared, sharing);
+        Work::Share { rule, number: self.shared }
     }
 
     /// A user has left.
     pub(super) fn on_left(&mut self, user: &str, at_s: i64) {
-        if self.left.len() < LEFT_MAX {
+        if let Some(last) = self.left.get_mut(user) {
+            *last = at_s.max(*last);
+        } else if self.left.len() < LEFT_MAX {
             self.left.insert(user.into(), at_s);
         }
     }
@@ -90,7 +142,8 @@ impl Keeper {
 
     /// Writes down who has left since the last time.
     pub(super) fn write_left(&mut self, now_s: i64) {
-        if self.left.is_empty() {
+        let is_away = self.store.storage_of_statuses() == Storage::Redis && self.rules.are_stale();
+        if self.left.is_empty() || is_away {
             return;
         }
         let left = std::mem::take(&mut self.left).into_iter().collect();
@@ -100,44 +153,93 @@ impl Keeper {
         }
     }
 
-    /// The next job that the store has done. Nothing is lost when this is dropped. Waits while too
-    /// many rules are on their way to the shards.
-    pub(super) async fn done(&mut self) -> Done<Asker> {
-        let done = if self.rounds.have_room() { self.store.done().await } else { None };
-        match done {
-            Some(done) => done,
+    /// The next thing that the store has to say. Nothing is lost when this is dropped. Waits while
+    /// too many rules are on their way to the shards.
+    pub(super) async fn report(&mut self) -> Report<Asker> {
+        let report = if self.rounds.have_room() { self.store.report().await } else { None };
+        match report {
+            Some(report) => report,
             // The thread is gone and nothing will be done any more, or a shard's answer comes first.
             None => std::future::pending().await,
         }
     }
 
-    /// What is stored holds from now on. Whoever asked hears of it when shards have nothing to do.
-    pub(super) fn on_done(&mut self, done: Done<Asker>) -> Option<Reply> {
-        let Done { job: Job { work, now_s, name }, outcome, statuses } = done;
-        let is_stored = outcome == Outcome::Stored;
-        match work {
-            Work::Keep(rule) if is_stored => {
-                self.rules.apply(&rule, now_s);
-                if !matches!(rule, Rule::Unblock { .. }) {
-                    self.rounds.begin(Box::new(rule.made_at(now_s)), name, now_s);
-                    return None;
-                }
+    /// A job is done, or rules have been read. Whoever asked hears of it when there is nothing left
+    /// to do.
+    pub(super) fn on_report(&mut self, report: Report<Asker>, now_s: i64) -> Option<Reply> {
+        match report {
+            Report::Done(done) => self.on_done(done),
+            Report::News(News::Rule { rule, own }) => {
+                let sharing = own.and_then(|number| self.sharing.remove(&number));
+                self.carry_out(*rule, sharing.map(|sharing| sharing.asker), now_s)
             }
-            Work::Left(left) if !is_stored => {
+            Report::News(News::CaughtUp(number)) => {
+                self.caught_up = number;
+                self.carry_out_old(now_s);
+                None
+            }
+        }
+    }
+
+    /// What is stored holds from now on.
+    fn on_done(&mut self, done: Done<Asker>) -> Option<Reply> {
+        let Done { job: Job { work, now_s, name }, outcome, statuses } = done;
+        let answer = match outcome {
+            Outcome::Stored | Outcome::Unfinished | Outcome::Shared(_) => {
+                Answer::statuses(statuses)
+            }
+            Outcome::Full => {
+                let limits = self.store.statuses_limits();
+                Answer::failed(ApiError::too_many_statuses(limits.users_max))
+            }
+            Outcome::Failed => Answer::failed(ApiError::not_stored()),
+            Outcome::Away => Answer::failed(ApiError::store_away()),
+            Outcome::Unknown => Answer::failed(ApiError::not_known_stored()),
+        };
+        match (work, outcome) {
+            (Work::Keep(rule), Outcome::Stored) => {
+                self.rules.apply(&rule, now_s);
+                return self.carry_out(rule.made_at(now_s), name, now_s);
+            }
+            (Work::Share { number, .. }, Outcome::Shared(change)) => {
+                // It is carried out when it is read among the changes of all nodes.
+                let sharing = self.sharing.get_mut(&number)?;
+                sharing.change = Some(change);
+                self.carry_out_old(now_s);
+                return None;
+            }
+            (Work::Share { number, .. }, _) => drop(self.sharing.remove(&number)),
+            (Work::Left(left), Outcome::Failed | Outcome::Away | Outcome::Unknown) => {
                 for (user, at_s) in left {
                     self.on_left(&user, at_s);
                 }
             }
-            Work::Sweep => self.sweeps = false,
-            Work::Keep(_) | Work::Status(_) | Work::Left(_) | Work::SweepStatuses => {}
+            (Work::Sweep, Outcome::Unfinished) => self.put_sweep(now_s),
+            (Work::Sweep, _) => self.sweeps = false,
+            (Work::SweepStatuses, Outcome::Unfinished) => self.put_sweep_statuses(now_s),
+            (Work::SweepStatuses, _) => self.sweeps_statuses = false,
+            (Work::Keep(_) | Work::Status(_) | Work::Left(_) | Work::SweepShared, _) => {}
         }
-        let asker = name?;
-        let answer = if is_stored {
-            Answer::statuses(statuses)
-        } else {
-            Answer::failed(ApiError::not_stored())
-        };
-        Some(reply(asker, answer))
+        Some(reply(name?, answer))
+    }
+
+    /// Has every shard carry out a rule that holds. Answers at once when there is nothing to do.
+    fn carry_out(&mut self, rule: Rule, asker: Asker, now_s: i64) -> Option<Reply> {
+        if matches!(rule, Rule::Unblock { .. }) {
+            return Some(reply(asker?, Answer::counted(0)));
+        }
+        self.rounds.begin(Box::new(rule), asker, now_s);
+        None
+    }
+
+    /// Has shards carry out those of this node's rules that hold already, because everything was
+    /// read at once. None of them will be read again.
+    fn carry_out_old(&mut self, now_s: i64) {
+        let caught_up = self.caught_up;
+        let is_old = |sharing: &Sharing| sharing.change.is_some_and(|change| change <= caught_up);
+        for (_, sharing) in self.sharing.extract_if(|_, sharing| is_old(sharing)) {
+            self.rounds.begin(Box::new(sharing.rule), Some(sharing.asker), now_s);
+        }
     }
 
     /// Tells shards of the rules they must carry out.
@@ -164,18 +266,32 @@ impl Keeper {
     /// Forgets what has ended, here and in the store.
     pub(super) fn sweep(&mut self, now_s: i64) {
         self.rounds.forget_lost(now_s);
+        self.sharing.retain(|_, sharing| sharing.since_s >= now_s.saturating_sub(SHARING_S_MAX));
         let before = self.rules.len();
         self.rules.sweep(now_s);
         if self.rules.len() < before && !self.sweeps {
-            let job = Job { work: Work::Sweep, now_s, name: None };
-            self.sweeps = self.store.put(job).is_ok();
+            self.put_sweep(now_s);
+        }
+        if self.store.is_shared() && !self.rules.are_stale() {
+            // When too much waits the next minute will do.
+            let _refused = self.store.put(Job { work: Work::SweepShared, now_s, name: None });
         }
     }
 
-    /// Forgets statuses that have not changed for long.
-    pub(super) fn sweep_statuses(&self, now_s: i64) {
-        // When too much waits the next hour will do.
-        let _refused = self.store.put(Job { work: Work::SweepStatuses, now_s, name: None });
+    fn put_sweep(&mut self, now_s: i64) {
+        self.sweeps = self.store.put(Job { work: Work::Sweep, now_s, name: None }).is_ok();
+    }
+
+    /// Forgets statuses that have not changed for long. A shared store does so by itself.
+    pub(super) fn sweep_statuses(&mut self, now_s: i64) {
+        if !self.sweeps_statuses && self.store.storage_of_statuses() != Storage::Redis {
+            self.put_sweep_statuses(now_s);
+        }
+    }
+
+    fn put_sweep_statuses(&mut self, now_s: i64) {
+        let job = Job { work: Work::SweepStatuses, now_s, name: None };
+        self.sweeps_statuses = self.store.put(job).is_ok();
     }
 
     /// Waits until everything is stored.

@@ -9,6 +9,7 @@ pub mod endpoint;
 mod grpc;
 pub mod keeper;
 mod rounds;
+pub mod shared;
 pub mod store;
 mod store_redb;
 pub mod unigrpc;

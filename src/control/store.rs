@@ -1,20 +1,23 @@
 //! Where rules are kept so that they outlive the process: a thread of its own, because a disk takes
 //! its time and gRPC streams on the control thread must not wait for it.
 //!
-//! Jobs are done in the order in which they come, several in one transaction when several wait.
+//! Jobs are done in the order in which they come, several in one transaction when several wait. What
+//! several nodes share has a thread of its own ([`shared`](super::shared)): a Redis that does not
+//! answer makes nothing else wait.
 
 use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
 use compact_str::CompactString;
 use tokio::sync::mpsc as reports;
 
+use super::shared::{Follower, News, SharedOptions, SharedWriter};
 use super::store_redb::Embedded;
 use crate::api::{StatusOrder, UserStatus};
-use crate::auth::{Rule, Rules};
+use crate::auth::{Rule, RuleKind, Rules};
 
 /// Jobs that may wait for the disk; one more is refused, and its caller told to send it again.
 const JOBS_MAX: usize = 4_096;
@@ -29,6 +32,8 @@ pub enum Storage {
     Embedded,
     /// In memory alone: until the process ends.
     Memory,
+    /// In a Redis that several servers share.
+    Redis,
 }
 
 /// Where everything is kept.
@@ -44,8 +49,19 @@ pub struct StoreOptions {
     pub invalidated: Storage,
     /// Statuses of users.
     pub statuses: Storage,
-    /// Seconds for which a status is kept after it last changed.
-    pub statuses_kept_s: u64,
+    /// How many statuses are kept, and for how long.
+    pub statuses_limits: StatusLimits,
+    /// The store of [`Storage::Redis`]; none is none of the above.
+    pub shared: Option<SharedOptions>,
+}
+
+/// How many statuses of users are kept by this server itself, and for how long.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StatusLimits {
+    /// Seconds after the last change.
+    pub kept_s: u64,
+    /// Users; where several servers share them, that store's own limits count.
+    pub users_max: u64,
 }
 
 impl StoreOptions {
@@ -59,15 +75,16 @@ impl StoreOptions {
             revoked: memory,
             invalidated: memory,
             statuses: memory,
-            statuses_kept_s: 0,
+            statuses_limits: StatusLimits { kept_s: 0, users_max: 0 },
+            shared: None,
         }
     }
 
-    const fn storage(&self, rule: &Rule) -> Storage {
-        match rule {
-            Rule::Block { .. } | Rule::Unblock { .. } => self.blocked,
-            Rule::Revoke { .. } => self.revoked,
-            Rule::Invalidate { .. } => self.invalidated,
+    const fn storage(&self, kind: RuleKind) -> Storage {
+        match kind {
+            RuleKind::Blocked => self.blocked,
+            RuleKind::Revoked => self.revoked,
+            RuleKind::Invalidated => self.invalidated,
         }
     }
 }
@@ -87,6 +104,18 @@ pub enum StoreError {
         #[source]
         cause: redb::Error,
     },
+    /// The store that several servers share cannot be read.
+    #[error(
+        "storage.redis.address: Redis at {at} cannot be used: {cause}; start it first, this server \
+         does not start without it"
+    )]
+    Shared {
+        /// Where it should be.
+        at: String,
+        /// Why.
+        #[source]
+        cause: redis::RedisError,
+    },
     /// No thread to write it.
     #[error("the thread that stores rules cannot start: {0}")]
     Thread(#[source] io::Error),
@@ -105,13 +134,22 @@ pub(super) struct Job<T> {
 pub(super) enum Work {
     /// A rule.
     Keep(Rule),
-    /// Rules that have ended are forgotten.
+    /// A rule that all nodes are told of.
+    Share {
+        /// Which.
+        rule: Rule,
+        /// Its number among this node's own.
+        number: u64,
+    },
+    /// Some of the rules that have ended are forgotten.
     Sweep,
+    /// The same where several nodes share them.
+    SweepShared,
     /// Statuses are changed, or told.
     Status(StatusOrder),
     /// Users left, each at this time, Unix seconds.
     Left(Vec<(CompactString, i64)>),
-    /// Statuses that have not changed for long are forgotten.
+    /// Some of the statuses that have not changed for long are forgotten.
     SweepStatuses,
 }
 
@@ -129,61 +167,168 @@ pub(super) struct Done<T> {
 pub(super) enum Outcome {
     /// It is stored as safely as it can be.
     Stored,
+    /// The same, and there is more of it to do.
+    Unfinished,
+    /// The same, where several nodes share it: as the change of this number.
+    Shared(u64),
+    /// There are as many as there may be; nothing has changed.
+    Full,
     /// It is not; the log says why.
     Failed,
+    /// It is not: the shared store cannot be reached.
+    Away,
+    /// Nobody knows: the shared store did not answer.
+    Unknown,
 }
 
-/// The thread's other end.
+/// What the threads have to say.
+#[derive(Debug)]
+pub(super) enum Report<T> {
+    /// A job is done.
+    Done(Done<T>),
+    /// Rules have been put into memory.
+    News(News),
+}
+
+/// The threads' other end.
 #[derive(Debug)]
 pub(super) struct Store<T> {
+    options: StoreOptions,
+    own: Worker<T>,
+    shared: Option<Shared<T>>,
+    reports: reports::Receiver<Report<T>>,
+}
+
+/// A thread that does jobs.
+#[derive(Debug)]
+struct Worker<T> {
     jobs: mpsc::SyncSender<Job<T>>,
-    done: reports::Receiver<Done<T>>,
     thread: JoinHandle<()>,
 }
 
+#[derive(Debug)]
+struct Shared<T> {
+    writer: Worker<T>,
+    /// Ends the follower when it is dropped. Nobody waits for that: it has nothing to finish.
+    _follows: mpsc::Sender<()>,
+}
+
 impl<T: Send + 'static> Store<T> {
-    /// Reads what is stored into `rules` and starts the thread.
+    /// Reads what is stored into `rules` and starts the threads.
     pub(super) fn open(
         options: StoreOptions,
-        rules: &Rules,
-        now_s: i64,
+        rules: &Arc<Rules>,
+        (node, now_s): (&str, i64),
     ) -> Result<Self, StoreError> {
         let embedded = Embedded::open(options.path.clone())?;
         embedded.load(|rule| {
-            if options.storage(rule) == Storage::Embedded {
+            if options.storage(rule.kind()) == Storage::Embedded {
                 rules.apply(rule, now_s);
             }
         })?;
         rules.sweep(now_s);
-        let (jobs, queue) = mpsc::sync_channel(JOBS_MAX);
-        let (reports, done) = reports::channel(JOBS_MAX);
+        let (sender, reports) = reports::channel(JOBS_MAX);
+        let shared = match &options.shared {
+            Some(shared) => Some(Shared::begin(&options, shared, (rules, node), &sender)?),
+            None => None,
+        };
         let memory = Embedded::in_memory()?;
-        let writer = Writer { options, embedded, memory };
-        let thread = std::thread::Builder::new()
-            .name("store".to_owned())
-            .spawn(move || writer.run(&queue, &reports))
-            .map_err(StoreError::Thread)?;
-        Ok(Self { jobs, done, thread })
+        let writer = Writer { options: options.clone(), embedded, memory };
+        let own = Worker::begin("store", move |queue| writer.run(queue, &sender))?;
+        Ok(Self { options, own, shared, reports })
+    }
+
+    /// Where rules of this kind are kept.
+    pub(super) const fn storage(&self, kind: RuleKind) -> Storage {
+        self.options.storage(kind)
+    }
+
+    /// Where statuses are kept.
+    pub(super) const fn storage_of_statuses(&self) -> Storage {
+        self.options.statuses
+    }
+
+    /// How many statuses are kept, and for how long.
+    pub(super) const fn statuses_limits(&self) -> StatusLimits {
+        self.options.statuses_limits
+    }
+
+    /// Whether something is kept where several nodes share it.
+    pub(super) const fn is_shared(&self) -> bool {
+        self.shared.is_some()
     }
 
     /// Hands a job over, or back when too many wait.
     pub(super) fn put(&self, job: Job<T>) -> Result<(), Job<T>> {
-        self.jobs.try_send(job).map_err(|refused| match refused {
+        let is_shared = match &job.work {
+            Work::Share { .. } | Work::SweepShared => true,
+            Work::Status(_) | Work::Left(_) => self.options.statuses == Storage::Redis,
+            Work::Keep(_) | Work::Sweep | Work::SweepStatuses => false,
+        };
+        let shared = self.shared.as_ref().filter(|_| is_shared);
+        let worker = shared.map_or(&self.own, |shared| &shared.writer);
+        worker.jobs.try_send(job).map_err(|refused| match refused {
             mpsc::TrySendError::Full(job) | mpsc::TrySendError::Disconnected(job) => job,
         })
     }
 
-    /// The next job that has been done. Nothing is lost when this is dropped.
-    pub(super) async fn done(&mut self) -> Option<Done<T>> {
-        self.done.recv().await
+    /// The next thing that there is to say. Nothing is lost when this is dropped.
+    pub(super) async fn report(&mut self) -> Option<Report<T>> {
+        self.reports.recv().await
     }
 
     /// Waits until every job is done.
     pub(super) fn close(self) {
-        let Self { jobs, done, thread } = self;
-        drop((jobs, done));
+        let Self { own, shared, reports, .. } = self;
+        drop(reports);
+        own.close();
+        if let Some(Shared { writer, .. }) = shared {
+            writer.close();
+        }
+    }
+}
+
+impl<T: Send + 'static> Worker<T> {
+    fn begin(
+        name: &str,
+        run: impl FnOnce(&mpsc::Receiver<Job<T>>) + Send + 'static,
+    ) -> Result<Self, StoreError> {
+        let (jobs, queue) = mpsc::sync_channel(JOBS_MAX);
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || run(&queue));
+        Ok(Self { jobs, thread: thread.map_err(StoreError::Thread)? })
+    }
+
+    fn close(self) {
+        let Self { jobs, thread } = self;
+        drop(jobs);
         // A thread that panicked has said so itself.
         let _panicked = thread.join();
+    }
+}
+
+impl<T: Send + 'static> Shared<T> {
+    fn begin(
+        options: &StoreOptions,
+        shared: &SharedOptions,
+        (rules, node): (&Arc<Rules>, &str),
+        reports: &reports::Sender<Report<T>>,
+    ) -> Result<Self, StoreError> {
+        let is_here = |kind: &RuleKind| options.storage(*kind) == Storage::Redis;
+        let kinds = RuleKind::ALL.into_iter().filter(is_here).collect();
+        let mut follower = Follower::new(shared.clone(), kinds, Arc::clone(rules), node.to_owned());
+        let connection =
+            follower.begin().map_err(|cause| StoreError::Shared { at: shared.place(), cause })?;
+        let kept_s = options.statuses_limits.kept_s;
+        let writer = SharedWriter::new(shared.clone(), Arc::clone(rules), node.to_owned(), kept_s);
+        let (follows, stop) = mpsc::channel();
+        let told = reports.clone();
+        std::thread::Builder::new()
+            .name("store-follow".to_owned())
+            .spawn(move || follower.run(connection, &stop, &told))
+            .map_err(StoreError::Thread)?;
+        let told = reports.clone();
+        let writer = Worker::begin("store-shared", move |queue| writer.run(queue, &told))?;
+        Ok(Self { writer, _follows: follows })
     }
 }
 
@@ -195,54 +340,55 @@ struct Writer {
 }
 
 impl Writer {
-    fn run<T>(mut self, queue: &mpsc::Receiver<Job<T>>, reports: &reports::Sender<Done<T>>) {
+    fn run<T>(mut self, queue: &mpsc::Receiver<Job<T>>, reports: &reports::Sender<Report<T>>) {
         while let Ok(first) = queue.recv() {
             let more = queue.try_iter().take(BATCH_MAX - 1);
             let batch: Vec<Job<T>> = std::iter::once(first).chain(more).collect();
             let mut told = self.write(&batch);
             for (at, job) in batch.into_iter().enumerate() {
                 let place = self.place(&job.work);
-                let (outcome, statuses) = match &mut told[place as usize] {
-                    Ok(told) => (Outcome::Stored, told.remove(&at).unwrap_or_default()),
-                    Err(Failed) => (Outcome::Failed, Vec::new()),
+                let Told { outcome, statuses } = match &mut told[place as usize] {
+                    Ok(told) => told.remove(&at).unwrap_or_default(),
+                    Err(Failed) => Told { outcome: Outcome::Failed, statuses: Vec::new() },
                 };
                 // The control thread may be ending; what was asked is done all the same.
-                let _unheard = reports.blocking_send(Done { job, outcome, statuses });
+                let _unheard = reports.blocking_send(Report::Done(Done { job, outcome, statuses }));
             }
         }
     }
 
     fn place(&self, work: &Work) -> Place {
         let (storage, in_memory) = match work {
-            Work::Keep(rule) => (self.options.storage(rule), Place::Nowhere),
+            Work::Keep(rule) => (self.options.storage(rule.kind()), Place::Nowhere),
             Work::Sweep => (Storage::Embedded, Place::Nowhere),
             Work::Status(_) | Work::Left(_) | Work::SweepStatuses => {
                 (self.options.statuses, Place::Memory)
             }
+            Work::Share { .. } | Work::SweepShared => (Storage::Redis, Place::Nowhere),
         };
         match storage {
             Storage::Embedded => Place::File,
             Storage::Memory => in_memory,
+            Storage::Redis => Place::Nowhere,
         }
     }
 
     /// What was to be told, by the number of the job, for each [`Place`].
-    fn write<T>(&mut self, batch: &[Job<T>]) -> [Result<Told, Failed>; 3] {
+    fn write<T>(&mut self, batch: &[Job<T>]) -> [Result<ToldAll, Failed>; 3] {
         let mut jobs: [Vec<Numbered<'_>>; 3] = Default::default();
         for (at, job) in batch.iter().enumerate() {
             let place = self.place(&job.work);
             jobs[place as usize].push(Numbered { at, work: &job.work, now_s: job.now_s });
         }
-        let kept_s = i64::try_from(self.options.statuses_kept_s).unwrap_or(i64::MAX);
-        let [nowhere, file, memory] = jobs;
-        debug_assert!(nowhere.iter().all(|job| matches!(job.work, Work::Keep(_))));
+        let limits = self.options.statuses_limits;
+        let [_nowhere, file, memory] = jobs;
         let write = |embedded: &mut Embedded, jobs: &[Numbered<'_>]| {
-            embedded.write(jobs, kept_s).map_err(|error| {
+            embedded.write(jobs, limits).map_err(|error| {
                 tracing::error!(%error, jobs = jobs.len(), "rules could not be stored");
                 Failed
             })
         };
-        [Ok(Told::new()), write(&mut self.embedded, &file), write(&mut self.memory, &memory)]
+        [Ok(ToldAll::new()), write(&mut self.embedded, &file), write(&mut self.memory, &memory)]
     }
 }
 
@@ -267,5 +413,18 @@ pub(super) struct Numbered<'w> {
     pub(super) now_s: i64,
 }
 
-/// What was to be told, by the place in the batch.
-pub(super) type Told = HashMap<usize, Vec<UserStatus>>;
+/// How a job ended, and what [`StatusOrder::Get`] asked for.
+#[derive(Debug)]
+pub(super) struct Told {
+    pub(super) outcome: Outcome,
+    pub(super) statuses: Vec<UserStatus>,
+}
+
+impl Default for Told {
+    fn default() -> Self {
+        Self { outcome: Outcome::Stored, statuses: Vec::new() }
+    }
+}
+
+/// What was to be told, by the place in the batch; of others, nothing but that they are done.
+pub(super) type ToldAll = HashMap<usize, Told>;

@@ -45,6 +45,12 @@ counters! {
     sessions_misbehaved,
     /// Connects refused with an error or a disconnect code.
     connects_refused,
+    /// Connects refused because their user is blocked.
+    connects_blocked,
+    /// Connects refused because their token is revoked, or older than its user's tokens may be.
+    connects_revoked,
+    /// Connects refused because a fence stands.
+    connects_fenced,
     /// Connects refused with 503 by the connection or rate limit.
     connects_limited,
     /// Clients closed because they did not connect in time.

@@ -8,8 +8,10 @@ use super::gather::{Asker, Caller, Gathered};
 use super::http::Step;
 use super::work::{Begun, ReplyTo};
 use crate::api::{
-    self, Answer, Merged, NodeFacts, Outcome, Plan, Question, Refusal, ReplyHead, Subject,
+    self, Answer, Merged, NodeFacts, Outcome, Plan, Question, Refusal, ReplyHead, RuleFacts,
+    Subject,
 };
+use crate::auth::RuleKind;
 use crate::connection::Exchange;
 use crate::connection::exchange::{Owed, Underway};
 use crate::ids::{ConnId, ShardId};
@@ -219,8 +221,18 @@ impl Shard {
             version: &options.version,
             uptime_s: now.mono_ms.saturating_sub(self.started.mono_ms) / 1000,
             users: if plan.asks_info() { self.directory.users() as u64 } else { 0 },
+            rules: if plan.asks_info() { self.rule_facts() } else { RuleFacts::default() },
         };
         api::write_reply(&plan, &outcomes, &facts, out)
+    }
+
+    fn rule_facts(&self) -> RuleFacts {
+        RuleFacts {
+            blocked: self.rules.len_of(RuleKind::Blocked),
+            revoked: self.rules.len_of(RuleKind::Revoked),
+            invalidated: self.rules.len_of(RuleKind::Invalidated),
+            stale: usize::from(self.rules.are_stale()),
+        }
     }
 }
 

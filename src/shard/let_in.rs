@@ -31,9 +31,13 @@ impl Shard {
                 break Refused::Error(codes::ERROR_TOO_MANY_REQUESTS);
             }
             if self.fences.keep_out(&connecting.credentials, now.mono_ms) {
+                self.counters.connects_fenced += 1;
                 break Refused::Error(codes::ERROR_TOO_MANY_REQUESTS);
             }
             if let Some(told) = self.keep_out(&connecting.credentials.bearer(), now) {
+                let is_blocked = told.code == codes::USER_BLOCKED.code;
+                self.counters.connects_blocked += u64::from(is_blocked);
+                self.counters.connects_revoked += u64::from(!is_blocked);
                 break Refused::Disconnect(told);
             }
             if self.take_seat(&connecting) == Seat::Taken {

@@ -2,8 +2,8 @@
 //! they are taken, as a plain reader reads them, and answered with JSON.
 
 use rollcall::api::{
-    COMMANDS_MAX, Merged, NodeFacts, Options, Outcome, Plan, Question, Refusal, Route, Scratch,
-    Step, Subject, plan, route, write_reply,
+    COMMANDS_MAX, Merged, NodeFacts, Options, Outcome, Plan, Question, Refusal, Route, RuleFacts,
+    Scratch, Step, Subject, plan, route, write_reply,
 };
 use rollcall::ids::UserHash;
 use rollcall::limits::LabelLimits;
@@ -211,7 +211,14 @@ fn check_reply(path: &str, plan: &Plan) {
         Step::Done(error) => Outcome::Failed(error.clone()),
     };
     let outcomes: Vec<_> = plan.steps.iter().map(outcome).collect();
-    let facts = NodeFacts { uid: "uid", name: "n", version: "0", uptime_s: 9, users: 2 };
+    let facts = NodeFacts {
+        uid: "uid",
+        name: "n",
+        version: "0",
+        uptime_s: 9,
+        users: 2,
+        rules: RuleFacts::default(),
+    };
     let mut out = Vec::new();
     let head = write_reply(plan, &outcomes, &facts, &mut out);
     assert_eq!((head.status.0, head.content_type), (200, "application/json"));

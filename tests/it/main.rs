@@ -27,6 +27,7 @@ mod queries;
 mod refresh;
 mod replies;
 mod seats;
+mod shared;
 mod socket;
 mod status;
 mod stream;

@@ -47,7 +47,9 @@ fn users_are_active_when_said_online_when_here_and_nothing_when_unknown() {
     // Who has left was last here when they left, also when that has just happened.
     drop(session);
     eventually("it is gone", || server.listed("b").is_empty().then_some(()));
-    assert!(is_recent(&statuses(&server, &["b"])[0]["online"], began));
+    eventually("it is known when", || {
+        is_recent(&statuses(&server, &["b"])[0]["online"], began).then_some(())
+    });
     // Being active leaves the state as it is; an empty one takes it away.
     does(&server, "update_user_status", json!({"users": ["a"]}));
     assert_eq!(statuses(&server, &["a"])[0]["state"], "away");
@@ -85,6 +87,20 @@ fn a_status_that_has_not_changed_for_long_is_forgotten() {
         eventually("it is forgotten", || {
             (statuses(&server, &["a"]) == [json!({"user": "a"})]).then_some(())
         });
+    }
+}
+
+#[test]
+fn no_more_statuses_are_kept_than_there_may_be() {
+    for storage in ["embedded", "memory"] {
+        let server = kept(json!({"user_status": {"limit": 2, "storage_type": storage}}));
+        does(&server, "update_user_status", json!({"users": ["a", "b"]}));
+        let error = &server.call("update_user_status", json!({"users": ["a", "c"]}))["error"];
+        assert_eq!(error["code"], 108, "{error}");
+        assert!(error["message"].to_string().contains("user_status.limit"), "{error}");
+        does(&server, "update_user_status", json!({"users": ["a"], "state": "back"}));
+        does(&server, "delete_user_status", json!({"users": ["b"]}));
+        does(&server, "update_user_status", json!({"users": ["c"]}));
     }
 }
 

@@ -302,7 +302,8 @@ pub(in crate::api) static NODE_RESULT: Message = message(
 pub(in crate::api) static METRICS: Message = message(
     "Metrics",
     "What a node has counted.",
-    &[double("items", 2, "Counts since the start, by their names.").map()],
+    &[double("items", 2, "Counts since the start, and how many rules there are, by their names.")
+        .map()],
 );
 
 pub(in crate::api) static FILTER_NODE: Message = message(

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use super::{
     Lifetime, Merged, Mode, Naming, NodeFacts, Options, Outcome, Plan, Progress, Question, Receipt,
-    Scan, Scratch, Sight, Step, Target, answer, plan, route, write_reply,
+    RuleFacts, Scan, Scratch, Sight, Step, Target, answer, plan, route, write_reply,
 };
 use crate::api::{Answer, ReplyHead};
 use crate::ids::{ClientId, ConnId, SessionId, SessionSlot, ShardId};
@@ -215,8 +215,14 @@ impl World {
         let plan = plan(&options, &route, &head, body, &mut Scratch::default(), &hasher())
             .unwrap_or_else(Plan::refused);
         let outcomes: Vec<_> = plan.steps.iter().map(|step| self.outcome(step)).collect();
-        let facts =
-            NodeFacts { uid: "uid", name: "host_8000", version: "0.1.0", uptime_s: 9, users: 2 };
+        let facts = NodeFacts {
+            uid: "uid",
+            name: "host_8000",
+            version: "0.1.0",
+            uptime_s: 9,
+            users: 2,
+            rules: RuleFacts::default(),
+        };
         let mut out = Vec::new();
         let head = write_reply(&plan, &outcomes, &facts, &mut out);
         (head, String::from_utf8(out).unwrap())
