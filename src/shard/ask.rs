@@ -139,9 +139,10 @@ impl Shard {
     /// changed when this returns.
     pub(super) fn answer(&mut self, question: &Question, now: Now) -> Answer {
         match question {
-            Question::KeepOut(rule) => self.enforce(rule, now),
             Question::Fence(fence) => self.fence(fence, now),
-            Question::Status(_) => unreachable!("the control thread does it"),
+            Question::KeepOut(_) | Question::Status(_) => {
+                unreachable!("the control thread does it, or has it carried out")
+            }
             Question::Info => Answer::info(self.table.len(), self.counters),
             Question::Oldest { .. }
             | Question::UserConnections { .. }

@@ -1,15 +1,82 @@
 //! ③⑥ Who is kept out: looked up when a session is about to begin, and carried out on those that
 //! are there (why nobody slips between the two: `auth/rules`).
+//!
+//! Sessions are not indexed by token: whose is revoked is looked for among all, a stretch at a time.
+//! Tokens revoked meanwhile are looked for together when that is over, so that a thousand at once
+//! cost two walks. Whoever asked is answered when every session that its rule hits has ended.
+
+use std::collections::{HashSet, VecDeque};
+
+use ahash::RandomState;
+use compact_str::CompactString;
 
 use super::Shard;
-use crate::api::Answer;
-use crate::auth::{Bearer, Rule};
+use super::orders::ACTS_PER_TURN;
+use super::work::ReplyTo;
+use crate::api::{Answer, Target};
+use crate::auth::{Bearer, KeptOut, Rule};
 use crate::connection::close::CloseReason;
 use crate::connection::connect;
-use crate::ids::SessionSlot;
 use crate::protocol::codes::Disconnect;
-use crate::session::Session;
+use crate::session::{Session, Walk};
 use crate::time::Now;
+
+/// Places looked at in one turn: about half a millisecond. Few in tests, so that a walk rests.
+const PLACES_PER_TURN: usize = if cfg!(test) { 8 } else { 8_000 };
+
+/// Rules being carried out on the sessions of a shard, oldest first; only the first has begun. The
+/// control thread sends no more at once than it can remember.
+#[derive(Debug, Default)]
+pub(super) struct Enforcing {
+    rounds: VecDeque<Round>,
+}
+
+/// Rules that are carried out together.
+#[derive(Debug, Default)]
+struct Round {
+    rules: Vec<(Rule, ReplyTo)>,
+    /// Tokens to look for.
+    revoked: HashSet<CompactString, RandomState>,
+    /// Where to go on looking; none when all have been looked at.
+    walk: Option<Walk>,
+    /// Sessions found and not ended yet.
+    hit: Vec<Target>,
+}
+
+impl Enforcing {
+    pub(super) fn is_idle(&self) -> bool {
+        self.rounds.is_empty()
+    }
+
+    /// The round that a revoked token joins: one that has not begun.
+    fn next_walk(&mut self) -> &mut Round {
+        let can_join = self.rounds.len() > 1 && self.rounds.back().is_some_and(Round::is_walk);
+        if !can_join {
+            let round = Round { walk: Some(Walk::default()), ..Round::default() };
+            self.rounds.push_back(round);
+        }
+        self.rounds.back_mut().expect("it was pushed, if there was none")
+    }
+}
+
+impl Round {
+    fn is_walk(&self) -> bool {
+        !self.revoked.is_empty()
+    }
+
+    const fn is_over(&self) -> bool {
+        self.walk.is_none() && self.hit.is_empty()
+    }
+
+    /// Why a rule of this round keeps a session out, also when another has replaced it since: its
+    /// caller is told that such sessions are gone.
+    fn keeps_out(&self, session: &Session<'_>, now: Now) -> Option<KeptOut> {
+        let token_uid = session.token_uid();
+        let token_issued_at = session.token_issued_at();
+        let who = Bearer { user: session.user(), token_uid: &token_uid, token_issued_at };
+        self.rules.iter().find_map(|(rule, _)| rule.keeps_out(&who, now.unix_s()))
+    }
+}
 
 impl Shard {
     /// What this one is told instead of being let in.
@@ -17,26 +84,61 @@ impl Shard {
         self.rules.keep_out(who, now.unix_s()).map(connect::kept_out)
     }
 
-    /// Ends the sessions of this shard that a rule hits, also when another has replaced it since:
-    /// its caller is told that they are gone.
-    pub(super) fn enforce(&mut self, rule: &Rule, now: Now) -> Answer {
-        let hit = |session: &Session<'_>| {
-            let token_uid = session.token_uid();
-            let token_issued_at = session.token_issued_at();
-            let who = Bearer { user: session.user(), token_uid: &token_uid, token_issued_at };
-            rule.keeps_out(&who, now.unix_s()).map(|why| (session.slot(), connect::kept_out(why)))
-        };
-        let hit: Vec<(SessionSlot, Disconnect)> = match rule {
-            Rule::Block { user, .. } | Rule::Invalidate { user, .. } => {
-                self.table.by_user(user, self.hasher.hash(user)).filter_map(|it| hit(&it)).collect()
+    /// Begins to end the sessions of this shard that a rule hits, and answers when all have ended.
+    pub(super) fn enforce(&mut self, rule: Rule, reply_to: ReplyTo, now: Now) {
+        let is_first = self.enforcing.is_idle();
+        match &rule {
+            Rule::Unblock { .. } => {
+                return self.deliver(Some(reply_to), Answer::counted(0), now);
             }
-            Rule::Revoke { .. } => self.table.iter().filter_map(|it| hit(&it)).collect(),
-            Rule::Unblock { .. } => Vec::new(),
-        };
-        for (slot, told) in &hit {
-            let Disconnect { code, reason } = told.clone();
-            self.end_session(*slot, &CloseReason::Api { code, reason }, now);
+            Rule::Revoke { uid, .. } => {
+                let round = self.enforcing.next_walk();
+                round.revoked.insert(uid.clone());
+                round.rules.push((rule, reply_to));
+            }
+            Rule::Block { user, .. } | Rule::Invalidate { user, .. } => {
+                let sessions = self.table.by_user(user, self.hasher.hash(user));
+                let hit = sessions.map(|it| target(&it)).collect();
+                let rules = vec![(rule, reply_to)];
+                self.enforcing.rounds.push_back(Round { rules, hit, ..Round::default() });
+            }
         }
-        Answer::counted(u32::try_from(hit.len()).unwrap_or(u32::MAX))
+        if is_first {
+            self.enforce_more(now);
+        }
     }
+
+    /// A stretch of the rules that are being carried out.
+    pub(super) fn enforce_more(&mut self, now: Now) {
+        let Some(mut round) = self.enforcing.rounds.pop_front() else { return };
+        if round.hit.is_empty()
+            && let Some(from) = round.walk.take()
+        {
+            let Round { revoked, hit, .. } = &mut round;
+            round.walk = self.table.walk(from, PLACES_PER_TURN, |session| {
+                if revoked.contains(&*session.token_uid()) {
+                    hit.push(target(&session));
+                }
+            });
+        }
+        for _ in 0..ACTS_PER_TURN {
+            let Some(Target { slot, client }) = round.hit.pop() else { break };
+            // It may have ended by itself, or have another token now.
+            let found = self.table.get(slot).filter(|found| found.client() == client);
+            if let Some(why) = found.and_then(|found| round.keeps_out(&found, now)) {
+                let Disconnect { code, reason } = connect::kept_out(why);
+                self.end_session(slot, &CloseReason::Api { code, reason }, now);
+            }
+        }
+        if !round.is_over() {
+            return self.enforcing.rounds.push_front(round);
+        }
+        for (_, reply_to) in round.rules {
+            self.deliver(Some(reply_to), Answer::counted(0), now);
+        }
+    }
+}
+
+fn target(session: &Session<'_>) -> Target {
+    Target { slot: session.slot(), client: session.client() }
 }

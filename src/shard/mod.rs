@@ -54,7 +54,7 @@ use std::sync::Arc;
 use rand::SeedableRng;
 use rand::rngs::ChaCha12Rng;
 
-use crate::api;
+use crate::api::{self, Question};
 use crate::auth::{ApiKey, Rules, Verifier};
 use crate::connection::close::CloseReason;
 use crate::connection::exchange::Underway;
@@ -73,6 +73,7 @@ use crate::shard::effects::Effects;
 use crate::shard::fences::Fences;
 use crate::shard::frames::CutFrames;
 use crate::shard::gather::Gathers;
+use crate::shard::keep_out::Enforcing;
 use crate::shard::orders::Pace;
 use crate::shard::timers::{Tick, Wheel};
 use crate::shard::watch::Watches;
@@ -146,6 +147,7 @@ pub struct Shard {
     /// it can remember.
     remote: HashMap<CallId, Underway, ahash::RandomState>,
     works: Works,
+    enforcing: Enforcing,
     pace: Pace,
     /// Milliseconds a question may take here: less than its asker waits.
     work_ms: u64,
@@ -208,6 +210,7 @@ impl Shard {
             watches: Watches::default(),
             remote: HashMap::default(),
             works: Works::default(),
+            enforcing: Enforcing::default(),
             pace: Pace::new(options.disconnect_rate, shards, now.mono_ms),
             work_ms: setup.query_timeout_ms * 3 / 4,
             effects: Effects::default(),
@@ -397,6 +400,9 @@ impl Shard {
     /// A message arrived from another thread.
     pub fn on_message(&mut self, from: Peer, message: Message, now: Now) {
         match (from, message) {
+            (peer, Message::Ask { gather, question: Question::KeepOut(rule) }) => {
+                self.enforce(*rule, ReplyTo { peer, gather }, now);
+            }
             (peer, Message::Ask { gather, question }) => match self.begin_work(&question, now) {
                 Begun::Answered(answer) => {
                     self.effects.message(peer, Message::Answer { gather, answer });

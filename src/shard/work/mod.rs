@@ -118,12 +118,13 @@ impl Shard {
     #[must_use]
     pub fn is_working(&self) -> bool {
         let may_act = self.pace.has_leave();
-        self.works.queue.iter().any(|work| may_act || !work.is_paced())
+        !self.enforcing.is_idle() || self.works.queue.iter().any(|work| may_act || !work.is_paced())
     }
 
-    /// A stretch of the question whose turn it is. Returns whether there is nothing left that can
+    /// A stretch of the question whose turn it is, and of the rules that came. Returns whether there is nothing left that can
     /// go on; when there is, the engine lets other events through and calls again.
     pub fn on_turn(&mut self, now: Now) -> bool {
+        self.enforce_more(now);
         let may_act = self.pace.has_leave();
         let next = self.works.queue.iter().position(|work| may_act || !work.is_paced());
         if let Some(mut work) = next.and_then(|next| self.works.queue.remove(next)) {
@@ -212,7 +213,7 @@ impl Shard {
         }
     }
 
-    fn deliver(&mut self, reply_to: Option<ReplyTo>, answer: Answer, now: Now) {
+    pub(super) fn deliver(&mut self, reply_to: Option<ReplyTo>, answer: Answer, now: Now) {
         let Some(ReplyTo { peer, gather }) = reply_to else { return };
         if peer == Peer::Shard(self.id) {
             if let Some(gathered) = self.gathers.answer(gather, self.id, answer) {

@@ -7,13 +7,14 @@ use serde_json::{Value, json};
 
 use super::super::tests::{SECRET, connect, post};
 use super::{SCAN_STEPS, WORKS_MAX};
-use crate::api;
-use crate::auth::TokenOptions;
+use crate::api::{self, Question};
+use crate::auth::{Rule, TokenOptions, Until};
 use crate::connection::Options;
 use crate::connection::close::CloseReason;
 use crate::connection::open::Scope;
 use crate::connection::options::{Endpoints, StreamEndpoint};
 use crate::ids::{ConnId, ShardId};
+use crate::messages::{GatherId, Message, Peer};
 use crate::session::{IdKeys, Session, UserHasher};
 use crate::shard::admission::Admission;
 use crate::shard::directory::Directory;
@@ -281,4 +282,84 @@ fn an_order_whose_time_is_over_while_it_looks_goes_on_and_ends_all() {
     assert_eq!((&result["pending"], &result["matched"]), (&result["scanned"], &result["scanned"]));
     finish(&mut shard, later(800));
     assert_eq!(shard.sessions(), 0);
+}
+
+/// The control thread makes a rule hold and has it carried out.
+fn keep_out(shard: &mut Shard, index: u32, rule: Rule, now: Now) {
+    shard.rules.apply(&rule, now.unix_s());
+    let (gather, question) = (GatherId { index, generation: 0 }, Question::KeepOut(Box::new(rule)));
+    shard.on_message(Peer::Control, Message::Ask { gather, question }, now);
+}
+
+/// Rules that the control thread heard were carried out, in that order.
+fn carried_out(shard: &mut Shard) -> Vec<u32> {
+    let mut effects = Effects::default();
+    shard.take_effects(&mut effects);
+    let (list, _) = effects.drain();
+    let mut rules = Vec::new();
+    for effect in list {
+        if let Effect::Message { to: Peer::Control, message: Message::Answer { gather, .. } } =
+            effect
+        {
+            rules.push(gather.index);
+        }
+    }
+    rules
+}
+
+fn revoke(uid: &str) -> Rule {
+    Rule::Revoke { uid: uid.into(), until: Until::FOREVER }
+}
+
+fn uids(shard: &Shard) -> Vec<String> {
+    shard.table.iter().map(|session| session.token_uid().to_string()).collect()
+}
+
+#[test]
+fn a_token_is_revoked_in_stretches_and_answered_when_its_sessions_have_ended() {
+    let mut shard = shard(100, 0);
+    let all = uids(&shard);
+    let (first, last) = (&all[0], &all[99]);
+    keep_out(&mut shard, 0, revoke(last), NOW);
+    assert_eq!((carried_out(&mut shard), shard.is_working()), (vec![], true));
+    let found = ask(&mut shard, "connections", &json!({"user": "s000000001"}));
+    assert_eq!(found.len(), 1, "it does not wait for the walk");
+    // The walk has passed this one: it is looked for in the next, with any others.
+    shard.on_turn(NOW);
+    keep_out(&mut shard, 1, revoke(first), NOW);
+    keep_out(&mut shard, 2, revoke(&all[50]), NOW);
+    keep_out(&mut shard, 3, revoke("nobody's"), NOW);
+    assert_eq!(shard.sessions(), 100);
+    let mut answers = Vec::new();
+    let mut turns = 0;
+    while shard.is_working() {
+        shard.on_turn(NOW);
+        turns += 1;
+        for rule in carried_out(&mut shard) {
+            let uid = [last.as_str(), first, &all[50], ""][rule as usize];
+            assert!(!uids(&shard).iter().any(|left| left == uid), "rule {rule} was carried out");
+            answers.push(rule);
+        }
+    }
+    assert_eq!((answers, shard.sessions()), (vec![0, 1, 2, 3], 97));
+    // Places are looked at in pages of more than there are sessions.
+    assert!((2..=2 * 1_000 / SCAN_STEPS).contains(&turns), "two walks: {turns}");
+}
+
+#[test]
+fn a_user_with_many_sessions_is_blocked_in_turns_and_answered_when_all_have_ended() {
+    let mut shard = shard(0, 0);
+    for index in 1..=20 {
+        let conn = ConnId { index, generation: 1 };
+        shard.on_open(conn, Scope::All, NOW);
+        post(&mut shard, conn, "/stream", &connect("42"));
+    }
+    assert_eq!(shard.sessions(), 20);
+    let block = Rule::Block { user: "42".into(), until: Until::FOREVER };
+    keep_out(&mut shard, 7, block, NOW);
+    assert_eq!((carried_out(&mut shard), shard.sessions()), (vec![], 20 - ACTS_PER_TURN));
+    assert_eq!(finish(&mut shard, NOW), 20 / ACTS_PER_TURN - 1);
+    assert_eq!((carried_out(&mut shard), shard.sessions()), (vec![7], 0));
+    keep_out(&mut shard, 8, Rule::Unblock { user: "42".into() }, NOW);
+    assert_eq!((carried_out(&mut shard), shard.is_working()), (vec![8], false));
 }
