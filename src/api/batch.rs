@@ -13,7 +13,7 @@ use super::body::Scratch;
 use super::commands::Command;
 use super::error::{ApiError, ErrorKind};
 use super::params::{Fault, Mistyped, Place, Reading, array, boolean, elements, known, members};
-use super::plan::{COMMANDS_MAX, Layout, Plan, Step, step};
+use super::plan::{Layout, Plan, Step, step};
 use super::raw::Raw;
 use super::route::Refusal;
 
@@ -35,9 +35,11 @@ fn steps(
     let commands = commands(batch).map_err(Refusal::bad_request)?;
     let mut steps = SmallVec::new();
     for item in elements(commands) {
-        if steps.len() == COMMANDS_MAX {
+        let commands_max = reading.options.queries.commands_max;
+        if steps.len() == commands_max {
             return Err(Refusal::bad_request(format_args!(
-                "more than {COMMANDS_MAX} commands in one batch, send them in several"
+                "more than {commands_max} commands (http_api.max_commands) in one batch, send them in \
+                 several"
             )));
         }
         let reading = Reading { raw: Raw::Item(body, steps.len()), ..reading };

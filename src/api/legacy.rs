@@ -12,7 +12,7 @@ use super::body::{Malformed, Objects, Scratch};
 use super::commands::{Command, Kind};
 use super::error::{ApiError, ErrorKind};
 use super::params::{Fault, Mistyped, Place, Reading, known, members, number};
-use super::plan::{COMMANDS_MAX, Layout, Plan, Step, absent, step};
+use super::plan::{Layout, Plan, Step, absent, step};
 use super::question::Question;
 use super::raw::Raw;
 use super::route::Refusal;
@@ -48,9 +48,11 @@ fn several(
         if object.len() == body.len() {
             return Err(malformed(whole));
         }
-        if lines.steps.len() == COMMANDS_MAX {
+        let commands_max = reading.options.queries.commands_max;
+        if lines.steps.len() == commands_max {
             return Err(Refusal::bad_request(format_args!(
-                "more than {COMMANDS_MAX} commands in one body, send them in several"
+                "more than {commands_max} commands (http_api.max_commands) in one body, send them in \
+                 several"
             )));
         }
         let at = lines.steps.len();

@@ -87,7 +87,7 @@ pub use groups::GROUPS_MAX;
 pub use info::{NodeFacts, RuleFacts};
 pub use narrowing::Sight;
 pub use own_sessions::{OwnSessions, OwnSessionsShown};
-pub use plan::{COMMANDS_MAX, Plan, Step, plan, plan_call};
+pub use plan::{Plan, Step, plan, plan_call};
 pub use question::{Answer, LISTINGS_BYTES_MAX, Merged, Outcome, Question, Subject, answer};
 pub use refresh::{Expiry, Lifetime, RefreshParams, TTL_S_MAX};
 pub use reply::{ReplyHead, write_reply};

@@ -18,9 +18,6 @@ use crate::time::Now;
 use crate::wire::http1::Head;
 use simd_json::tape::Value;
 
-/// Commands of one body; one more refuses the body with 400, and none of it has run.
-pub const COMMANDS_MAX: usize = 1_000;
-
 /// What a request asks, and how its reply is laid out.
 #[derive(Debug)]
 pub struct Plan {
@@ -88,7 +85,7 @@ impl Plan {
 ///
 /// # Errors
 /// 400 with a text: the body is empty or malformed, deeper than
-/// [`BODY_DEPTH_MAX`](super::BODY_DEPTH_MAX), has more than [`COMMANDS_MAX`] commands, or breaks
+/// [`BODY_DEPTH_MAX`](super::BODY_DEPTH_MAX), has more than `http_api.max_commands` commands, or breaks
 /// the grammar of its route. Nothing has run then.
 pub fn plan(
     options: &Options,

@@ -42,12 +42,15 @@ pub struct QueryLimits {
     pub expression: ExpressionLimits,
     /// Sessions of one page (`queries.max_page_size`), and of one that does not say how many.
     pub page_max: usize,
+    /// Commands of one body (`http_api.max_commands`); one more refuses the body with 400, and none
+    /// of it has run.
+    pub commands_max: usize,
 }
 
 impl Default for QueryLimits {
     /// What the configuration says when it says nothing.
     fn default() -> Self {
-        Self { expression: ExpressionLimits::default(), page_max: 1_000 }
+        Self { expression: ExpressionLimits::default(), page_max: 1_000, commands_max: 1_000 }
     }
 }
 

@@ -96,6 +96,7 @@ fn api(config: &Config) -> api::Options {
                 steps_max: config.queries.max_expression_steps,
             },
             page_max: config.queries.max_page_size,
+            commands_max: config.http_api.max_commands,
         },
         labels: labels(config),
     }

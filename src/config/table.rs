@@ -106,6 +106,9 @@ options! {
         error_mode: ErrorMode = ErrorMode::Body, ["api_error_mode"], [];
         /// Largest body of a call in bytes; a larger one is refused with 413.
         max_request_body_size: usize = 1024 * 1024, [], [];
+        /// Commands in one body, over HTTP or gRPC; one more refuses the body with 400 (gRPC:
+        /// `INVALID_ARGUMENT`) before any of it has run. From 1 to 10000.
+        max_commands: usize = 1000, [], [];
     }
 
     /// A page that describes the server API and calls it.

@@ -42,6 +42,9 @@ const EXPRESSION_STEPS_MAX: usize = 10_000_000;
 /// Most sessions an option may allow on a page: a shard encodes one in a turn.
 const PAGE_MAX: usize = 10_000;
 
+/// Commands of a body are numbered by 16 bits.
+const COMMANDS_MAX: usize = 10_000;
+
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Everything that cannot be meant.
@@ -269,6 +272,7 @@ fn questions(config: &Config, faults: &mut Vec<Fault>) {
         ("queries.max_expression_size", queries.max_expression_size, EXPRESSION_BYTES_MAX),
         ("queries.max_expression_steps", queries.max_expression_steps, EXPRESSION_STEPS_MAX),
         ("queries.max_page_size", queries.max_page_size, PAGE_MAX),
+        ("http_api.max_commands", config.http_api.max_commands, COMMANDS_MAX),
     ];
     for (path, value, max) in limits {
         if !(1..=max).contains(&value) {

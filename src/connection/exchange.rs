@@ -14,6 +14,7 @@ use std::net::IpAddr;
 use smallvec::SmallVec;
 
 use crate::api::{LISTINGS_BYTES_MAX, Merged, Outcome, Plan};
+use crate::connection::open::BodyLimit;
 use crate::wire::http1::{ChunkedBody, HeadScan, Version};
 
 /// Requests of one connection that may wait for other shards at once. The next one is not read
@@ -79,6 +80,8 @@ impl Default for Reading {
 pub struct Chunked {
     /// The whole head, as read.
     pub head: Vec<u8>,
+    /// How long the body may become.
+    pub limit: BodyLimit,
     /// The decoder's state.
     pub decoder: ChunkedBody,
     /// Decoded bytes in front, raw bytes after them.

@@ -133,26 +133,45 @@ impl<'o> Endpoint<'o> {
 #[cfg(test)]
 pub(crate) const PATH_THAT_PANICS: &str = "/panic";
 
+/// How large a body may be; as a text, why a larger one is refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the request body is larger than {bytes_max} bytes ({option})")]
+pub struct BodyLimit {
+    /// In bytes.
+    pub bytes_max: usize,
+    /// The option that says so.
+    option: &'static str,
+}
+
 impl Target<'_> {
-    /// The largest body this target reads, in bytes.
+    /// The largest body this target reads.
     #[must_use]
-    pub const fn body_bytes_max(&self) -> usize {
-        match self {
-            Self::Api(options, _) => options.body_bytes_max,
-            Self::Connect(
-                Endpoint::HttpStream(stream)
-                | Endpoint::Sse(stream)
-                | Endpoint::UniHttpStream(stream)
-                | Endpoint::UniSse(stream),
-            ) => stream.body_bytes_max,
-            Self::Emulation(emulation) => emulation.body_bytes_max,
+    pub const fn body_limit(&self) -> BodyLimit {
+        let (bytes_max, option) = match self {
+            Self::Api(options, _) => (options.body_bytes_max, "http_api.max_request_body_size"),
+            Self::Connect(Endpoint::HttpStream(stream)) => {
+                (stream.body_bytes_max, "http_stream.max_request_body_size")
+            }
+            Self::Connect(Endpoint::Sse(stream)) => {
+                (stream.body_bytes_max, "sse.max_request_body_size")
+            }
+            Self::Connect(Endpoint::UniHttpStream(stream)) => {
+                (stream.body_bytes_max, "uni_http_stream.max_request_body_size")
+            }
+            Self::Connect(Endpoint::UniSse(stream)) => {
+                (stream.body_bytes_max, "uni_sse.max_request_body_size")
+            }
+            Self::Emulation(emulation) => {
+                (emulation.body_bytes_max, "emulation.max_request_body_size")
+            }
             Self::Connect(Endpoint::WebSocket(_) | Endpoint::UniWebSocket(_))
             | Self::Preflight
             | Self::Swagger(_)
             | Self::Health
             | Self::MethodNotAllowed
-            | Self::Nothing => IGNORED_BODY_BYTES_MAX,
-        }
+            | Self::Nothing => (IGNORED_BODY_BYTES_MAX, "nobody reads it"),
+        };
+        BodyLimit { bytes_max, option }
     }
 }
 

@@ -6,7 +6,7 @@ use crate::api::{self, Refusal};
 use crate::connection::Exchange;
 use crate::ids::ConnId;
 use crate::time::Now;
-use crate::wire::http1::{self, BodyError, Head, HeadError, Response, Status, Version};
+use crate::wire::http1::{self, Head, HeadError, Response, Status, Version};
 
 /// Content type of answers for people.
 const PLAIN: Option<&str> = Some("text/plain; charset=utf-8");
@@ -117,22 +117,8 @@ impl Shard {
         self.refuse_unread(conn, exchange, error.status(), &error.to_string(), now)
     }
 
-    pub(super) fn refuse_body(
-        &mut self,
-        conn: ConnId,
-        exchange: &mut Exchange,
-        error: &BodyError,
-        now: Now,
-    ) -> Step {
-        let status = match error {
-            BodyError::TooLarge => Status(413),
-            BodyError::Malformed(_) => Status(400),
-        };
-        self.refuse_unread(conn, exchange, status, &error.to_string(), now)
-    }
-
     /// Refuses what cannot be read any further: the answer says why and the connection closes.
-    fn refuse_unread(
+    pub(super) fn refuse_unread(
         &mut self,
         conn: ConnId,
         exchange: &mut Exchange,

@@ -129,7 +129,13 @@ impl Shard {
                         self.on_request(conn, exchange, &done.head, body, now)
                             .unwrap_or(Step::Handled(0))
                     }
-                    Err(error) => self.refuse_body(conn, exchange, &error, now),
+                    Err(BodyError::TooLarge) => {
+                        let why = chunked.limit.to_string();
+                        self.refuse_unread(conn, exchange, Status(413), &why, now)
+                    }
+                    Err(error @ BodyError::Malformed(_)) => {
+                        self.refuse_unread(conn, exchange, Status(400), &error.to_string(), now)
+                    }
                 }
             }
         }
@@ -158,7 +164,7 @@ impl Shard {
         if !overlaps && wait_for_older(exchange) {
             return Step::NeedMore;
         }
-        let body_bytes_max = target.body_bytes_max();
+        let limit = target.body_limit();
         if let Err(refusal) = self.admit(&target, &head, now) {
             let skipped = match head.framing {
                 Framing::Empty => Some(0),
@@ -176,15 +182,16 @@ impl Shard {
         }
         let body_bytes = match head.framing {
             Framing::Empty => 0,
-            Framing::Length(len) if len > body_bytes_max => {
-                return self.refuse_body(conn, exchange, &BodyError::TooLarge, now);
+            Framing::Length(len) if len > limit.bytes_max => {
+                return self.refuse_unread(conn, exchange, Status(413), &limit.to_string(), now);
             }
             Framing::Length(len) => len,
             Framing::Chunked => {
                 self.expect(conn, exchange, &head, now);
                 exchange.reading = Reading::Chunked(Box::new(Chunked {
                     head: head_slice.to_vec(),
-                    decoder: ChunkedBody::new(body_bytes_max),
+                    limit,
+                    decoder: ChunkedBody::new(limit.bytes_max),
                     body: Vec::new(),
                 }));
                 return Step::Handled(head_bytes);

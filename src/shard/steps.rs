@@ -27,7 +27,7 @@ impl Shard {
             let outcome = match &mut underway.plan.steps[step] {
                 api::Step::Done(error) => Some(Outcome::Failed(error.clone())),
                 api::Step::Ask(question) => {
-                    let step = u16::try_from(step).expect("a plan has at most 1,000 steps");
+                    let step = u16::try_from(step).expect("a plan has at most 10,000 steps");
                     match self.put(question, caller, step, now) {
                         Asked::Answered(merged) => Some(Outcome::Answered(merged)),
                         Asked::Waiting => {

@@ -2,7 +2,7 @@
 //! they are taken, as a plain reader reads them, and answered with JSON.
 
 use rollcall::api::{
-    COMMANDS_MAX, Merged, NodeFacts, Options, Outcome, Plan, Question, Refusal, Route, RuleFacts,
+    Merged, NodeFacts, Options, Outcome, Plan, QueryLimits, Question, Refusal, Route, RuleFacts,
     Scratch, Step, Subject, plan, route, write_reply,
 };
 use rollcall::ids::UserHash;
@@ -113,7 +113,7 @@ fn read(scratch: &mut Scratch, path: &str, body: &[u8]) -> Result<Plan, Refusal>
 }
 
 fn check_plan(path: &str, body: &[u8], plan: &Plan) {
-    assert!(plan.steps.len() <= COMMANDS_MAX);
+    assert!(plan.steps.len() <= QueryLimits::default().commands_max);
     let is_single = !matches!(path, "/api" | "/api/batch");
     assert!(!is_single || plan.steps.len() == 1);
     for step in &plan.steps {
@@ -251,7 +251,9 @@ fn concatenated(input: &mut Input<'_>) -> Vec<u8> {
                 assert_eq!(both.steps[..first.steps.len()], first.steps[..]);
                 assert_eq!(both.steps[first.steps.len()..], second.steps[..]);
             }
-            Err(refusal) => assert!(steps > COMMANDS_MAX, "{}", refusal.body),
+            Err(refusal) => {
+                assert!(steps > QueryLimits::default().commands_max, "{}", refusal.body)
+            }
         }
     }
     both

@@ -212,7 +212,9 @@ fn bodies_beyond_the_limit_are_refused_before_they_are_read() {
     let mut conn = server.connect();
     let head = format!("POST /api/info HTTP/1.1\r\nHost: x\r\nX-API-Key: {KEY}\r\n");
     conn.send(format!("{head}Content-Length: 700000000\r\n\r\n").as_bytes());
-    assert_eq!(conn.response().status, 413);
+    let refusal = conn.response();
+    let why = "the request body is larger than 1048576 bytes (http_api.max_request_body_size)\n";
+    assert_eq!((refusal.status, refusal.text().as_str()), (413, why));
     // With a client that asks first, the refusal comes instead of the go-ahead.
     let mut conn = server.connect();
     conn.send(
@@ -317,4 +319,20 @@ fn many_bad_connections_leave_no_memory_behind() {
     }
     assert!(server.rss() < after_first + 8 * 1024 * 1024, "{} from {after_first}", server.rss());
     is_well(&server);
+}
+
+#[test]
+fn a_body_with_more_commands_than_the_operator_allows_is_refused_and_names_the_option() {
+    let server = Server::start(&json!({"http_api": {"max_commands": 2}}));
+    let key = [("X-API-Key", KEY)];
+    let legacy = |commands: usize| r#"{"method":"info"}"#.repeat(commands);
+    let batch =
+        |commands: usize| json!({"commands": vec![json!({"info": {}}); commands]}).to_string();
+    for (path, two, three) in [("/api", legacy(2), legacy(3)), ("/api/batch", batch(2), batch(3))] {
+        assert_eq!(server.connect().post(path, &key, two.as_bytes()).status, 200, "{path}");
+        let refusal = server.connect().post(path, &key, three.as_bytes());
+        let text = refusal.text();
+        assert_eq!(refusal.status, 400, "{path}: {text}");
+        assert!(text.contains("more than 2 commands (http_api.max_commands)"), "{text}");
+    }
 }

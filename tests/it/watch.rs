@@ -54,6 +54,30 @@ impl Watch {
 }
 
 #[test]
+fn a_watcher_hears_of_those_who_connected_in_its_time() {
+    let server = Server::start(&json!({}));
+    let there = server.session("42");
+    let reply = server.call("connections", json!({"user": "42"}));
+    let at = &reply["result"]["connections"][there.client()]["connected_at_ms"];
+    let at = at.as_i64().expect("a time");
+    let soon = at + 1_000 * 3_600;
+    for (params, sees) in [
+        (json!({"user": "42", "connected_before": at}), false),
+        (json!({"user": "42", "connected_before": at + 1}), true),
+        (json!({"user": "42", "connected_after": at, "connected_before": soon}), true),
+        (json!({"user": "42", "connected_after": at + 1, "connected_before": at + 1}), false),
+    ] {
+        let mut watch = Watch::open(&server, &params);
+        assert_eq!(watch.snapshot().contains(&there.client()), sees, "{params}");
+    }
+    let mut before = Watch::open(&server, &json!({"user": "42", "connected_before": at + 1}));
+    let mut after = Watch::open(&server, &json!({"user": "42", "connected_after": soon}));
+    assert_eq!((before.snapshot().len(), after.snapshot().len()), (1, 0));
+    server.call("disconnect", json!({"client": there.client()}));
+    assert_eq!(before.event().expect("an event")["type"], "closed");
+}
+
+#[test]
 fn a_watcher_hears_that_a_client_went_on_with_another_token() {
     let server = Server::start(&json!({}));
     let (mut socket, _) = Socket::session(&server, "42", json!({"jti": "first"}));

@@ -21,8 +21,9 @@ const MATCHED: &str = "Sessions that matched.";
 const PENDING: &str = "Sessions that are still to be changed.";
 const CLIENTS: &str = "Client ids of the sessions that matched, when asked for.";
 pub(super) const KEEP: &str = "Not the sessions with these client ids.";
-const CONNECTED_BEFORE: &str = "Only sessions that connected before this time, Unix milliseconds.";
-const CONNECTED_AFTER: &str =
+pub(super) const CONNECTED_BEFORE: &str =
+    "Only sessions that connected before this time, Unix milliseconds.";
+pub(super) const CONNECTED_AFTER: &str =
     "Only sessions that connected at this time or later, Unix milliseconds.";
 const SCANNED: &str = "Sessions that had to be looked at because no index helped.";
 const EXPRESSION_ERRORS: &str =

@@ -2,8 +2,8 @@
 
 use super::field::{Message, bool, int64, message, part, text, uint32};
 use super::sessions::{
-    ALL_USERS, APP_NAME, APP_VERSION, CLIENT, CONNECTION_INFO, EXPRESSION, FILTER_NODE, KEEP,
-    LABEL_FILTER, SESSION, TRANSPORT, USER,
+    ALL_USERS, APP_NAME, APP_VERSION, CLIENT, CONNECTED_AFTER, CONNECTED_BEFORE, CONNECTION_INFO,
+    EXPRESSION, FILTER_NODE, KEEP, LABEL_FILTER, SESSION, TRANSPORT, USER,
 };
 
 /// A command that is answered by a stream: what it takes, what is told again and again.
@@ -52,6 +52,8 @@ pub(in crate::api) static WATCH_REQUEST: Message = message(
         text("app_name", 9, APP_NAME),
         text("app_version", 10, APP_VERSION),
         text("whitelist", 11, KEEP).many(),
+        int64("connected_before", 12, CONNECTED_BEFORE),
+        int64("connected_after", 13, CONNECTED_AFTER),
     ],
 );
 

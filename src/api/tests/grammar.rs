@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::planned;
 use crate::api::body::{Objects, Scratch};
 use crate::api::plan::Layout;
-use crate::api::{BODY_DEPTH_MAX, COMMANDS_MAX, Question, Step};
+use crate::api::{BODY_DEPTH_MAX, QueryLimits, Question, Step};
 
 fn refused(path: &str, body: &[u8]) -> String {
     match planned(path, body) {
@@ -95,20 +95,20 @@ fn nesting_ends_at_its_limit_and_bad_text_is_named() {
 }
 
 #[test]
-fn a_body_has_at_most_its_thousand_commands() {
+fn a_body_has_at_most_as_many_commands_as_it_may() {
+    let commands_max = QueryLimits::default().commands_max;
     let legacy = |commands: usize| "{\"method\":\"info\"}".repeat(commands);
     let batch =
         |commands: usize| format!("{{\"commands\":[{}]}}", vec!["null"; commands].join(","));
-    assert_eq!(planned("/api", legacy(COMMANDS_MAX).as_bytes()).unwrap().steps.len(), COMMANDS_MAX);
-    assert_eq!(
-        planned("/api/batch", batch(COMMANDS_MAX).as_bytes()).unwrap().steps.len(),
-        COMMANDS_MAX
-    );
+    for (path, body) in [("/api", legacy(commands_max)), ("/api/batch", batch(commands_max))] {
+        assert_eq!(planned(path, body.as_bytes()).unwrap().steps.len(), commands_max);
+    }
     for refusal in [
-        refused("/api", legacy(COMMANDS_MAX + 1).as_bytes()),
-        refused("/api/batch", batch(COMMANDS_MAX + 1).as_bytes()),
+        refused("/api", legacy(commands_max + 1).as_bytes()),
+        refused("/api/batch", batch(commands_max + 1).as_bytes()),
     ] {
-        assert!(refusal.starts_with("400 Bad Request: more than 1000 commands"), "{refusal}");
+        let text = "400 Bad Request: more than 1000 commands (http_api.max_commands) in one b";
+        assert!(refusal.starts_with(text), "{refusal}");
     }
 }
 

@@ -46,6 +46,32 @@ fn a_watcher_hears_over_grpc_what_it_would_hear_over_http() {
 }
 
 #[test]
+fn a_watch_is_of_those_who_connected_in_its_time() {
+    let (server, address) = server(&json!({}));
+    let there = server.session("42");
+    let reply = server.call("connections", json!({"user": "42"}));
+    let at = &reply["result"]["connections"][there.client()]["connected_at_ms"];
+    let at = at.as_i64().expect("a time");
+    let api = Api::new(Client::to(address));
+    for (key, value, count) in [
+        ("connected_before", at, 0),
+        ("connected_before", at + 1, 1),
+        ("connected_after", at, 1),
+        ("connected_after", at + 1, 0),
+    ] {
+        let request = json!({"user": "42", key: value});
+        let mut events = api.stream("Watch", &request).expect("a stream");
+        let ready = loop {
+            let event = event(&mut events);
+            if event["type"] == "ready" {
+                break event;
+            }
+        };
+        assert_eq!(ready["count"].as_i64().unwrap_or(0), count, "{request}: {ready}");
+    }
+}
+
+#[test]
 fn a_watch_that_cannot_be_is_refused_by_its_status() {
     let (server, address) = server(&json!({"grpc_api": {"key": "k"}, "watch": {"limit": 0}}));
     let refusal = |client: Client, request: Value| {
