@@ -299,6 +299,7 @@ fn a_configuration_that_asks_for_tls_is_refused() {
         (r#"{"uni_grpc": {"tls": {"enabled": true}}}"#, None),
         (r#"{"uni_grpc_tls": true}"#, None),
         (r#"{"grpc_api": {"tls": {"enabled": true}}}"#, None),
+        (r#"{"user_block": {"redis": {"tls": {"enabled": true}}}}"#, None),
         (r#"{"grpc_api_tls": true, "grpc_api_tls_cert": "x"}"#, None),
         ("{}", Some(("CENTRIFUGO_HTTP_SERVER_TLS_ENABLED", "true"))),
         ("{}", Some(("CENTRIFUGO_UNI_GRPC_TLS_ENABLED", "true"))),
@@ -490,5 +491,33 @@ fn dangerous_choices_are_told() {
             "no transport is enabled, so no client can connect: unset websocket.disabled, or set \
              another's `enabled`, as in CENTRIFUGO_UNI_HTTP_STREAM=1",
         ]
+    );
+}
+
+#[test]
+fn what_is_shared_is_in_one_redis_whoever_says_which() {
+    let shared = |file: &str| loads(file, &[], &[]).config.shared_store();
+    assert!(
+        shared(r#"{"storage": {"redis": {"address": "nobody reads this"}}}"#).unwrap().is_none()
+    );
+    for file in [
+        r#"{"user_block": {"storage_type": "redis", "redis": {"address": "host:1"}}}"#,
+        r#"{"storage": {"redis": {"address": "host:1"}}, "user_status": {"storage_type": "redis"}}"#,
+        r#"{"user_block": {"storage_type": "redis", "redis": {"address": "host:1"}},
+            "token_revoke": {"storage_type": "redis", "redis": {"address": "host:1"}},
+            "user_status": {"redis": {"address": "not used"}}}"#,
+    ] {
+        let options = shared(file).unwrap().unwrap();
+        assert!(format!("{options:?}").contains("host:1"), "{options:?}");
+    }
+    let nobody_says = shared(r#"{"token_revoke": {"storage_type": "redis"}}"#).unwrap().unwrap();
+    assert!(format!("{nobody_says:?}").contains("127.0.0.1:6379"), "{nobody_says:?}");
+    refuses(
+        r#"{"user_block": {"storage_type": "redis", "redis": {"address": "host:1"}},
+            "token_revoke": {"storage_type": "redis", "redis": {"address": "host:2"}}}"#,
+        &[],
+        &[],
+        &["`token_revoke.redis.address` in config.json differs from user_block.redis.address: \
+           everything is shared in one Redis"],
     );
 }

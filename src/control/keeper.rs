@@ -7,7 +7,7 @@ use std::sync::Arc;
 use compact_str::CompactString;
 
 use super::rounds::Rounds;
-use super::shared::News;
+use super::shared::{News, Position};
 use super::store::{Done, Job, Outcome, Report, Storage, Store, StoreError, StoreOptions, Work};
 use crate::api::{Answer, ApiError, Question};
 use crate::auth::{RULES_MAX, Rule, Rules};
@@ -30,8 +30,8 @@ pub struct Keeper {
     sharing: HashMap<u64, Sharing>,
     /// The last of these numbers.
     shared: u64,
-    /// All changes up to this number have been read at once.
-    caught_up: u64,
+    /// All changes up to this one have been read at once.
+    caught_up: Position,
     /// A sweep is on its way: another one waits for the next minute.
     sweeps: bool,
     /// The same of statuses.
@@ -45,8 +45,8 @@ pub struct Keeper {
 struct Sharing {
     asker: (usize, GatherId),
     rule: Rule,
-    /// The number of its change, once it is known.
-    change: Option<u64>,
+    /// Which change it is, once that is known.
+    change: Option<Position>,
     since_s: i64,
 }
 
@@ -73,7 +73,7 @@ impl Keeper {
             rounds: Rounds::new(shards),
             sharing: HashMap::new(),
             shared: 0,
-            caught_up: 0,
+            caught_up: Position::default(),
             sweeps: false,
             sweeps_statuses: false,
             left: HashMap::new(),
@@ -173,8 +173,8 @@ impl Keeper {
                 let sharing = own.and_then(|number| self.sharing.remove(&number));
                 self.carry_out(*rule, sharing.map(|sharing| sharing.asker), now_s)
             }
-            Report::News(News::CaughtUp(number)) => {
-                self.caught_up = number;
+            Report::News(News::CaughtUp(position)) => {
+                self.caught_up = position;
                 self.carry_out_old(now_s);
                 None
             }
@@ -184,7 +184,7 @@ impl Keeper {
     /// What is stored holds from now on.
     fn on_done(&mut self, done: Done<Asker>) -> Option<Reply> {
         let Done { job: Job { work, now_s, name }, outcome, statuses } = done;
-        let answer = match outcome {
+        let answer = match &outcome {
             Outcome::Stored | Outcome::Unfinished | Outcome::Shared(_) => {
                 Answer::statuses(statuses)
             }
@@ -235,8 +235,10 @@ impl Keeper {
     /// Has shards carry out those of this node's rules that hold already, because everything was
     /// read at once. None of them will be read again.
     fn carry_out_old(&mut self, now_s: i64) {
-        let caught_up = self.caught_up;
-        let is_old = |sharing: &Sharing| sharing.change.is_some_and(|change| change <= caught_up);
+        let caught_up = &self.caught_up;
+        let is_old = |sharing: &Sharing| {
+            sharing.change.as_ref().is_some_and(|change| change.is_within(caught_up))
+        };
         for (_, sharing) in self.sharing.extract_if(|_, sharing| is_old(sharing)) {
             self.rounds.begin(Box::new(sharing.rule), Some(sharing.asker), now_s);
         }

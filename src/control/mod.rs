@@ -11,5 +11,6 @@ pub mod keeper;
 mod rounds;
 pub mod shared;
 pub mod store;
+mod store_own;
 mod store_redb;
 pub mod unigrpc;

@@ -5,7 +5,6 @@
 //! several nodes share has a thread of its own ([`shared`](super::shared)): a Redis that does not
 //! answer makes nothing else wait.
 
-use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
@@ -14,7 +13,8 @@ use std::thread::JoinHandle;
 use compact_str::CompactString;
 use tokio::sync::mpsc as reports;
 
-use super::shared::{Follower, News, SharedOptions, SharedWriter};
+use super::shared::{Follower, News, Position, SharedOptions, SharedWriter};
+use super::store_own::OwnWriter;
 use super::store_redb::Embedded;
 use crate::api::{StatusOrder, UserStatus};
 use crate::auth::{Rule, RuleKind, Rules};
@@ -23,7 +23,7 @@ use crate::auth::{Rule, RuleKind, Rules};
 const JOBS_MAX: usize = 4_096;
 
 /// Jobs in one transaction.
-const BATCH_MAX: usize = 256;
+pub(super) const BATCH_MAX: usize = 256;
 
 /// Where rules of one kind are kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -80,7 +80,7 @@ impl StoreOptions {
         }
     }
 
-    const fn storage(&self, kind: RuleKind) -> Storage {
+    pub(super) const fn storage(&self, kind: RuleKind) -> Storage {
         match kind {
             RuleKind::Blocked => self.blocked,
             RuleKind::Revoked => self.revoked,
@@ -163,14 +163,14 @@ pub(super) struct Done<T> {
 }
 
 /// How a job ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Outcome {
     /// It is stored as safely as it can be.
     Stored,
     /// The same, and there is more of it to do.
     Unfinished,
-    /// The same, where several nodes share it: as the change of this number.
-    Shared(u64),
+    /// The same, where several nodes share it: as this change.
+    Shared(Position),
     /// There are as many as there may be; nothing has changed.
     Full,
     /// It is not; the log says why.
@@ -233,7 +233,7 @@ impl<T: Send + 'static> Store<T> {
             None => None,
         };
         let memory = Embedded::in_memory()?;
-        let writer = Writer { options: options.clone(), embedded, memory };
+        let writer = OwnWriter { options: options.clone(), embedded, memory };
         let own = Worker::begin("store", move |queue| writer.run(queue, &sender))?;
         Ok(Self { options, own, shared, reports })
     }
@@ -331,100 +331,3 @@ impl<T: Send + 'static> Shared<T> {
         Ok(Self { writer, _follows: follows })
     }
 }
-
-struct Writer {
-    options: StoreOptions,
-    embedded: Embedded,
-    /// Statuses that are kept in memory: rules are in memory anyway.
-    memory: Embedded,
-}
-
-impl Writer {
-    fn run<T>(mut self, queue: &mpsc::Receiver<Job<T>>, reports: &reports::Sender<Report<T>>) {
-        while let Ok(first) = queue.recv() {
-            let more = queue.try_iter().take(BATCH_MAX - 1);
-            let batch: Vec<Job<T>> = std::iter::once(first).chain(more).collect();
-            let mut told = self.write(&batch);
-            for (at, job) in batch.into_iter().enumerate() {
-                let place = self.place(&job.work);
-                let Told { outcome, statuses } = match &mut told[place as usize] {
-                    Ok(told) => told.remove(&at).unwrap_or_default(),
-                    Err(Failed) => Told { outcome: Outcome::Failed, statuses: Vec::new() },
-                };
-                // The control thread may be ending; what was asked is done all the same.
-                let _unheard = reports.blocking_send(Report::Done(Done { job, outcome, statuses }));
-            }
-        }
-    }
-
-    fn place(&self, work: &Work) -> Place {
-        let (storage, in_memory) = match work {
-            Work::Keep(rule) => (self.options.storage(rule.kind()), Place::Nowhere),
-            Work::Sweep => (Storage::Embedded, Place::Nowhere),
-            Work::Status(_) | Work::Left(_) | Work::SweepStatuses => {
-                (self.options.statuses, Place::Memory)
-            }
-            Work::Share { .. } | Work::SweepShared => (Storage::Redis, Place::Nowhere),
-        };
-        match storage {
-            Storage::Embedded => Place::File,
-            Storage::Memory => in_memory,
-            Storage::Redis => Place::Nowhere,
-        }
-    }
-
-    /// What was to be told, by the number of the job, for each [`Place`].
-    fn write<T>(&mut self, batch: &[Job<T>]) -> [Result<ToldAll, Failed>; 3] {
-        let mut jobs: [Vec<Numbered<'_>>; 3] = Default::default();
-        for (at, job) in batch.iter().enumerate() {
-            let place = self.place(&job.work);
-            jobs[place as usize].push(Numbered { at, work: &job.work, now_s: job.now_s });
-        }
-        let limits = self.options.statuses_limits;
-        let [_nowhere, file, memory] = jobs;
-        let write = |embedded: &mut Embedded, jobs: &[Numbered<'_>]| {
-            embedded.write(jobs, limits).map_err(|error| {
-                tracing::error!(%error, jobs = jobs.len(), "rules could not be stored");
-                Failed
-            })
-        };
-        [Ok(ToldAll::new()), write(&mut self.embedded, &file), write(&mut self.memory, &memory)]
-    }
-}
-
-/// Where the work of a job is done.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Place {
-    /// Memory that all shards read is all there is to it.
-    Nowhere,
-    File,
-    Memory,
-}
-
-/// Nothing of a transaction was done.
-#[derive(Clone, Copy, Debug)]
-struct Failed;
-
-/// Work with its place in the batch.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Numbered<'w> {
-    pub(super) at: usize,
-    pub(super) work: &'w Work,
-    pub(super) now_s: i64,
-}
-
-/// How a job ended, and what [`StatusOrder::Get`] asked for.
-#[derive(Debug)]
-pub(super) struct Told {
-    pub(super) outcome: Outcome,
-    pub(super) statuses: Vec<UserStatus>,
-}
-
-impl Default for Told {
-    fn default() -> Self {
-        Self { outcome: Outcome::Stored, statuses: Vec::new() }
-    }
-}
-
-/// What was to be told, by the place in the batch; of others, nothing but that they are done.
-pub(super) type ToldAll = HashMap<usize, Told>;

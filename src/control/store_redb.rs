@@ -15,7 +15,8 @@ use redb::{
     TableDefinition, TableError, Value,
 };
 
-use super::store::{Numbered, Outcome, StatusLimits, StoreError, Told, ToldAll, Work};
+use super::store::{Outcome, StatusLimits, StoreError, Work};
+use super::store_own::{Numbered, Told, ToldAll};
 use crate::api::{StatusOrder, UserStatus};
 use crate::auth::{Rule, Until};
 
@@ -435,7 +436,7 @@ mod tests {
     }
 
     fn outcome(embedded: &mut Embedded, work: Work, now_s: i64) -> Outcome {
-        do_all(embedded, &[work], now_s)[0].outcome
+        do_all(embedded, &[work], now_s).remove(0).outcome
     }
 
     fn known(embedded: &mut Embedded) -> Vec<Rule> {

@@ -266,7 +266,8 @@ fn while_redis_is_away_connects_go_on_and_calls_say_so_and_later_all_is_as_befor
 #[test]
 fn a_redis_that_does_not_answer_holds_nothing_up_for_long() {
     let redis = Redis::start();
-    let server = sharing(&redis.address(), &json!({"storage": {"redis": {"io_timeout": "200ms"}}}));
+    let mut server =
+        sharing(&redis.address(), &json!({"storage": {"redis": {"io_timeout": "200ms"}}}));
     redis.signal("STOP");
     let reply = server.call("block_user", json!({"user": "42"}));
     assert_eq!(reply["error"]["code"], 100, "{reply}");
@@ -277,6 +278,11 @@ fn a_redis_that_does_not_answer_holds_nothing_up_for_long() {
     let session = server.session("44");
     answers(&server, "44", "done");
     assert_eq!(told(session), blocked());
+    // Nor does it hold up a goodbye.
+    let _session = server.session("45");
+    redis.signal("STOP");
+    server.signal("TERM");
+    assert_eq!(server.wait(), Some(0));
 }
 
 #[test]

@@ -33,8 +33,8 @@ pub(in crate::control) enum News {
         /// Its number among this node's own, when this node was asked for it.
         own: Option<u64>,
     },
-    /// All there is, up to the change of this number.
-    CaughtUp(u64),
+    /// All there is, up to this change.
+    CaughtUp(Position),
 }
 
 /// What it works with.
@@ -225,6 +225,6 @@ impl Follower {
         }
         self.lags = false;
         self.position = position;
-        tell(News::CaughtUp(self.position.number)).map_err(|Over| Stop::Over)
+        tell(News::CaughtUp(self.position.clone())).map_err(|Over| Stop::Over)
     }
 }

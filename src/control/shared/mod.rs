@@ -23,4 +23,5 @@ mod writer;
 
 pub(super) use follow::{Follower, News};
 pub use link::{SharedAddress, SharedOptions};
+pub(super) use rules::Position;
 pub(super) use writer::SharedWriter;

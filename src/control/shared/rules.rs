@@ -26,7 +26,7 @@ const CHANGES_AT_ONCE: u32 = 256;
 /// Rules read, or forgotten, at once.
 const RULES_AT_ONCE: usize = 1_000;
 
-/// Stores a rule and announces it. Returns the number of the change.
+/// Stores a rule and announces it. Returns the epoch and the number of the change.
 const KEEP: &str = r"
 local kind, id, over, before = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 if kind == 'unblock' then redis.call('ZREM', KEYS[3], id)
@@ -46,7 +46,7 @@ if type(said) == 'table' and said.err then
   said = announce()
   if type(said) == 'table' and said.err then return said end
 end
-return number
+return {redis.call('HGET', KEYS[1], 'epoch'), number}
 ";
 
 /// Forgets rules that have ended, some at a time. Returns how many.
@@ -61,11 +61,18 @@ return #over
 
 /// How far somebody has read.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(super) struct Position {
+pub(in crate::control) struct Position {
     /// Other numbers begin with another epoch.
     pub(super) epoch: String,
     /// Of the last change; 0 before the first.
     pub(super) number: u64,
+}
+
+impl Position {
+    /// Whether whoever has read up to `other` has read this too.
+    pub(in crate::control) fn is_within(&self, other: &Self) -> bool {
+        self.epoch == other.epoch && self.number <= other.number
+    }
 }
 
 /// A rule that somebody has made.
@@ -107,14 +114,14 @@ impl RuleKeys {
         }
     }
 
-    /// Stores a rule and tells everybody, all or nothing. Returns the number of the change.
+    /// Stores a rule and tells everybody, all or nothing. Returns which change it is.
     pub(super) fn keep(
         &self,
         connection: &mut Connection,
         rule: &Rule,
         by: &str,
         now_s: i64,
-    ) -> RedisResult<u64> {
+    ) -> RedisResult<Position> {
         let (kind, over, before) = match rule {
             Rule::Block { until, .. } => ("block", *until, 0),
             Rule::Unblock { .. } => ("unblock", Until::FOREVER, 0),
@@ -123,7 +130,7 @@ impl RuleKeys {
                 ("invalidate", *until, issued_before.unwrap_or(now_s))
             }
         };
-        redis::cmd("EVAL")
+        let (epoch, number) = redis::cmd("EVAL")
             .arg(KEEP)
             .arg(4)
             .arg(&self.head)
@@ -138,7 +145,8 @@ impl RuleKeys {
             // Whatever nobody has used before.
             .arg(format!("{by} {now_s}"))
             .arg(CHANGES_KEPT)
-            .query(connection)
+            .query(connection)?;
+        Ok(Position { epoch, number })
     }
 
     /// Where the changes are now.
@@ -299,6 +307,14 @@ mod tests {
         for end in [Until::FOREVER, Until::at(SCORE_MAX + 1)] {
             assert_eq!(until(score(end).parse().unwrap()), Until::FOREVER);
         }
+    }
+
+    #[test]
+    fn numbers_of_another_epoch_say_nothing() {
+        let at = |epoch: &str, number| Position { epoch: epoch.to_owned(), number };
+        assert!(at("a", 3).is_within(&at("a", 3)));
+        assert!(!at("a", 4).is_within(&at("a", 3)));
+        assert!(!at("b", 1).is_within(&at("a", 3)));
     }
 
     #[track_caller]

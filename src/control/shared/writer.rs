@@ -11,7 +11,7 @@ use redis::{Connection, RedisError, RedisResult};
 use tokio::sync::mpsc as reports;
 
 use super::link::SharedOptions;
-use super::rules::RuleKeys;
+use super::rules::{Position, RuleKeys};
 use super::statuses::Statuses;
 use crate::api::UserStatus;
 use crate::auth::{RuleKind, Rules};
@@ -31,7 +31,7 @@ pub(in crate::control) struct SharedWriter {
 /// What came of a job that Redis has done.
 #[derive(Default)]
 struct Told {
-    number: Option<u64>,
+    change: Option<Position>,
     statuses: Vec<UserStatus>,
 }
 
@@ -76,9 +76,9 @@ impl SharedWriter {
                     }
                 };
             match self.put(&mut connection, &job.work, job.now_s) {
-                Ok(Told { number, statuses }) => {
+                Ok(Told { change, statuses }) => {
                     self.connection = Some(connection);
-                    let outcome = number.map_or(Outcome::Stored, Outcome::Shared);
+                    let outcome = change.map_or(Outcome::Stored, Outcome::Shared);
                     return (outcome, statuses);
                 }
                 Err(error) if error.code().is_some() => {
@@ -106,8 +106,8 @@ impl SharedWriter {
         match work {
             Work::Share { rule, number } => {
                 let by = format!("{} {number}", self.node);
-                let number = self.keys.keep(connection, rule, &by, now_s)?;
-                return Ok(Told { number: Some(number), ..told });
+                let change = self.keys.keep(connection, rule, &by, now_s)?;
+                return Ok(Told { change: Some(change), ..told });
             }
             Work::Status(order) => {
                 let statuses = self.statuses.order(connection, order, now_s)?;
