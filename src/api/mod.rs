@@ -98,5 +98,5 @@ pub use search::{Search, State};
 pub use selector::{Selector, USERS_MAX, User};
 pub use swagger::{Page, Shown, Swagger};
 pub use terms::{Mode, Naming, RECEIPT_CLIENTS_MAX, Receipt, Terms};
-pub use update::{Change, LabelChange, UpdateParams};
+pub use update::{Applied, Change, LabelChange, UpdateParams};
 pub use user_status::{STATE_BYTES_MAX, STATUS_USERS_MAX, StatusOrder, Statuses, UserStatus};

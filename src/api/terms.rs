@@ -7,6 +7,7 @@ use simd_json::tape::Value;
 use super::encode::Object;
 use super::params::{Mistyped, boolean, known};
 use super::question::Merged;
+use super::update::Applied;
 use crate::ids::ClientId;
 
 /// Client ids in one receipt. Those beyond are left out, and the receipt says so.
@@ -80,6 +81,8 @@ pub struct Receipt {
     pub done: u32,
     /// To how many it will be done after this answer.
     pub pending: u32,
+    /// How many stay as they are because they would have too many labels.
+    pub refused: u32,
     /// Which ones matched, when that was asked for.
     pub clients: Option<Vec<ClientId>>,
     /// Some ids found no room.
@@ -99,8 +102,18 @@ impl Receipt {
         }
     }
 
+    /// Counts what was done to a session.
+    pub const fn count(&mut self, applied: Applied) {
+        match applied {
+            Applied::Done => self.done += 1,
+            Applied::Refused => self.refused += 1,
+            Applied::Same => {}
+        }
+    }
+
     pub(super) fn add(&mut self, other: Self) {
         self.done = self.done.saturating_add(other.done);
+        self.refused = self.refused.saturating_add(other.refused);
         self.pending = self.pending.saturating_add(other.pending);
         self.is_truncated |= other.is_truncated;
         self.token_uid = self.token_uid.take().or(other.token_uid);
@@ -117,6 +130,9 @@ pub(super) fn write(merged: &Merged, done: &str, terms: Terms, out: &mut Vec<u8>
     let mut object = Object::open(out);
     object.integer("matched", merged.matched());
     object.integer(done, receipt.done);
+    if receipt.refused > 0 {
+        object.integer("refused", receipt.refused);
+    }
     if receipt.pending > 0 {
         object.integer("pending", receipt.pending);
     }

@@ -36,29 +36,39 @@ pub struct LabelChange {
     pub(super) limits: LabelLimits,
 }
 
+/// What an order has done to a session.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Applied {
+    /// What was ordered.
+    Done,
+    /// Nothing: it was so already.
+    Same,
+    /// Nothing: it would have too many labels.
+    Refused,
+}
+
 impl Change {
-    /// Changes a session of a shard, and says whether anything of it is another now.
-    pub fn apply(&self, table: &mut Table, slot: SessionSlot) -> bool {
+    /// Changes a session of a shard.
+    pub fn apply(&self, table: &mut Table, slot: SessionSlot) -> Applied {
         let session = table.view(slot);
         match self {
-            Self::Meta(meta) if session.meta() == meta.as_deref() => return false,
+            Self::Meta(meta) if session.meta() == meta.as_deref() => return Applied::Same,
             Self::Meta(meta) => table.set_meta(slot, meta.as_deref()),
-            Self::Labels(change) => {
-                let Some(labels) = change.applied(session.labels()) else { return false };
-                table.set_labels(slot, &labels);
-            }
+            Self::Labels(change) => match change.applied(session.labels()) {
+                Ok(labels) => table.set_labels(slot, &labels),
+                Err(undone) => return undone,
+            },
         }
-        true
+        Applied::Done
     }
 }
 
 impl LabelChange {
-    /// What labels become. `None`: they stay as they are, because nothing in them changes or because
-    /// they would be too many.
+    /// What labels become, or why they stay as they are.
     fn applied<'l>(
         &self,
         labels: impl Iterator<Item = (&'l str, &'l str)>,
-    ) -> Option<BTreeMap<String, String>> {
+    ) -> Result<BTreeMap<String, String>, Applied> {
         let before: BTreeMap<String, String> =
             labels.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
         let mut after = before.clone();
@@ -66,6 +76,10 @@ impl LabelChange {
             after.remove(key);
         }
         after.extend(self.set.clone());
-        (after != before && self.limits.check(&after).is_ok()).then_some(after)
+        if after == before {
+            return Err(Applied::Same);
+        }
+        self.limits.check(&after).map_err(|_too_many| Applied::Refused)?;
+        Ok(after)
     }
 }

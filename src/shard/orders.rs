@@ -7,7 +7,8 @@ use rand::RngExt;
 
 use super::Shard;
 use crate::api::{
-    Answer, ApiError, Change, Fenced, Lifetime, Mode, Naming, Question, Receipt, Target, Terms,
+    Answer, ApiError, Applied, Change, Fenced, Lifetime, Mode, Naming, Question, Receipt, Target,
+    Terms,
 };
 use crate::connection::close::CloseReason;
 use crate::protocol::RefreshPush;
@@ -145,20 +146,18 @@ impl Shard {
             if self.table.get(target.slot).is_none_or(|found| found.client() != target.client) {
                 continue;
             }
-            let is_done = match &act {
-                Act::End(reason) => {
-                    self.end_session(target.slot, reason, now);
-                    true
-                }
-                Act::Refresh(ttl_s) => {
-                    self.refresh_one(target, *ttl_s, now);
-                    true
-                }
+            let mut applied = Applied::Done;
+            match &act {
+                Act::End(reason) => self.end_session(target.slot, reason, now),
+                Act::Refresh(ttl_s) => self.refresh_one(target, *ttl_s, now),
                 Act::Update(change) => {
-                    self.change_told(target.slot, now, |table| change.apply(table, target.slot))
+                    self.change_told(target.slot, now, |table| {
+                        applied = change.apply(table, target.slot);
+                        applied == Applied::Done
+                    });
                 }
-            };
-            doing.receipt.done += u32::from(is_done);
+            }
+            doing.receipt.count(applied);
         }
     }
 

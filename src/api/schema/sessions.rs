@@ -327,18 +327,14 @@ pub(in crate::api) static FILTER_NODE: Message = message(
 
 const UPDATED: &[Field] = &[
     int64("matched", 1, MATCHED).required(),
-    int64(
-        "updated",
-        2,
-        "How many of them are others now. A session that would have too many labels stays as it is.",
-    )
-    .required(),
+    int64("updated", 2, "How many of them are others now.").required(),
     int64("pending", 3, PENDING),
     text("clients", 4, CLIENTS).many(),
     int64("scanned", 5, SCANNED),
     int64("expression_errors", 6, EXPRESSION_ERRORS),
     bool("clients_truncated", 7, "There are more client ids than are told."),
     bool("partial", 8, "The time was over before all sessions had been looked at."),
+    int64("refused", 9, "Sessions that stay as they are because they would have too many labels."),
 ];
 
 pub(in crate::api) static UPDATE_META_REQUEST: Message = message(

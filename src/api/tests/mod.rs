@@ -16,7 +16,7 @@ use super::{
     Lifetime, Merged, Mode, Naming, NodeFacts, Options, Outcome, Plan, Progress, Question, Receipt,
     RuleFacts, Scan, Scratch, Sight, Step, Target, answer, plan, route, write_reply,
 };
-use crate::api::{Answer, ReplyHead};
+use crate::api::{Answer, Applied, ReplyHead};
 use crate::ids::{ClientId, ConnId, SessionId, SessionSlot, ShardId};
 use crate::limits::LabelLimits;
 use crate::session::{
@@ -59,8 +59,8 @@ fn planned(path: &str, body: &[u8]) -> Result<Plan, String> {
         .map_err(|refusal| format!("{} {}", refusal.status.0, refusal.body))
 }
 
-/// What is done to a session; says whether something was.
-type Act<'q> = dyn Fn(&mut Table, SessionSlot) -> bool + 'q;
+/// What is done to a session.
+type Act<'q> = dyn Fn(&mut Table, SessionSlot) -> Applied + 'q;
 
 /// Two shards and whoever is connected to them.
 struct World {
@@ -144,14 +144,14 @@ impl World {
         let answer = scan.into_answer(table);
         let end = |table: &mut Table, slot| {
             table.close(slot);
-            true
+            Applied::Done
         };
         let (terms, act): (_, &Act<'_>) = match question {
             Question::Disconnect(params) => (params.terms, &end),
             Question::Refresh(params) if params.expiry.lifetime(NOW) == Lifetime::Over => {
                 (params.terms, &end)
             }
-            Question::Refresh(params) => (params.terms, &|_, _| true),
+            Question::Refresh(params) => (params.terms, &|_, _| Applied::Done),
             Question::Update(params) => {
                 (params.terms, &|table, slot| params.change.apply(table, slot))
             }
@@ -172,7 +172,7 @@ impl World {
                 receipt.name(client);
             }
             if terms.mode == Mode::ForReal {
-                receipt.done += u32::from(act(table, slot));
+                receipt.count(act(table, slot));
             }
         }
         answer.with_receipt(receipt)
