@@ -72,6 +72,10 @@ pub struct CallId(pub u64);
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct StreamId(pub u64);
 
+/// Something a shard asks of the outside. Never used twice by the same shard.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct InquiryId(pub u64);
+
 /// A place in a shard's session table. Only meaningful inside that shard, only while the
 /// session lives.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

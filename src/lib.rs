@@ -36,6 +36,8 @@ pub mod wire;
 // What they add up to, from a push to a shard.
 pub mod transport;
 
+pub mod proxy;
+
 pub mod api;
 
 pub mod connection;

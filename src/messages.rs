@@ -5,8 +5,9 @@ use std::net::IpAddr;
 
 use crate::api::watch::Unread;
 use crate::api::{Answer, Question, Refusal, Route, Selector};
-use crate::ids::{CallId, ClientId, SessionId, ShardId, StreamId};
+use crate::ids::{CallId, ClientId, InquiryId, SessionId, ShardId, StreamId};
 use crate::protocol::{DecodeError, Encoding};
+use crate::proxy::{ConnectAnswer, ConnectQuestion};
 
 /// A party of the mesh: a shard, or the control thread.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -97,6 +98,27 @@ pub enum Message {
     /// Shard to control: a session came or went; only sent when somebody watches. No room: it is
     /// dropped and counted.
     Event(Box<SessionEvent>),
+    /// Shard to control: something that only the outside knows. No room: whoever waits for it is
+    /// refused for now, as when the outside does not answer.
+    Inquire {
+        /// What both threads call it.
+        inquiry: InquiryId,
+        /// What is asked.
+        about: Inquiry,
+    },
+    /// Shard to control: nobody waits for this any more. No room: it is dropped and counted, and
+    /// nobody takes the answer.
+    Dismiss {
+        /// What was asked.
+        inquiry: InquiryId,
+    },
+    /// Control to shard: what the outside says. No room: kept, and sent again.
+    Found {
+        /// What was asked.
+        inquiry: InquiryId,
+        /// The answer.
+        finding: Finding,
+    },
     /// Control to shard: a request to the server API that came over gRPC. No room: its caller is
     /// told `UNAVAILABLE`.
     Call(Box<Call>),
@@ -156,6 +178,23 @@ pub enum Message {
 }
 
 const _: () = assert!(size_of::<Message>() <= 160, "rings hold thousands of messages");
+
+/// What only the outside knows.
+#[derive(Debug)]
+pub enum Inquiry {
+    /// Who a client is.
+    Connect(Box<ConnectQuestion>),
+}
+
+/// What the outside says to an inquiry.
+#[derive(Debug)]
+pub enum Finding {
+    /// Who the client is.
+    Connect(ConnectAnswer),
+    /// Nothing: it cannot be reached, did not answer in time or makes no sense, or too many wait
+    /// for it. What waits is refused for now.
+    Nothing,
+}
 
 /// Commands that came by a request of their own (`/emulation`).
 #[derive(Debug)]

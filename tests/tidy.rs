@@ -15,6 +15,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("mesh", BASE),
     ("observe", BASE),
     ("transport", &["ids", "time", "limits", "wire", "protocol"]),
+    ("proxy", &["ids", "time", "limits", "protocol"]),
     ("api", &["ids", "time", "limits", "session", "protocol", "auth", "wire", "observe"]),
     (
         "connection",
@@ -23,6 +24,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "time",
             "limits",
             "transport",
+            "proxy",
             "auth",
             "session",
             "protocol",
@@ -31,7 +33,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "wire",
         ],
     ),
-    ("messages", &["ids", "time", "limits", "api", "protocol"]),
+    ("messages", &["ids", "time", "limits", "api", "protocol", "proxy"]),
     (
         "shard",
         &[
@@ -45,6 +47,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "mesh",
             "observe",
             "transport",
+            "proxy",
             "api",
             "connection",
             "messages",
@@ -60,6 +63,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "messages",
             "mesh",
             "transport",
+            "proxy",
             "api",
             "auth",
             "protocol",

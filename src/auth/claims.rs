@@ -16,7 +16,7 @@ use crate::limits::LabelLimits;
 use crate::time::Now;
 
 /// No session outlives its connect by more, in seconds: one year.
-const TTL_S_MAX: i64 = 365 * 24 * 3600;
+pub const TTL_S_MAX: i64 = 365 * 24 * 3600;
 
 /// The claim `sessions` of a token whose client may see and close the user's own.
 const OWN: &str = "self";

@@ -15,7 +15,7 @@ mod token;
 mod verifier;
 
 pub use api_key::ApiKey;
-pub use claims::Claims;
+pub use claims::{Claims, TTL_S_MAX};
 pub use error::{TokenError, TokenFault};
 pub use rules::{Bearer, KeptOut, RULE_ID_BYTES_MAX, RULES_MAX, Rule, RuleKind, Rules, Until};
 pub use sign::{NewClaims, sign};

@@ -47,6 +47,8 @@ pub(super) fn connection(config: &Config) -> Result<Options, String> {
             choice(!client.disallow_anonymous_connection_tokens),
         ),
         insecure: client.insecure,
+        connect_proxy: Choice::Refuse,
+        inquiry_timeout_ms: Options::default().inquiry_timeout_ms,
         user_id_header: some(&client.user_id_http_header),
         origins: Origins::new(&client.allowed_origins).map_err(|error| error.to_string())?,
         trusted_proxies: TrustedProxies::new(&client.trusted_proxies)

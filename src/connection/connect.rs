@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::auth::{Bearer, Claims, KeptOut, Rules, TokenError, TokenFault, Verifier};
+use crate::auth::{self, Bearer, Claims, KeptOut, Rules, TokenError, TokenFault, Verifier};
 use crate::connection::Options;
 use crate::connection::commands::Permission;
 use crate::connection::options::Choice;
 use crate::protocol::ConnectRequest;
 use crate::protocol::codes::{self, Disconnect, ErrorCode};
+use crate::proxy::{Accepted, ConnectAnswer};
 use crate::time::Now;
 
 /// An accepted identity.
@@ -30,6 +31,8 @@ pub struct Credentials {
     pub sessions_max: Option<u32>,
     /// Whether the client may list and close the sessions of its user (claim `sessions`).
     pub own_sessions: Permission,
+    /// What its backend has for the client.
+    pub data: Option<Box<[u8]>>,
 }
 
 impl Credentials {
@@ -75,7 +78,7 @@ impl Refused {
     pub fn text(&self) -> &str {
         match self {
             Self::Disconnect(disconnect) => &disconnect.reason,
-            Self::Error(error) => error.message,
+            Self::Error(error) => &error.message,
         }
     }
 
@@ -94,6 +97,15 @@ impl Refused {
     }
 }
 
+/// What can be said of a connect request at once.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Identified {
+    /// Who it is.
+    Known(Credentials),
+    /// Its backend must say.
+    AskBackend,
+}
+
 /// Decides who a connect request is.
 ///
 /// `header_user` is the value of `client.user_id_http_header`, when that option is on and the
@@ -107,18 +119,50 @@ pub fn authenticate(
     request: &ConnectRequest,
     header_user: Option<&str>,
     now: Now,
-) -> Result<Credentials, Refused> {
+) -> Result<Identified, Refused> {
     let credentials = if !request.token.is_empty() {
         by_token(options, verifier, &request.token, now)?
-    } else if options.anonymous.without_token() || options.insecure {
-        by_name(String::new())
-    } else if let Some(user) = header_user {
-        by_name(user.to_owned())
+    } else if options.connect_proxy == Choice::Allow {
+        return Ok(Identified::AskBackend);
     } else {
-        return Err(Refused::Disconnect(codes::BAD_REQUEST));
+        by_nothing(options, header_user)?
     };
     check_end(credentials.expire_at, now)?;
-    Ok(credentials)
+    Ok(Identified::Known(credentials))
+}
+
+/// Decides by what a backend says who a connect request is.
+///
+/// # Errors
+/// Why the connect is refused.
+pub fn by_backend(
+    options: &Options,
+    answer: ConnectAnswer,
+    header_user: Option<&str>,
+    now: Now,
+) -> Result<Credentials, Refused> {
+    let accepted = match answer {
+        ConnectAnswer::Accepted(accepted) => *accepted,
+        ConnectAnswer::Nobody => return by_nothing(options, header_user),
+        ConnectAnswer::Error(error) => return Err(Refused::Error(error)),
+        ConnectAnswer::Disconnect(disconnect) => return Err(Refused::Disconnect(disconnect)),
+    };
+    let Accepted { user, expire_at, data, meta, labels, sessions_max } = accepted;
+    check_end(expire_at, now)?;
+    let expire_at = expire_at.map(|at| at.min(now.unix_s().saturating_add(auth::TTL_S_MAX)));
+    let sessions_max = sessions_max.filter(|_| options.limit_by_token == Choice::Allow);
+    Ok(Credentials { expire_at, meta, labels, sessions_max, data, ..by_name(user) })
+}
+
+/// Who a client is that brought no token and that no backend knows.
+fn by_nothing(options: &Options, header_user: Option<&str>) -> Result<Credentials, Refused> {
+    if options.anonymous.without_token() || options.insecure {
+        Ok(by_name(String::new()))
+    } else if let Some(user) = header_user {
+        Ok(by_name(user.to_owned()))
+    } else {
+        Err(Refused::Disconnect(codes::BAD_REQUEST))
+    }
 }
 
 /// A session whose end has passed neither begins nor goes on.
@@ -139,6 +183,7 @@ const fn by_name(user: String) -> Credentials {
         labels: BTreeMap::new(),
         sessions_max: None,
         own_sessions: Permission::Denied,
+        data: None,
     }
 }
 
@@ -164,6 +209,7 @@ fn by_token(
         labels,
         sessions_max,
         own_sessions,
+        data: None,
     })
 }
 

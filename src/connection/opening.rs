@@ -10,6 +10,8 @@
 use std::net::IpAddr;
 
 use crate::connection::connect::Credentials;
+use crate::ids::InquiryId;
+use crate::protocol::ConnectRequest;
 use crate::transport::Wire;
 
 /// A client that is not in yet. On the heap, because it is for a moment only.
@@ -21,12 +23,27 @@ pub struct Opening {
     pub stage: Stage,
 }
 
+impl Opening {
+    /// Whether no more is read of the client until its connect is decided. Who waits for a seat
+    /// waits for a moment only; the outside may take long, and who leaves should be seen.
+    #[must_use]
+    pub const fn holds_all_it_may(&self) -> bool {
+        match &self.stage {
+            Stage::Deciding(deciding) => match deciding.waiting {
+                Waiting::Seat(_) => true,
+                Waiting::Finding(..) => deciding.held.is_full(),
+            },
+            Stage::Silent(_) | Stage::Refused => false,
+        }
+    }
+}
+
 /// How far a client has come.
 #[derive(Debug)]
 pub enum Stage {
     /// It has not asked to connect. Where it comes from, for when it does.
     Silent(Caller),
-    /// Its connect waits for the oldest session of its user to end.
+    /// Its connect waits for something.
     Deciding(Box<Deciding>),
     /// It was told an error and nothing more is read of it.
     Refused,
@@ -35,12 +52,69 @@ pub enum Stage {
 /// A connect that waits, and what came behind it.
 #[derive(Debug)]
 pub struct Deciding {
-    /// What becomes a session.
-    pub connecting: Connecting,
-    /// Commands that came in the same message, unread.
-    pub commands: Vec<u8>,
-    /// Frames that came behind that message, unread.
+    /// What it waits for.
+    pub waiting: Waiting,
+    /// What the client has said since.
+    pub held: Held,
+}
+
+/// What a connect waits for.
+#[derive(Debug)]
+pub enum Waiting {
+    /// The oldest session of its user to end.
+    Seat(Connecting),
+    /// The control thread to say what the outside knows of it.
+    Finding(InquiryId, Applying),
+}
+
+/// What a client has said behind its connect, unread, in order. When it is full no more is read of
+/// the client, and the rest waits with the kernel.
+#[derive(Default, Debug)]
+pub struct Held {
+    /// Commands: the rest of the message that had the connect, then each message since.
+    messages: Vec<Box<[u8]>>,
+    /// Bytes in them.
+    bytes: usize,
+    /// Frames that came when it was full.
     pub frames: Vec<u8>,
+}
+
+/// Bytes of messages behind a connect that waits
+/// (`a_client_that_talks_behind_its_connect_is_held_up_at_a_limit`).
+const HELD_BYTES_MAX: usize = 16 * 1024;
+
+/// Messages behind a connect that waits.
+const HELD_MESSAGES_MAX: usize = 64;
+
+impl Held {
+    /// Keeps a message of commands behind those there are.
+    pub fn push(&mut self, message: &[u8]) {
+        self.bytes += message.len();
+        self.messages.push(message.into());
+    }
+
+    /// Whether no more may be kept.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        self.bytes >= HELD_BYTES_MAX || self.messages.len() >= HELD_MESSAGES_MAX
+    }
+
+    /// The messages, oldest first.
+    pub fn take_messages(&mut self) -> Vec<Box<[u8]>> {
+        self.bytes = 0;
+        std::mem::take(&mut self.messages)
+    }
+}
+
+/// A connect whose client is not known yet.
+#[derive(Debug)]
+pub struct Applying {
+    /// What it asks.
+    pub request: ConnectRequest,
+    /// Where it comes from.
+    pub caller: Caller,
+    /// Id of the connect command; 0 on unidirectional transports, which have no commands.
+    pub id: u32,
 }
 
 /// What a connection's request told about its client.

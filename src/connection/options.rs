@@ -39,6 +39,11 @@ pub struct Options {
     pub anonymous: Anonymous,
     /// `client.insecure`: no token is needed, no token expires. Tokens are still verified.
     pub insecure: bool,
+    /// Whether a backend is asked who a client is that brings no token.
+    pub connect_proxy: Choice,
+    /// Milliseconds that a shard waits for what the control thread asks of the outside: more than
+    /// the control thread does.
+    pub inquiry_timeout_ms: u64,
     /// Name of the header a trusted proxy puts the user id in (`client.user_id_http_header`).
     pub user_id_header: Option<String>,
     /// Which origins a browser may connect from.
@@ -98,6 +103,8 @@ impl Default for Options {
             token: TokenOptions::default(),
             anonymous: Anonymous::ByToken,
             insecure: false,
+            connect_proxy: Choice::Refuse,
+            inquiry_timeout_ms: 10_000,
             user_id_header: None,
             origins: Origins::none(),
             trusted_proxies: TrustedProxies::default(),

@@ -15,6 +15,7 @@ use tokio::time::MissedTickBehavior;
 use super::api::{self, Calls, GrpcApi};
 use super::grpc::Serving;
 use super::keeper::{Keeper, Reply};
+use super::outside::Outside;
 use super::unigrpc::{Listening, Streams, UniGrpc};
 use crate::mesh::Endpoint;
 use crate::messages::{Message, SessionEvent};
@@ -99,7 +100,9 @@ impl Control {
             let calls = Rc::new(RefCell::new(calls));
             let grpc = grpc.map(|grpc| grpc.serve(Rc::clone(&streams)));
             let api = api.map(|api| api.serve(Rc::clone(&calls), Rc::clone(&streams)));
-            let mut living = Living { mesh, on_event, news, streams, calls, grpc, api, keeper };
+            let outside = Outside::new(Rc::clone(&news));
+            let mut living =
+                Living { mesh, on_event, news, streams, calls, grpc, api, keeper, outside };
             living.serve(&mut signals).await;
             let ended = living.drain(&mut signals, shutdown_timeout).await;
             living.keeper.close(unix_s());
@@ -119,6 +122,7 @@ struct Living {
     grpc: Option<Serving>,
     api: Option<api::Serving>,
     keeper: Keeper,
+    outside: Outside,
 }
 
 impl Living {
@@ -146,7 +150,7 @@ impl Living {
                     let reply = self.keeper.on_report(report, unix_s());
                     self.reply(reply);
                 }
-                () = tokio::time::sleep(RETRY_INTERVAL), if self.keeper.has_to_tell() => {}
+                () = tokio::time::sleep(RETRY_INTERVAL), if self.has_to_tell() => {}
                 _ = sweep.tick() => self.keeper.sweep(unix_s()),
                 _ = sweep_statuses.tick() => self.keeper.sweep_statuses(unix_s()),
                 _ = write_left.tick(), if self.keeper.knows_who_left() => self.keeper.write_left(unix_s()),
@@ -187,7 +191,7 @@ impl Living {
                     self.reply(reply);
                 }
                 () = tokio::time::sleep(RETRY_INTERVAL),
-                    if !untold.is_empty() || self.keeper.has_to_tell() => {}
+                    if !untold.is_empty() || self.has_to_tell() => {}
             }
             drained += self.exchange();
         }
@@ -207,6 +211,11 @@ impl Living {
         if let Some((shard, message)) = reply {
             let _no_room = self.mesh.send(shard, message);
         }
+    }
+
+    /// Whether some shard had no room to be told something.
+    fn has_to_tell(&self) -> bool {
+        self.keeper.has_to_tell() || self.outside.has_to_tell()
     }
 
     /// Waits until no connection over gRPC is left.
@@ -246,7 +255,10 @@ impl Living {
                     let reply = self.keeper.on_answer(from, gather, answer);
                     self.reply(reply);
                 }
+                Message::Inquire { inquiry, about } => self.outside.ask(from, inquiry, about),
+                Message::Dismiss { inquiry } => self.outside.dismiss(from, inquiry),
                 Message::Call(_)
+                | Message::Found { .. }
                 | Message::Emulate(_)
                 | Message::Watch { .. }
                 | Message::StreamOpen(_)
@@ -260,6 +272,7 @@ impl Living {
         let mesh = &mut self.mesh;
         let mut send = |shard, message| mesh.send(shard, message).map_err(|full| full.0);
         self.keeper.tell(&mut send);
+        self.outside.tell(&mut send);
         self.streams.borrow_mut().tell(&mut send);
         self.calls.borrow_mut().tell(send);
         mesh.flush();

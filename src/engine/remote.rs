@@ -83,6 +83,9 @@ impl<P: Parking> Drive<P> {
             }
             Message::Ask { .. }
             | Message::Answer { .. }
+            | Message::Inquire { .. }
+            | Message::Dismiss { .. }
+            | Message::Found { .. }
             | Message::Call(_)
             | Message::CallReply(_)
             | Message::Emulate(_)

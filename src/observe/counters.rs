@@ -55,6 +55,12 @@ counters! {
     connects_limited,
     /// Clients closed because they did not connect in time.
     connects_stale,
+    /// Times the outside was asked: a backend who a client is.
+    inquiries,
+    /// Inquiries that were not made, because too many waited.
+    inquiries_refused,
+    /// Inquiries that brought nothing: no answer in time, none that makes sense, or none at all.
+    inquiries_failed,
     /// Commands of clients on bidirectional transports.
     commands,
     /// Requests refused because their head or body was malformed or too large.

@@ -30,7 +30,7 @@ pub struct ErrorCode {
     /// 100 to 399 are the server's; 400 to 1999 a backend's.
     pub code: u32,
     /// For people.
-    pub message: &'static str,
+    pub message: Cow<'static, str>,
     /// Whether the same request may succeed later.
     pub temporary: bool,
 }
@@ -53,7 +53,11 @@ macro_rules! errors {
         $(
             #[doc = $meaning]
             pub const $name: ErrorCode =
-                ErrorCode { code: $code, message: $message, temporary: $temporary };
+                ErrorCode {
+                    code: $code,
+                    message: Cow::Borrowed($message),
+                    temporary: $temporary,
+                };
         )*
 
         /// Every error of the server's own, by code, with what it means.
@@ -141,7 +145,7 @@ mod tests {
             assert!((3000..4000).contains(&disconnect.code) && when.ends_with('.'), "{when}");
         }
         for (error, meaning) in ERRORS {
-            assert_text(error.message);
+            assert_text(&error.message);
             assert!((100..400).contains(&error.code) && meaning.ends_with('.'), "{meaning}");
         }
     }

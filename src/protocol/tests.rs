@@ -180,7 +180,7 @@ fn document() -> String {
          | code | message | temporary | means | ends with |\n|---|---|---|---|---|\n",
     );
     for (error, meaning) in ERRORS {
-        let (code, message) = (error.code, error.message);
+        let (code, message) = (error.code, error.message.clone());
         let temporary = if error.temporary { "yes" } else { "no" };
         let end = uni_disconnect(code).code;
         writeln!(text, "| {code} | {message} | {temporary} | {meaning} | {end} |").unwrap();

@@ -62,7 +62,10 @@ impl Shard {
         if let Some(State::Opening(opening)) = self.conns.state_mut(conn)
             && let Stage::Deciding(deciding) = &mut opening.stage
         {
-            deciding.commands.extend_from_slice(commands.rest());
+            let rest = commands.rest();
+            if !rest.is_empty() {
+                deciding.held.push(rest);
+            }
         }
     }
 

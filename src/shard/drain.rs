@@ -5,7 +5,7 @@ use super::timers::TICK_MS;
 use super::{DRAIN_MS, Shard};
 use crate::api::watch::Resync;
 use crate::connection::close::CloseReason;
-use crate::connection::opening::Stage;
+use crate::connection::opening::{Stage, Waiting};
 use crate::messages::{Message, Peer};
 use crate::protocol::codes;
 use crate::time::Now;
@@ -76,9 +76,14 @@ impl Shard {
                 let slot = live.slot;
                 self.end_session(slot, &CloseReason::Shutdown, now);
             }
-            // Its verdict comes before the query deadline.
-            Some(State::Opening(opening)) if matches!(opening.stage, Stage::Deciding(_)) => {}
-            Some(State::Opening(_)) => self.end_client(conn, codes::SHUTDOWN, now),
+            Some(State::Opening(opening)) => match &opening.stage {
+                Stage::Deciding(deciding) => match deciding.waiting {
+                    // Its seat comes before the query deadline.
+                    Waiting::Seat(_) => {}
+                    Waiting::Finding(..) => self.refuse_waiting(conn, now),
+                },
+                Stage::Silent(_) | Stage::Refused => self.end_client(conn, codes::SHUTDOWN, now),
+            },
             Some(State::Watching(_)) => self.cut_watch(conn, Resync::Shutdown, now),
             Some(State::Busy(exchange)) if !exchange.owed.is_empty() => exchange.last = true,
             Some(State::Busy(exchange)) if exchange.deadline_ms > 0 => {

@@ -90,7 +90,7 @@ impl Shard {
         let Some(State::Opening(opening)) = self.conns.state_mut(conn) else { return };
         let wire = opening.wire;
         match opening.stage {
-            // The question has its own deadline.
+            // What it waits for has its own deadline.
             Stage::Deciding(_) => self.arm_at(conn, now.mono_ms + self.options.stale_close_ms),
             // It was told an error and should have left by itself.
             Stage::Refused if !wire.is_emulated() => self.finish(conn, now),
@@ -109,6 +109,7 @@ impl Shard {
 
     /// After a regular end: the connection waits for another request, or closes.
     pub(super) fn settle(&mut self, conn: ConnId, wire: Wire, now: Now) {
+        self.dismiss_inquiry(conn);
         let is_reusable = wire.body().is_some_and(crate::transport::Body::is_reusable);
         if !is_reusable || self.draining.is_some() {
             self.finish(conn, now);
@@ -131,6 +132,7 @@ impl Shard {
 
     /// Closes a connection that holds no session.
     pub(super) fn abort(&mut self, conn: ConnId) {
+        self.dismiss_inquiry(conn);
         let state = self.conns.close(conn);
         debug_assert!(!matches!(state, Some(State::Live(_))), "its session would stay listed");
         if let Some(State::Watching(watching)) = &state {
@@ -150,6 +152,7 @@ impl Shard {
 
     /// Lets the last bytes leave, then closes.
     pub(super) fn finish(&mut self, conn: ConnId, now: Now) {
+        self.dismiss_inquiry(conn);
         let sending_ms = if self.draining.is_some() { DRAIN_MS } else { sweep::KEEP_ALIVE_MS };
         if let Some(state) = self.conns.state_mut(conn) {
             let finished = matches!(state, State::Busy(exchange) if exchange.finished);

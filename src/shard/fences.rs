@@ -149,6 +149,7 @@ mod tests {
             labels: label.map(|key| (key.to_owned(), String::new())).into_iter().collect(),
             sessions_max: None,
             own_sessions: Permission::Denied,
+            data: None,
         }
     }
 

@@ -169,7 +169,7 @@ impl Shard {
             // What came behind a connect waits with it.
             Some(State::Opening(opening)) => {
                 if let Stage::Deciding(deciding) = &mut opening.stage {
-                    deciding.frames.extend_from_slice(input);
+                    deciding.held.frames.extend_from_slice(input);
                 }
             }
             Some(State::Live(_)) => {}
@@ -200,7 +200,7 @@ impl Shard {
     /// Whether frames of a client are read now: of one that was told an error, to see it leave.
     fn is_read(&mut self, conn: ConnId) -> bool {
         match self.conns.state_mut(conn) {
-            Some(State::Opening(opening)) => !matches!(opening.stage, Stage::Deciding(_)),
+            Some(State::Opening(opening)) => !opening.holds_all_it_may(),
             Some(State::Live(_)) => true,
             Some(State::Idle | State::Busy(_) | State::Watching(_) | State::Closing(_)) | None => {
                 false
@@ -243,7 +243,10 @@ impl Shard {
     ) {
         match event {
             Event::Message { payload, .. } => match wire.encoding() {
-                Some(encoding) => self.run_commands(conn, encoding, payload, now),
+                Some(encoding) if !self.hold(conn, payload) => {
+                    self.run_commands(conn, encoding, payload, now);
+                }
+                Some(_) => {}
                 None if self.is_heard(conn) => self.read_uni_message(conn, frames, payload, now),
                 None => {}
             },
@@ -262,6 +265,17 @@ impl Shard {
                 self.finish(conn, now);
             }
         }
+    }
+
+    /// Keeps a message behind a connect that waits. Returns whether there is such a connect.
+    fn hold(&mut self, conn: ConnId, message: &[u8]) -> bool {
+        if let Some(State::Opening(opening)) = self.conns.state_mut(conn)
+            && let Stage::Deciding(deciding) = &mut opening.stage
+        {
+            deciding.held.push(message);
+            return true;
+        }
+        false
     }
 
     /// The first message of a unidirectional client is its connect request; it has nothing more

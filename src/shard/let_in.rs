@@ -8,12 +8,11 @@
 
 use super::Shard;
 use super::ask::Asked;
-use super::conns::State;
 use super::gather::Asker;
 use super::seats::Seat;
 use crate::api::{DisconnectParams, Merged, Question, Selector};
 use crate::connection::connect::Refused;
-use crate::connection::opening::{Connecting, Deciding, Opening, Stage};
+use crate::connection::opening::{Connecting, Waiting};
 use crate::connection::options::WhenFull;
 use crate::ids::ConnId;
 use crate::protocol::codes::{self, Disconnect};
@@ -101,48 +100,24 @@ impl Shard {
     }
 
     fn wait_for_room(&mut self, conn: ConnId, connecting: Connecting, now: Now) {
-        let wire = connecting.wire;
-        let (commands, frames) = (Vec::new(), Vec::new());
-        let deciding = Box::new(Deciding { connecting, commands, frames });
-        self.become_opening(conn, Opening { wire, stage: Stage::Deciding(deciding) });
-        self.arm_at(conn, now.mono_ms + self.options.stale_close_ms);
+        self.wait(conn, connecting.wire, Waiting::Seat(connecting), now);
     }
 
     /// A connect that waits for room hears which session is the oldest, or that it has ended.
     pub(super) fn on_room(&mut self, conn: ConnId, merged: &Merged, now: Now) {
-        let Some(State::Opening(opening)) = self.conns.state_mut(conn) else { return };
-        let wire = opening.wire;
-        let deciding = match std::mem::replace(&mut opening.stage, Stage::Refused) {
-            Stage::Deciding(deciding) => deciding,
-            stage @ (Stage::Silent(_) | Stage::Refused) => {
-                opening.stage = stage;
-                return;
+        self.go_on(conn, now, |shard, wire, waiting| {
+            let Waiting::Seat(connecting) = waiting else {
+                unreachable!("nothing else is asked for a connect, and one at a time")
+            };
+            let connecting = Connecting { wire, ..connecting };
+            match shard.end_oldest(conn, &connecting, merged, now) {
+                Ok(Asked::Waiting) => shard.wait_for_room(conn, connecting, now),
+                Ok(Asked::Answered(_)) => shard.let_in(conn, connecting, now),
+                Err(refused) => {
+                    let Connecting { wire, caller, id, .. } = connecting;
+                    shard.refuse_connect(conn, wire, &caller, (id, refused), now);
+                }
             }
-        };
-        let Deciding { connecting, commands, mut frames } = *deciding;
-        match self.end_oldest(conn, &connecting, merged, now) {
-            Ok(Asked::Waiting) => self.wait_for_room(conn, connecting, now),
-            Ok(Asked::Answered(_)) => self.let_in(conn, connecting, now),
-            Err(refused) => {
-                let Connecting { wire, caller, id, .. } = connecting;
-                self.refuse_connect(conn, wire, &caller, (id, refused), now);
-            }
-        }
-        if let Some(State::Opening(opening)) = self.conns.state_mut(conn)
-            && let Stage::Deciding(deciding) = &mut opening.stage
-        {
-            (deciding.commands, deciding.frames) = (commands, frames);
-            return;
-        }
-        if !commands.is_empty()
-            && let Some(encoding) = wire.encoding()
-        {
-            self.run_commands(conn, encoding, &commands, now);
-        }
-        if !frames.is_empty() {
-            self.read_frames(conn, &mut frames, now);
-        }
-        // The peer may have left in the meantime; nobody was reading.
-        self.effects.resume(conn);
+        });
     }
 }

@@ -23,8 +23,10 @@ mod calls;
 mod emulation;
 mod expiry;
 mod fences;
+mod inquiries;
 mod keep_out;
 mod let_in;
+mod outside;
 mod sessions;
 mod sweep;
 
@@ -59,11 +61,10 @@ use crate::auth::{ApiKey, Rules, Verifier};
 use crate::connection::close::CloseReason;
 use crate::connection::exchange::Underway;
 use crate::connection::open::Scope;
-use crate::connection::opening::Stage;
 use crate::connection::options::{Endpoints, UniWebSocketEndpoint, WebSocketEndpoint};
 use crate::connection::{Exchange, Options};
 use crate::ids::{CallId, ConnId, ShardId};
-use crate::messages::{Emulated, Message, Peer};
+use crate::messages::{Emulated, Finding, Message, Peer};
 use crate::observe::Counters;
 use crate::session::{ClosedSessions, IdKeys, Table, UserHasher};
 use crate::shard::admission::Admission;
@@ -73,6 +74,7 @@ use crate::shard::effects::Effects;
 use crate::shard::fences::Fences;
 use crate::shard::frames::CutFrames;
 use crate::shard::gather::Gathers;
+use crate::shard::inquiries::Inquiries;
 use crate::shard::keep_out::Enforcing;
 use crate::shard::orders::Pace;
 use crate::shard::timers::{Tick, Wheel};
@@ -142,6 +144,7 @@ pub struct Shard {
     closed: ClosedSessions,
     wheel: Wheel,
     gathers: Gathers,
+    inquiries: Inquiries,
     watches: Watches,
     /// Requests of the control thread that wait for other shards. It asks for no more at once than
     /// it can remember.
@@ -207,6 +210,7 @@ impl Shard {
             keys,
             wheel: Wheel::new(Tick::reached_by(now.mono_ms)),
             gathers: Gathers::new(setup.query_timeout_ms),
+            inquiries: Inquiries::new(options.inquiry_timeout_ms),
             watches: Watches::default(),
             remote: HashMap::default(),
             works: Works::default(),
@@ -280,8 +284,8 @@ impl Shard {
         match self.conns.state_mut(conn) {
             Some(State::Busy(exchange)) => !exchange.paused && !exchange.finished,
             Some(State::Closing(closing)) => *closing != Closing::PeerFinished,
-            // What a client sends while its connect is decided waits with the kernel.
-            Some(State::Opening(opening)) => !matches!(opening.stage, Stage::Deciding(_)),
+            // The rest of what a client sends while its connect is decided waits with the kernel.
+            Some(State::Opening(opening)) => !opening.holds_all_it_may(),
             Some(State::Idle | State::Live(_) | State::Watching(_)) | None => true,
         }
     }
@@ -426,6 +430,9 @@ impl Shard {
             (Peer::Shard(from), Message::Watch { watch, about }) => {
                 self.on_watch_message(from, watch, about, now);
             }
+            (Peer::Control, Message::Found { inquiry, finding }) => {
+                self.on_found(inquiry, finding, now);
+            }
             (Peer::Control, Message::Call(call)) => self.on_call(*call, now),
             (Peer::Control, Message::Drain { within_ms }) => self.start_drain(within_ms, now),
             (_, message) => debug_assert!(false, "not for a shard: {message:?}"),
@@ -449,6 +456,9 @@ impl Shard {
                     self.resolve(gathered, now);
                 }
             }
+            (Peer::Control, Message::Inquire { inquiry, .. }) => {
+                self.on_found(inquiry, Finding::Nothing, now);
+            }
             (Peer::Control, Message::Drained) => self.retry_drained(),
             // A lost answer becomes a missing shard by the asker's deadline; a lost event was
             // for a person watching.
@@ -464,6 +474,7 @@ impl Shard {
         while let Some(gathered) = self.gathers.take_overdue(now.mono_ms) {
             self.resolve(gathered, now);
         }
+        self.end_inquiries(now);
         let swept = self.sweep(now);
         let drained = self.continue_drain(now);
         let told = self.continue_watches(now);

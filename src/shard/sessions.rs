@@ -11,9 +11,9 @@ use super::expiry::ttl_s;
 use super::timers::Tick;
 use super::{LINGER_MS, Shard};
 use crate::api::watch::Told;
-use crate::connection::connect::{self, Refused};
+use crate::connection::connect::{self, Identified, Refused};
 use crate::connection::open;
-use crate::connection::opening::{Caller, Connecting, Opening, Stage};
+use crate::connection::opening::{Applying, Caller, Connecting, Opening, Stage};
 use crate::connection::options::StreamEndpoint;
 use crate::ids::{ClientId, ConnId, SessionId, UserHash};
 use crate::messages::SessionChange;
@@ -41,10 +41,13 @@ impl Shard {
             connect::authenticate(&self.options, &self.verifier, &request, user, now)
         };
         let credentials = match verdict {
-            Ok(credentials) => credentials,
+            Ok(Identified::Known(credentials)) => credentials,
+            Ok(Identified::AskBackend) => {
+                return self.ask_backend(conn, wire, Applying { request, caller, id }, now);
+            }
             Err(refused) => return self.refuse_connect(conn, wire, &caller, (id, refused), now),
         };
-        let (app_name, app_version) = (request.name, request.version);
+        let ConnectRequest { name: app_name, version: app_version, .. } = request;
         let tries = 0;
         let connecting = Connecting { credentials, app_name, app_version, wire, caller, id, tries };
         self.let_in(conn, connecting, now);
@@ -164,7 +167,13 @@ impl Shard {
         self.enlist(&opened, hash);
 
         let ttl = credentials.expire_at.map(|at| ttl_s(at, now));
-        self.greet(conn, wire, &caller, (id, &opened, ttl), now);
+        self.greet(
+            conn,
+            (wire, id, &caller.cors),
+            &opened,
+            (ttl, credentials.data.as_deref()),
+            now,
+        );
         let live = Live {
             slot: opened.slot,
             next: self.first_ping(now),
@@ -192,9 +201,9 @@ impl Shard {
     fn greet(
         &mut self,
         conn: ConnId,
-        wire: Wire,
-        caller: &Caller,
-        (id, opened, ttl): (u32, &Opened, Option<u32>),
+        (wire, id, cors): (Wire, u32, &[(String, String)]),
+        opened: &Opened,
+        (ttl, data): (Option<u32>, Option<&[u8]>),
         now: Now,
     ) {
         let options = Rc::clone(&self.options);
@@ -204,8 +213,7 @@ impl Shard {
         let (client, session): (ClientId, SessionId) = (opened.client, opened.session);
         let (expires, ttl) = (ttl.is_some(), ttl.unwrap_or(0));
         if wire.encoding().is_none() {
-            self.begin_stream(conn, wire, &caller.cors, now);
-            let data = None;
+            self.begin_stream(conn, wire, cors, now);
             let push =
                 ConnectPush { client, session, version, data, expires, ttl, ping_s, time_ms };
             return self.send(conn, |out| wire.connect(out, &push));
@@ -217,7 +225,7 @@ impl Shard {
             version,
             expires,
             ttl,
-            data: None,
+            data,
             ping_s,
             pong: ping_s > 0 && options.pong_timeout_ms > 0,
             session: wire.is_emulated().then_some(session),
@@ -283,7 +291,7 @@ fn borrowed(headers: &[(String, String)]) -> open::Cors<'_> {
 }
 
 /// How a session is listed.
-const fn names(wire: Wire) -> (Transport, Protocol) {
+pub(super) const fn names(wire: Wire) -> (Transport, Protocol) {
     match wire {
         Wire::WebSocket(Encoding::Json, _) => (Transport::WebSocket, Protocol::Json),
         Wire::WebSocket(Encoding::Protobuf, _) => (Transport::WebSocket, Protocol::Protobuf),

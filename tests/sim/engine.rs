@@ -136,7 +136,11 @@ impl World {
                 let letter = Letter { message, parcel: None };
                 self.network.entry((from, CONTROL)).or_default().push_back(letter);
             }
-            Message::Call(_)
+            // Nobody in this world asks a backend.
+            Message::Inquire { .. }
+            | Message::Dismiss { .. }
+            | Message::Found { .. }
+            | Message::Call(_)
             | Message::CallReply(_)
             | Message::Emulate(_)
             | Message::Watch { .. }

@@ -39,10 +39,10 @@ pub enum Reply<'a> {
     Unsubscribe,
 }
 
-impl From<&ErrorCode> for Reply<'static> {
-    fn from(error: &ErrorCode) -> Self {
-        let ErrorCode { code, message, temporary } = *error;
-        Self::Error { code, message, temporary }
+impl<'e> From<&'e ErrorCode> for Reply<'e> {
+    fn from(error: &'e ErrorCode) -> Self {
+        let ErrorCode { code, message, temporary } = error;
+        Self::Error { code: *code, message, temporary: *temporary }
     }
 }
 

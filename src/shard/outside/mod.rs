@@ -1,0 +1,165 @@
+//! ③ A connect that only the outside can decide: it waits for what the control thread finds out, and
+//! what its client says meanwhile waits with it.
+
+use super::Shard;
+use super::conns::State;
+use super::inquiries::Inquirer;
+use crate::connection::connect::{self, Refused};
+use crate::connection::opening::{Applying, Connecting, Deciding, Held, Opening, Stage, Waiting};
+use crate::ids::{ConnId, InquiryId};
+use crate::messages::{Finding, Inquiry, Message, Peer};
+use crate::protocol::codes;
+use crate::proxy::ConnectQuestion;
+use crate::time::Now;
+use crate::transport::Wire;
+
+impl Shard {
+    /// Asks the backend who a client is.
+    pub(super) fn ask_backend(
+        &mut self,
+        conn: ConnId,
+        wire: Wire,
+        mut applying: Applying,
+        now: Now,
+    ) {
+        let Some(inquiry) = self.inquiries.open(Inquirer::Connect { conn }, now.mono_ms) else {
+            self.counters.inquiries_refused += 1;
+            let refused = Refused::Error(codes::ERROR_INTERNAL);
+            return self.refuse_connect(conn, wire, &applying.caller, (applying.id, refused), now);
+        };
+        let (transport, protocol) = super::sessions::names(wire);
+        let question = ConnectQuestion {
+            transport: transport.name(),
+            protocol: protocol.name(),
+            data: applying.request.data.take(),
+            name: applying.request.name.clone(),
+            version: applying.request.version.clone(),
+        };
+        self.counters.inquiries += 1;
+        let about = Inquiry::Connect(Box::new(question));
+        self.effects.message(Peer::Control, Message::Inquire { inquiry, about });
+        self.wait(conn, wire, Waiting::Finding(inquiry, applying), now);
+    }
+
+    /// A connect waits. Nothing is held behind it yet.
+    pub(super) fn wait(&mut self, conn: ConnId, wire: Wire, waiting: Waiting, now: Now) {
+        let deciding = Box::new(Deciding { waiting, held: Held::default() });
+        self.become_opening(conn, Opening { wire, stage: Stage::Deciding(deciding) });
+        self.arm_at(conn, now.mono_ms + self.options.stale_close_ms);
+    }
+
+    /// The outside has said something. Whoever waited for it may have gone.
+    pub(super) fn on_found(&mut self, inquiry: InquiryId, finding: Finding, now: Now) {
+        if let Some(inquirer) = self.inquiries.close(inquiry) {
+            self.answer_inquirer(inquirer, finding, now);
+        }
+    }
+
+    /// Ends the wait of those that have waited too long.
+    pub(super) fn end_inquiries(&mut self, now: Now) {
+        while let Some((inquiry, inquirer)) = self.inquiries.take_overdue(now.mono_ms) {
+            self.effects.message(Peer::Control, Message::Dismiss { inquiry });
+            self.answer_inquirer(inquirer, Finding::Nothing, now);
+        }
+    }
+
+    fn answer_inquirer(&mut self, inquirer: Inquirer, finding: Finding, now: Now) {
+        let Inquirer::Connect { conn } = inquirer;
+        self.go_on(conn, now, |shard, wire, waiting| {
+            let Waiting::Finding(_, applying) = waiting else {
+                unreachable!("it waits for a finding as long as its inquiry is open")
+            };
+            shard.on_identified(conn, wire, applying, finding, now);
+        });
+    }
+
+    /// The goodbye does not wait for the outside.
+    pub(super) fn refuse_waiting(&mut self, conn: ConnId, now: Now) {
+        self.dismiss_inquiry(conn);
+        self.go_on(conn, now, |shard, wire, waiting| {
+            if let Waiting::Finding(_, Applying { caller, id, .. }) = waiting {
+                let refused = Refused::Disconnect(codes::SHUTDOWN);
+                shard.refuse_connect(conn, wire, &caller, (id, refused), now);
+            }
+        });
+    }
+
+    fn on_identified(
+        &mut self,
+        conn: ConnId,
+        wire: Wire,
+        applying: Applying,
+        finding: Finding,
+        now: Now,
+    ) {
+        let Applying { request, caller, id } = applying;
+        let verdict = match finding {
+            Finding::Connect(answer) => {
+                let user = caller.header_user.as_deref();
+                connect::by_backend(&self.options, answer, user, now)
+            }
+            Finding::Nothing => {
+                self.counters.inquiries_failed += 1;
+                Err(Refused::Error(codes::ERROR_INTERNAL))
+            }
+        };
+        let credentials = match verdict {
+            Ok(credentials) => credentials,
+            Err(refused) => return self.refuse_connect(conn, wire, &caller, (id, refused), now),
+        };
+        let (app_name, app_version) = (request.name, request.version);
+        let tries = 0;
+        let connecting = Connecting { credentials, app_name, app_version, wire, caller, id, tries };
+        self.let_in(conn, connecting, now);
+    }
+
+    /// What a connect waited for is there. Unless it has to wait again, what its client has said
+    /// since is looked at now.
+    pub(super) fn go_on(
+        &mut self,
+        conn: ConnId,
+        now: Now,
+        decide: impl FnOnce(&mut Self, Wire, Waiting),
+    ) {
+        let Some(State::Opening(opening)) = self.conns.state_mut(conn) else { return };
+        let wire = opening.wire;
+        let (waiting, mut held) = match std::mem::replace(&mut opening.stage, Stage::Refused) {
+            Stage::Deciding(deciding) => (deciding.waiting, deciding.held),
+            stage @ (Stage::Silent(_) | Stage::Refused) => {
+                opening.stage = stage;
+                return;
+            }
+        };
+        decide(self, wire, waiting);
+        if let Some(State::Opening(opening)) = self.conns.state_mut(conn)
+            && let Stage::Deciding(deciding) = &mut opening.stage
+        {
+            deciding.held = held;
+            return;
+        }
+        if let Some(encoding) = wire.encoding() {
+            for message in held.take_messages() {
+                self.run_commands(conn, encoding, &message, now);
+            }
+        }
+        if !held.frames.is_empty() {
+            self.read_frames(conn, &mut held.frames, now);
+        }
+        // When it was full nobody was reading, and the peer may have left.
+        self.effects.resume(conn);
+    }
+
+    /// A client leaves, or is sent away, while its connect waits: nobody wants the answer.
+    pub(super) fn dismiss_inquiry(&mut self, conn: ConnId) {
+        if let Some(State::Opening(opening)) = self.conns.state_mut(conn)
+            && let Stage::Deciding(deciding) = &opening.stage
+            && let Waiting::Finding(inquiry, _) = deciding.waiting
+            && self.inquiries.close(inquiry).is_some()
+        {
+            self.effects.message(Peer::Control, Message::Dismiss { inquiry });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
