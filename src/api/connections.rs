@@ -5,7 +5,7 @@ use simd_json::tape::Value;
 use super::encode::Object;
 use super::error::ApiError;
 use super::params::{Fault, Reading};
-use super::question::Question;
+use super::question::{Question, write_key};
 use super::search::{Additions, Search};
 use super::selector::Selectors;
 use crate::session::Session;
@@ -43,6 +43,12 @@ pub(super) fn read<'t, 'i: 't>(
         Some((user, hash)) => Question::Connections { user: user.clone(), hash: *hash },
         None => Question::Search(Box::new(Search::whole(selector))),
     })
+}
+
+/// Writes one session as a member of a listing, `"<client>":{…}`.
+pub(super) fn write_entry(session: &Session<'_>, out: &mut Vec<u8>) {
+    write_key(session, out);
+    write(session, out);
 }
 
 /// Writes one `ConnectionInfo`, in the order of its field numbers; what is empty is left out. Where

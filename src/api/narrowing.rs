@@ -6,7 +6,7 @@ use compact_str::CompactString;
 use simd_json::tape::Value;
 
 use super::error::ApiError;
-use super::expression::{Evaluator, Expression, Said};
+use super::expression::{Asked, Evaluator, Expression, Said};
 use super::params::{Mistyped, Reading, integer, known, text};
 use crate::session::{Candidates, Conditions, Filter, Session, Table, Transport};
 use crate::time::Now;
@@ -33,9 +33,6 @@ pub(super) struct Narrowing {
     expression: Option<Arc<Expression>>,
 }
 
-/// Steps of a scan that asking an expression takes, where reading a record takes one.
-const EXPRESSION_STEPS: usize = if cfg!(test) { 2 } else { 20 };
-
 impl Narrowing {
     /// What an index may answer of it.
     fn conditions(&self) -> Conditions<'_> {
@@ -47,8 +44,8 @@ impl Narrowing {
         }
     }
 
-    /// The sessions that it may admit, as far as indexes tell.
-    pub(super) fn candidates(&self, table: &Table) -> Candidates {
+    /// The sessions that it may admit, as far as indexes tell, and the steps that asking them took.
+    pub(super) fn candidates(&self, table: &Table) -> (Candidates, usize) {
         table.candidates(&self.conditions())
     }
 
@@ -69,13 +66,8 @@ impl Narrowing {
     }
 
     /// Makes ready to look at many sessions.
-    pub(super) fn begin(&self) -> Option<Evaluator<'_>> {
-        self.expression.as_ref().map(|expression| expression.begin())
-    }
-
-    /// Steps of a scan that looking at one session takes.
-    pub(super) const fn steps(&self) -> usize {
-        if self.expression.is_some() { EXPRESSION_STEPS } else { 1 }
+    pub(super) fn begin(&self) -> Option<Evaluator> {
+        self.expression.as_ref().map(Expression::begin)
     }
 
     /// Whether a session meets the conditions. What is cheap is looked at first.
@@ -83,8 +75,8 @@ impl Narrowing {
         &self,
         session: &Session<'_>,
         sight: &Sight<'_>,
-        evaluator: Option<&Evaluator<'_>>,
-    ) -> Said {
+        evaluator: Option<&Evaluator>,
+    ) -> Asked {
         let connected_ms = session.connected_at_ms();
         let age_ms = sight.now.unix_ms.saturating_sub(connected_ms);
         let is_met = self.connected_before_ms.is_none_or(|before| connected_ms < before)
@@ -95,8 +87,8 @@ impl Narrowing {
                 (sight.silent_ms)(session).is_some_and(|silent_ms| silent_ms > than)
             });
         match evaluator {
-            _ if !is_met => Said::No,
-            None => Said::Yes,
+            _ if !is_met => Asked { said: Said::No, steps: 0 },
+            None => Asked { said: Said::Yes, steps: 0 },
             Some(evaluator) => evaluator.ask(session),
         }
     }

@@ -8,7 +8,9 @@ use std::cmp::Ordering;
 
 use compact_str::CompactString;
 
+use super::connections;
 use super::error::ApiError;
+use super::question::LISTINGS_BYTES_MAX;
 use crate::ids::{ClientId, SessionSlot};
 use crate::session::{Session, Table};
 
@@ -139,26 +141,27 @@ impl Picked {
         self.has_more = true;
     }
 
-    /// The sessions found, encoded. One that has gone since it was found keeps its place and has
-    /// nothing to show.
-    pub(super) fn rows(
-        mut self,
-        table: &Table,
-        write: impl Fn(&Session<'_>, &mut Vec<u8>),
-    ) -> Rows {
+    /// The sessions found, encoded; `None` when they take more than [`LISTINGS_BYTES_MAX`]. One that
+    /// has gone since it was found keeps its place and has nothing to show.
+    pub(super) fn rows(mut self, table: &Table) -> Option<Rows> {
         self.cut();
-        let shown = |(place, slot): (Place, SessionSlot)| {
+        let mut rows = Vec::with_capacity(self.picked.len());
+        let mut bytes = 0;
+        for (place, slot) in self.picked {
             let mut json = Vec::new();
             if let Some(session) = table.get(slot).filter(|one| one.client() == place.client) {
-                write(&session, &mut json);
+                connections::write_entry(&session, &mut json);
             }
-            Row { place, json: json.into() }
-        };
-        let rows = self.picked.into_iter().map(shown).collect();
+            bytes += json.len();
+            if bytes > LISTINGS_BYTES_MAX {
+                return None;
+            }
+            rows.push(Row { place, json: json.into() });
+        }
         let Self { sort, limit, has_more, .. } = self;
         let mut rows = Rows { sort, limit, rows, has_more };
         rows.order();
-        rows
+        Some(rows)
     }
 }
 

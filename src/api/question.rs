@@ -240,7 +240,12 @@ impl Listing {
     }
 
     fn throw_away(&mut self) {
-        *self = Self { fragments: Vec::new(), is_too_large: true };
+        *self = Self::too_large();
+    }
+
+    /// One that has been thrown away.
+    pub(super) const fn too_large() -> Self {
+        Self { fragments: Vec::new(), is_too_large: true }
     }
 
     pub(super) const fn is_too_large(&self) -> bool {

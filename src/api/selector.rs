@@ -12,15 +12,15 @@ use simd_json::prelude::{TypedScalarValue, ValueIntoString};
 use simd_json::tape::Value;
 
 use super::error::ApiError;
-use super::expression::{Evaluator, Said};
+use super::expression::{Asked, Evaluator, Said};
 use super::fence::Fenced;
 use super::label_filter;
+use super::looking::Budget;
 use super::narrowing::{Narrowing, Narrowings, Sight};
 use super::params::{Fault, Place, Reading, array, boolean, elements, known, text};
 use super::question::Subject;
 use crate::ids::{ClientId, SessionId, SessionSlot, UserHash};
 use crate::session::{self, Session, Table};
-use crate::time::Now;
 
 /// Users of one command; one more is refused with 107.
 pub const USERS_MAX: usize = 1_000;
@@ -45,10 +45,17 @@ pub struct Selector {
 /// Where the sessions that may be meant stand.
 #[derive(Debug)]
 pub(super) enum Candidates {
-    /// In these slots, or nowhere.
-    Slots(Vec<SessionSlot>),
+    /// Among the sessions of these users.
+    Users,
+    /// There, or nowhere.
+    One(Option<SessionSlot>),
     /// In these slots, or nowhere, says an index.
-    Indexed(RoaringBitmap),
+    Indexed {
+        /// Where.
+        slots: RoaringBitmap,
+        /// Whether all of these meet what an index knows of.
+        is_exact: bool,
+    },
     /// Anywhere: all have to be looked at.
     Everybody,
 }
@@ -131,64 +138,45 @@ impl Selector {
         }
     }
 
-    /// Where a shard has to look.
-    pub(super) fn candidates(&self, table: &Table) -> Candidates {
+    /// Whether its sessions are found by their names: they are few.
+    #[must_use]
+    pub fn is_named(&self) -> bool {
+        self.users.is_some() || self.client.is_some() || self.session.is_some()
+    }
+
+    /// Where a shard has to look. What finding it out takes is taken from the budget.
+    pub(super) fn candidates(&self, table: &Table, budget: &mut Budget) -> Candidates {
         let one = match (self.client, self.session) {
             (Some(client), _) => table.by_client(client),
             (None, Some(session)) => table.by_session(session),
             (None, None) => {
-                let Some(users) = &self.users else { return self.narrowing_candidates(table) };
-                let sessions = users.iter().flat_map(|(user, hash)| table.by_user(user, *hash));
-                return Candidates::Slots(sessions.map(|session| session.slot()).collect());
+                return match self.users {
+                    Some(_) => Candidates::Users,
+                    None => self.narrowing_candidates(table, budget),
+                };
             }
         };
-        Candidates::Slots(one.iter().map(Session::slot).collect())
+        Candidates::One(one.map(|session| session.slot()))
     }
 
-    fn narrowing_candidates(&self, table: &Table) -> Candidates {
-        match self.narrowing.candidates(table) {
-            session::Candidates::Exactly(slots) | session::Candidates::AtMost(slots) => {
-                Candidates::Indexed(slots)
-            }
+    /// The users that are named.
+    pub(super) fn users(&self) -> &[User] {
+        self.users.as_deref().unwrap_or_default()
+    }
+
+    fn narrowing_candidates(&self, table: &Table, budget: &mut Budget) -> Candidates {
+        let (candidates, steps) = self.narrowing.candidates(table);
+        budget.spend(steps);
+        match candidates {
+            session::Candidates::Exactly(slots) => Candidates::Indexed { slots, is_exact: true },
+            session::Candidates::AtMost(slots) => Candidates::Indexed { slots, is_exact: false },
             session::Candidates::Unknown => Candidates::Everybody,
         }
     }
 
     /// Makes ready to look at many sessions.
-    pub(super) fn begin(&self) -> Option<Evaluator<'_>> {
+    pub(super) fn begin(&self) -> Option<Evaluator> {
         self.narrowing.begin()
-    }
-
-    /// Steps of a scan that looking at one session takes.
-    pub(super) const fn steps(&self) -> usize {
-        self.narrowing.steps()
-    }
-
-    /// Whether a session is meant, by a selector that does not depend on the time
-    /// (`Selectors::for_watch`).
-    #[must_use]
-    pub fn means(&self, session: &Session<'_>) -> bool {
-        let now = Now { mono_ms: 0, unix_ms: 0 };
-        let sight = Sight { now, silent_ms: &|_| None };
-        self.judge(session, &sight, self.begin().as_ref()) == Said::Yes
-    }
-
-    /// Puts the slots of those of a shard's sessions that are meant into `into`, as [`Self::means`]
-    /// says.
-    pub fn select(&self, table: &Table, into: &mut Vec<SessionSlot>) {
-        match self.candidates(table) {
-            Candidates::Slots(slots) => {
-                into.extend(slots.into_iter().filter(|slot| self.means(&table.view(*slot))));
-            }
-            Candidates::Indexed(slots) => {
-                let slots = slots.into_iter().map(SessionSlot);
-                into.extend(slots.filter(|slot| self.means(&table.view(*slot))));
-            }
-            Candidates::Everybody => {
-                let meant = table.iter().filter(|session| self.means(session));
-                into.extend(meant.map(|session| session.slot()));
-            }
-        }
     }
 
     /// What is said of a session.
@@ -196,8 +184,8 @@ impl Selector {
         &self,
         session: &Session<'_>,
         sight: &Sight<'_>,
-        evaluator: Option<&Evaluator<'_>>,
-    ) -> Said {
+        evaluator: Option<&Evaluator>,
+    ) -> Asked {
         let is_selected = self.users.as_ref().is_none_or(|users| is_among(users, session.user()))
             && self.session.is_none_or(|wanted| wanted == session.session())
             && (self.client.is_none() && self.keep.is_empty() || {
@@ -205,7 +193,10 @@ impl Selector {
                 self.client.is_none_or(|wanted| wanted == client)
                     && self.keep.binary_search(&client).is_err()
             });
-        if is_selected { self.narrowing.admits(session, sight, evaluator) } else { Said::No }
+        if !is_selected {
+            return Asked { said: Said::No, steps: 0 };
+        }
+        self.narrowing.admits(session, sight, evaluator)
     }
 }
 

@@ -14,21 +14,27 @@
 //! "is there" and a closing as "is gone", holds the truth from `ready` on and misses nothing after
 //! it.
 
+use std::ops::ControlFlow;
+
 use smallvec::smallvec;
 
 use super::body::Scratch;
 use super::connections;
 use super::encode::Object;
 use super::error::ApiError;
+use super::expression::{Evaluator, Said};
+use super::looking::{Budget, Looking, Progress};
+use super::narrowing::Sight;
 use super::params::{Fault, Place, Reading, members};
 use super::plan::{Layout, Plan, Step, error_mode, refuse_empty};
-use super::question::write_key;
+use super::question::Subject;
 use super::raw::Raw;
 use super::route::{Options, Refusal};
 use super::schema::STREAMS;
 use super::selector::{Selector, Selectors};
 use super::transcode::{self, ReadError};
-use crate::session::{Session, UserHasher};
+use crate::session::{Session, Table, UserHasher};
+use crate::time::Now;
 use crate::wire::http1::Head;
 
 /// Why a watch ends before its watcher wants it to.
@@ -102,6 +108,65 @@ pub fn read(
     }
 }
 
+/// Whose sessions are watched, made ready to be asked of every event.
+#[derive(Debug)]
+pub struct Wanted {
+    selector: Box<Selector>,
+    evaluator: Option<Evaluator>,
+}
+
+impl Wanted {
+    /// Those of a selector that does not depend on the time ([`read`]).
+    #[must_use]
+    pub fn new(selector: Box<Selector>) -> Self {
+        let evaluator = selector.begin();
+        Self { selector, evaluator }
+    }
+
+    /// What decides which shards can hold such a session.
+    #[must_use]
+    pub fn subject(&self) -> Subject<'_> {
+        self.selector.subject()
+    }
+
+    /// Whether this is one of them.
+    #[must_use]
+    pub fn means(&self, session: &Session<'_>) -> bool {
+        self.selector.judge(session, &TIMELESS, self.evaluator.as_ref()).said == Said::Yes
+    }
+
+    /// Begins a snapshot of them.
+    #[must_use]
+    pub fn look(&self, table: &Table, budget: &mut Budget) -> Looking {
+        Looking::begin(&self.selector, table, budget)
+    }
+
+    /// The next piece of a snapshot: it ends when the budget is spent, or behind the session that
+    /// passes [`PIECE_BYTES`].
+    pub fn piece(
+        &self,
+        looking: &mut Looking,
+        table: &Table,
+        budget: &mut Budget,
+    ) -> (Snapshot, Progress) {
+        let mut piece = Snapshot::new();
+        let progress = looking.advance(&self.selector, table, &TIMELESS, budget, |found| {
+            if let Some(session) = found {
+                piece.add(&session);
+            }
+            let is_full = piece.bytes() > PIECE_BYTES;
+            if is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        (piece, progress)
+    }
+}
+
+/// For selectors that do not depend on the time.
+const TIMELESS: Sight<'_> = Sight { now: Now { mono_ms: 0, unix_ms: 0 }, silent_ms: &|_| None };
+
+/// A piece of a snapshot ends behind the session that passes this.
+const PIECE_BYTES: usize = 64 * 1024;
+
 /// Its name as a gRPC method.
 pub const METHOD: &str = STREAMS[0].rpc;
 
@@ -144,8 +209,7 @@ impl Snapshot {
             self.json.push(b',');
         }
         self.sessions += 1;
-        write_key(session, &mut self.json);
-        connections::write(session, &mut self.json);
+        connections::write_entry(session, &mut self.json);
     }
 
     /// Bytes written so far.

@@ -150,8 +150,10 @@ options! {
     Queries at (queries) {
         /// Longest `expression` in bytes; a longer one is refused with 107. At most 65536.
         max_expression_size: usize = 4096, [], [];
-        /// Steps an `expression` may take for one session, as far as can be told before; a session
-        /// that could need more does not match, and the reply counts it. At most 10000000.
+        /// Steps an `expression` may take for one session, told before it is asked; one is about what
+        /// reading a record takes. An expression that takes more for every session is refused with
+        /// 107; a session that has so much in it that it could take more does not match, and the
+        /// reply counts it. At most 10000000.
         max_expression_steps: usize = 100_000, [], [];
         /// Sessions on one page of `connections`, and on a page that does not say how many. From 1
         /// to 10000.

@@ -109,21 +109,37 @@ pub struct Underway {
     /// Outcome of each step of the plan, in order; shorter than the plan while a step must be done
     /// before the next may be put.
     pub outcomes: SmallVec<[Option<Outcome>; 1]>,
+    /// Steps that have been put and have no outcome.
+    open: usize,
+    /// Bytes of the listings among the outcomes.
+    listing_bytes: usize,
 }
 
 impl Underway {
-    /// Keeps the reply below [`LISTINGS_BYTES_MAX`]: the listings that came last are refused.
-    pub fn limit(&mut self) {
-        let mut bytes = 0;
-        for outcome in self.outcomes.iter_mut().flatten() {
-            if let Outcome::Answered(merged) = outcome {
-                bytes += merged.listing_bytes();
-                if bytes > LISTINGS_BYTES_MAX {
-                    bytes -= merged.listing_bytes();
-                    merged.refuse_listing();
-                }
+    /// A plan of which nothing has been put.
+    #[must_use]
+    pub const fn new(plan: Plan) -> Self {
+        Self { plan, outcomes: SmallVec::new_const(), open: 0, listing_bytes: 0 }
+    }
+
+    /// Notes that the next step has been put, with its outcome if there is one already.
+    pub fn push(&mut self, outcome: Option<Outcome>) {
+        self.open += usize::from(outcome.is_none());
+        let outcome = outcome.map(|outcome| self.limited(outcome));
+        self.outcomes.push(outcome);
+    }
+
+    /// Keeps the reply below [`LISTINGS_BYTES_MAX`]: the listings that come last are refused.
+    fn limited(&mut self, mut outcome: Outcome) -> Outcome {
+        if let Outcome::Answered(merged) = &mut outcome {
+            let bytes = self.listing_bytes + merged.listing_bytes();
+            if bytes > LISTINGS_BYTES_MAX {
+                merged.refuse_listing();
+            } else {
+                self.listing_bytes = bytes;
             }
         }
+        outcome
     }
 
     /// Whether steps have not been put, and what they waited for has been done.
@@ -138,14 +154,16 @@ impl Underway {
 
     /// Notes the answer to one step.
     pub fn resolve(&mut self, step: u16, merged: Merged) {
-        self.outcomes[usize::from(step)] = Some(Outcome::Answered(merged));
-        self.limit();
+        let outcome = self.limited(Outcome::Answered(merged));
+        let before = self.outcomes[usize::from(step)].replace(outcome);
+        debug_assert!(before.is_none(), "a step is answered once");
+        self.open -= 1;
     }
 
     /// Whether every step has its outcome.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.has_put_all() && self.outcomes.iter().all(Option::is_some)
+        self.has_put_all() && self.open == 0
     }
 }
 

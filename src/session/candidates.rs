@@ -38,13 +38,20 @@ pub enum Candidates {
     Unknown,
 }
 
-/// Values of one label that are tried one by one for comparisons that have no order of their own
-/// (`ew`, `ct`, numbers): a fraction of a millisecond. A label with more values does not help.
+/// Values of labels that one filter tries one by one, for comparisons that have no order of their
+/// own (`ew`, `ct`, numbers): a fraction of a millisecond. What goes beyond does not help.
 const VALUES_TRIED_MAX: usize = if cfg!(test) { 8 } else { 4096 };
 
-/// Sessions of values with few sessions each that are put together into one set, a few milliseconds.
-/// Beyond it every session is asked instead, which can be interrupted.
+/// Slots of sets that one filter puts together, a few milliseconds: each of a list, and
+/// [`SLOTS_PER_PART`] for each part of a bitmap. Beyond it every session is asked instead, which can
+/// be interrupted.
 const GATHERED_MAX: usize = if cfg!(test) { 200 } else { 128 * 1024 };
+
+/// Slots of a list that take as long as a part of a bitmap.
+const SLOTS_PER_PART: usize = 8;
+
+/// Slots of a list, and values, that take as long as reading a record.
+const SLOTS_PER_STEP: usize = 8;
 
 impl Conditions<'_> {
     /// Whether this session meets them.
@@ -59,26 +66,78 @@ impl Conditions<'_> {
 
 impl Table {
     /// The sessions that may meet these conditions, in time proportional to how many the indexed
-    /// ones among the conditions leave. Without any condition that an index can answer, unknown.
+    /// ones among the conditions leave. Without any condition that an index can answer, unknown. Also
+    /// says how long it took, in readings of a record.
     #[must_use]
-    pub fn candidates(&self, conditions: &Conditions<'_>) -> Candidates {
+    pub fn candidates(&self, conditions: &Conditions<'_>) -> (Candidates, usize) {
         let index = self.index();
+        let effort = &mut Effort::default();
         let Conditions { filter, transport, app_name, app_version } = *conditions;
         let by_transport = transport
             .map(|transport| Found::exactly(Set::Of(Cow::Borrowed(index.of_transport(transport)))));
         let by_app = match (app_name, app_version) {
             (None, None) => None,
             (Some(name), Some(version)) => Some(Found::of(index.apps.slots(name, version))),
-            (Some(name), None) => Some(Found::any(index.apps.seconds(name).map(|(_, of)| of))),
-            (None, Some(version)) => Some(Found::any(index.apps.with_second(version))),
+            (Some(name), None) => {
+                Some(Found::any(index.apps.seconds(name).map(|(_, of)| of), effort))
+            }
+            (None, Some(version)) => Some(Found::any(index.apps.with_second(version), effort)),
         };
-        let by_filter = filter.map(|filter| find(index, filter.root()));
+        let by_filter = filter.map(|filter| find(index, filter.root(), effort));
         let all_of = [by_transport, by_app, by_filter].into_iter().flatten();
-        match all_of.reduce(Found::and) {
+        let candidates = match all_of.reduce(|found, other| found.and(other, effort)) {
             Some(found) => found.resolve(index),
             None => Candidates::Unknown,
+        };
+        (candidates, effort.steps())
+    }
+}
+
+/// What a filter has taken so far.
+#[derive(Default)]
+struct Effort {
+    gathered: usize,
+    tried: usize,
+}
+
+impl Effort {
+    /// Whether so many values may be tried.
+    fn try_values(&mut self, values: usize) -> bool {
+        let tried = self.tried + values;
+        let may = tried <= VALUES_TRIED_MAX;
+        if may {
+            self.tried = tried;
+        }
+        may
+    }
+
+    /// Whether this set may be put together with others. What is too much stays too much.
+    fn gather(&mut self, set: &SlotSet) -> bool {
+        self.gathered = self.gathered.saturating_add(match set {
+            SlotSet::Few(slots) => slots.len(),
+            SlotSet::Many { bitmap, .. } => SLOTS_PER_PART * parts(bitmap),
+        });
+        self.gathered <= GATHERED_MAX
+    }
+
+    /// Whether these two may be put together: the smaller list is gone through, or all bitmaps are.
+    fn combine(&mut self, a: &Set<'_>, b: &Set<'_>) -> bool {
+        let (a, b) = (a.slots(), b.slots());
+        match (a, b) {
+            (SlotSet::Many { .. }, SlotSet::Many { .. }) => self.gather(a) && self.gather(b),
+            (SlotSet::Few(_), _) => self.gather(a),
+            (_, SlotSet::Few(_)) => self.gather(b),
         }
     }
+
+    const fn steps(&self) -> usize {
+        (self.gathered + self.tried) / SLOTS_PER_STEP
+    }
+}
+
+/// No fewer than the parts of a bitmap.
+fn parts(bitmap: &RoaringBitmap) -> usize {
+    bitmap.max().map_or(0, |last| last as usize / 65_536 + 1)
 }
 
 /// What is known of the sessions that meet one condition, those in `unindexed` left aside.
@@ -96,55 +155,69 @@ enum Set<'t> {
 }
 
 /// Recursion no deeper than a filter's limit.
-fn find<'t>(index: &'t Index, node: &Node) -> Found<'t> {
+fn find<'t>(index: &'t Index, node: &Node, effort: &mut Effort) -> Found<'t> {
     match node {
-        Node::Compare(comparison) => compare(index, comparison),
-        Node::All(nodes) => reduce(index, nodes, Found::and),
-        Node::Any(nodes) => reduce(index, nodes, Found::or),
-        Node::Not(node) => find(index, node).not(),
+        Node::Compare(comparison) => compare(index, comparison, effort),
+        Node::All(nodes) => reduce(index, nodes, Found::and, effort),
+        Node::Any(nodes) => reduce(index, nodes, Found::or, effort),
+        Node::Not(node) => find(index, node, effort).not(),
     }
 }
 
 fn reduce<'t>(
     index: &'t Index,
     nodes: &[Node],
-    combine: fn(Found<'t>, Found<'t>) -> Found<'t>,
+    combine: fn(Found<'t>, Found<'t>, &mut Effort) -> Found<'t>,
+    effort: &mut Effort,
 ) -> Found<'t> {
-    let found = nodes.iter().map(|node| find(index, node));
-    found.reduce(combine).expect("a filter combines at least one node")
+    let (first, rest) = nodes.split_first().expect("a filter combines at least one node");
+    let first = find(index, first, effort);
+    rest.iter().fold(first, |found, node| {
+        let other = find(index, node, effort);
+        combine(found, other, effort)
+    })
 }
 
-fn compare<'t>(index: &'t Index, Comparison { key, test }: &Comparison) -> Found<'t> {
+fn compare<'t>(
+    index: &'t Index,
+    Comparison { key, test }: &Comparison,
+    effort: &mut Effort,
+) -> Found<'t> {
     let labels = &index.labels;
-    let listed = |values: &[Box<str>]| {
-        let with_value = Found::any(values.iter().filter_map(|value| labels.slots(key, value)));
+    let listed = |values: &[Box<str>], effort: &mut Effort| {
+        let sets = values.iter().filter_map(|value| labels.slots(key, value));
+        let with_value = Found::any(sets, effort);
         // A session without the label answers as if it were empty.
-        let has_empty = values.first().is_some_and(|value| value.is_empty());
-        if has_empty { with_value.or(with_key(index, key).not()) } else { with_value }
+        if values.first().is_some_and(|value| value.is_empty()) {
+            let without_key = with_key(index, key, effort).not();
+            return with_value.or(without_key, effort);
+        }
+        with_value
     };
     match test {
         Test::Is(value) => Found::of(labels.slots(key, value)),
         Test::IsNot(value) => Found::of(labels.slots(key, value)).not(),
-        Test::In(values) => listed(values),
-        Test::NotIn(values) => listed(values).not(),
-        Test::Exists => with_key(index, key),
-        Test::Missing => with_key(index, key).not(),
+        Test::In(values) => listed(values, effort),
+        Test::NotIn(values) => listed(values, effort).not(),
+        Test::Exists => with_key(index, key, effort),
+        Test::Missing => with_key(index, key, effort).not(),
         Test::StartsWith(start) => {
             let from = labels.seconds_from(key, start);
-            Found::any(from.take_while(|(value, _)| value.starts_with(&**start)).map(|(_, of)| of))
+            let with_start = from.take_while(|(value, _)| value.starts_with(&**start));
+            Found::any(with_start.map(|(_, of)| of), effort)
         }
         Test::EndsWith(_) | Test::Contains(_) | Test::Number(..) => {
-            if labels.seconds_len(key) > VALUES_TRIED_MAX {
+            if !effort.try_values(labels.seconds_len(key)) {
                 return Found::Unknown;
             }
             let passing = labels.seconds(key).filter(|(value, _)| test.holds(Some(value)));
-            Found::any(passing.map(|(_, of)| of))
+            Found::any(passing.map(|(_, of)| of), effort)
         }
     }
 }
 
-fn with_key<'t>(index: &'t Index, key: &str) -> Found<'t> {
-    Found::any(index.labels.seconds(key).map(|(_, of)| of))
+fn with_key<'t>(index: &'t Index, key: &str, effort: &mut Effort) -> Found<'t> {
+    Found::any(index.labels.seconds(key).map(|(_, of)| of), effort)
 }
 
 impl<'t> Found<'t> {
@@ -154,8 +227,8 @@ impl<'t> Found<'t> {
     }
 
     /// The sessions in any of these.
-    fn any<'s>(sets: impl Iterator<Item = &'s SlotSet>) -> Self {
-        match SlotSet::gather(sets, GATHERED_MAX) {
+    fn any<'s>(sets: impl Iterator<Item = &'s SlotSet>, effort: &mut Effort) -> Self {
+        match SlotSet::gather(sets, |set| effort.gather(set)) {
             Some(slots) => Self::exactly(Set::Of(Cow::Owned(slots))),
             None => Self::Unknown,
         }
@@ -174,8 +247,14 @@ impl<'t> Found<'t> {
         }
     }
 
-    fn and(self, other: Self) -> Self {
+    fn and(self, other: Self, effort: &mut Effort) -> Self {
         match (self, other) {
+            (Self::Exactly(a) | Self::AtMost(a), Self::Exactly(b) | Self::AtMost(b))
+                if !effort.combine(&a, &b) =>
+            {
+                // The smaller one alone holds all, and maybe others.
+                Self::AtMost(if a.is_smaller_than(&b) { a } else { b })
+            }
             (Self::Exactly(a), Self::Exactly(b)) => Self::Exactly(a.and(b)),
             (Self::Unknown, Self::Unknown) => Self::Unknown,
             (Self::Unknown, Self::Exactly(a) | Self::AtMost(a))
@@ -186,8 +265,13 @@ impl<'t> Found<'t> {
         }
     }
 
-    fn or(self, other: Self) -> Self {
+    fn or(self, other: Self, effort: &mut Effort) -> Self {
         match (self, other) {
+            (Self::Exactly(a) | Self::AtMost(a), Self::Exactly(b) | Self::AtMost(b))
+                if !effort.gather(a.slots()) || !effort.gather(b.slots()) =>
+            {
+                Self::Unknown
+            }
             (Self::Exactly(a), Self::Exactly(b)) => Self::Exactly(a.or(b)),
             (Self::Unknown, _) | (_, Self::Unknown) => Self::Unknown,
             (Self::Exactly(a) | Self::AtMost(a), Self::Exactly(b) | Self::AtMost(b)) => {
@@ -214,6 +298,21 @@ impl<'t> Found<'t> {
 }
 
 impl Set<'_> {
+    fn slots(&self) -> &SlotSet {
+        match self {
+            Self::Of(slots) | Self::AllBut(slots) => slots,
+        }
+    }
+
+    fn is_smaller_than(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Of(a), Self::Of(b)) => a.len() <= b.len(),
+            (Self::AllBut(a), Self::AllBut(b)) => a.len() >= b.len(),
+            (Self::Of(_), Self::AllBut(_)) => true,
+            (Self::AllBut(_), Self::Of(_)) => false,
+        }
+    }
+
     fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::Of(a), Self::Of(b)) => Self::Of(Cow::Owned(a.and(&b))),

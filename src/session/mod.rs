@@ -43,5 +43,7 @@ pub use candidates::{Candidates, Conditions};
 pub use closed::{ClosedLimits, ClosedSessions, Ended};
 pub use filter::{Filter, FilterError, FilterFields, FilterLimits, WrongField};
 pub use id::IdKeys;
-pub use table::{Closed, HeapBytes, Opened, Opening, Table, TableFull, USER_AGENT_BYTES_MAX, Walk};
+pub use table::{
+    Closed, HeapBytes, Opened, Opening, Table, TableFull, Trail, USER_AGENT_BYTES_MAX, Walk,
+};
 pub use view::{Protocol, Session, TokenUid, Transport};

@@ -11,6 +11,7 @@
 //! own, of exactly its length.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 
 /// What a page takes from the allocator: mimalloc fills 98 % of its own 512 KiB pages with blocks
 /// of this size, where 16 KiB would leave a thirty-second unused and 8 KiB an eighth.
@@ -132,33 +133,26 @@ impl Pages {
 
     /// Every slot in use, lowest first.
     pub(super) fn slots(&self) -> impl Iterator<Item = u32> {
-        self.slots_from(0)
-    }
-
-    /// Every slot in use from this one on, lowest first.
-    pub(super) fn slots_from(&self, slot: u32) -> impl Iterator<Item = u32> {
-        let (first, from) = split(slot);
-        let pages = (first..).zip(self.pages.iter().skip(first as usize));
-        pages.flat_map(move |(number, page)| {
-            let from = if number == first { from } else { 0 };
-            let places = (from..u32::from(page.fresh)).filter(|place| page.live(*place).is_some());
+        let pages = (0..).zip(&self.pages);
+        pages.flat_map(|(number, page)| {
+            let places = (0..u32::from(page.fresh)).filter(|place| page.live(*place).is_some());
             places.map(move |place| (number << PLACE_BITS) | place)
         })
     }
 
-    /// Visits the slots in use among the next `places` ones, from this place on, lowest first.
-    /// Returns where to go on, or `None` at the end.
-    pub(super) fn walk(&self, from: u32, places: usize, mut visit: impl FnMut(u32)) -> Option<u32> {
+    /// Visits the places from this one on, lowest first, those that are free as well, until `visit`
+    /// breaks off. Returns where to go on, or `None` at the end.
+    pub(super) fn walk<'p>(
+        &'p self,
+        from: u32,
+        mut visit: impl FnMut(u32, Option<&'p [u8]>) -> ControlFlow<()>,
+    ) -> Option<u32> {
         let (mut number, mut place) = split(from);
-        let mut left = places.max(1);
         while let Some(page) = self.pages.get(number as usize) {
             while place < u32::from(page.fresh) {
-                if left == 0 {
-                    return Some((number << PLACE_BITS) | place);
-                }
-                left -= 1;
-                if page.live(place).is_some() {
-                    visit((number << PLACE_BITS) | place);
+                let slot = (number << PLACE_BITS) | place;
+                if visit(slot, page.live(place)).is_break() {
+                    return slot.checked_add(1);
                 }
                 place += 1;
             }

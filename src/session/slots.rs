@@ -123,23 +123,22 @@ impl SlotSet {
 
     /// Those in any of these.
     pub(super) fn any<'s>(sets: impl Iterator<Item = &'s Self>) -> Self {
-        Self::gather(sets, usize::MAX).expect("no list is as long")
+        Self::gather(sets, |_| true).expect("each may be")
     }
 
-    /// Those in any of these, unless the lists among them have more than `listed_max` together:
-    /// those have to be sorted.
+    /// Those in any of these, unless there is one that may not be gathered.
     pub(super) fn gather<'s>(
         sets: impl Iterator<Item = &'s Self>,
-        listed_max: usize,
+        mut may: impl FnMut(&Self) -> bool,
     ) -> Option<Self> {
         let (mut few, mut many) = (Vec::new(), RoaringBitmap::new());
         for set in sets {
+            if !may(set) {
+                return None;
+            }
             match set {
                 Self::Few(slots) => few.extend_from_slice(slots),
                 Self::Many { bitmap, .. } => many |= bitmap,
-            }
-            if few.len() > listed_max {
-                return None;
             }
         }
         few.sort_unstable();

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::net::IpAddr;
+use std::ops::ControlFlow;
 
 use super::by_user::{ByUser, UserHasher};
 use super::changes::Changes;
@@ -85,6 +86,10 @@ pub struct Opening<'a> {
 /// Where a walk over all sessions has come to; the default is its beginning.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Walk(u32);
+
+/// How far a walk over the sessions of one user has come; the default is its beginning.
+#[derive(Clone, Default, Debug)]
+pub struct Trail(Vec<(u32, u64)>);
 
 /// Bytes kept of a user agent; what is longer is cut before the character that does not fit
 /// (`a_long_user_agent_is_cut_at_a_character`). Browsers send less than 200.
@@ -322,6 +327,38 @@ impl Table {
         })
     }
 
+    /// One stretch of a walk over a user's sessions, newest first, until `visit` breaks off; returns
+    /// whether there are more. Between two stretches sessions may come and go, as in [`Self::walk`].
+    pub fn walk_user<'t>(
+        &'t self,
+        (user, hash): (&str, UserHash),
+        Trail(trail): &mut Trail,
+        mut visit: impl FnMut(Session<'t>) -> ControlFlow<()>,
+    ) -> bool {
+        // Newcomers stand before all that were there: behind the last one seen that still lives is
+        // the first one unseen.
+        let mut next = loop {
+            let Some((slot, salt)) = trail.last() else {
+                break self.head(user, hash).unwrap_or(NONE);
+            };
+            let seen = self.pages.get(*slot).map(Record).filter(|record| record.salt() == *salt);
+            if let Some(record) = seen {
+                break record.next();
+            }
+            trail.pop();
+        };
+        self.fetch(next);
+        while next != NONE {
+            let (slot, record) = (next, Record(self.pages.record(next)));
+            trail.push((slot, record.salt()));
+            next = record.next();
+            if visit(Session::new(self, SessionSlot(slot), record)).is_break() {
+                return next != NONE;
+            }
+        }
+        false
+    }
+
     /// The session with this public id. Ids of closed sessions, of other shards and invented ones
     /// lead nowhere.
     #[must_use]
@@ -341,12 +378,6 @@ impl Table {
         self.pages.slots().map(|slot| self.view(SessionSlot(slot)))
     }
 
-    /// The sessions from this slot on, lowest slot first: whoever goes on behind the last one it
-    /// saw meets every session that was there all the time.
-    pub fn iter_from(&self, slot: SessionSlot) -> impl Iterator<Item = Session<'_>> {
-        self.pages.slots_from(slot.0).map(|slot| self.view(SessionSlot(slot)))
-    }
-
     /// The session in this slot, unless it is free.
     #[must_use]
     pub fn get(&self, slot: SessionSlot) -> Option<Session<'_>> {
@@ -354,19 +385,20 @@ impl Table {
         Some(Session::new(self, slot, record))
     }
 
-    /// One stretch of a walk over all sessions: visits those in the next `places` places and returns
-    /// where to go on, or `None` at the end.
+    /// One stretch of a walk over all sessions: shows one place after the other, with its session
+    /// or without, until `visit` breaks off; returns where to go on, or `None` at the end.
     ///
     /// Between two stretches sessions may come and go. One that lives from the beginning of a walk
-    /// to its end is visited exactly once, because a session never changes its slot; one that came
-    /// or went meanwhile is visited at most once.
+    /// to its end is shown exactly once, because a session never changes its slot; one that came
+    /// or went meanwhile is shown at most once.
     pub fn walk<'t>(
         &'t self,
         from: Walk,
-        places: usize,
-        mut visit: impl FnMut(Session<'t>),
+        mut visit: impl FnMut(Option<Session<'t>>) -> ControlFlow<()>,
     ) -> Option<Walk> {
-        let next = self.pages.walk(from.0, places, |slot| visit(self.view(SessionSlot(slot))));
+        let next = self.pages.walk(from.0, |slot, record| {
+            visit(record.map(|record| Session::new(self, SessionSlot(slot), Record(record))))
+        });
         next.map(Walk)
     }
 

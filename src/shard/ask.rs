@@ -2,6 +2,8 @@
 //! that may know more, the reply in request order when the last answer is in. What must be stored
 //! goes to the control thread before.
 
+use std::borrow::Cow;
+
 use super::Shard;
 use super::conns::State;
 use super::gather::{Asker, Caller, Gathered};
@@ -83,7 +85,7 @@ impl Shard {
         let mut merged = Merged::default();
         let mut own = None;
         if shards & self.id.bit() != 0 {
-            match self.begin_work(question, now) {
+            match self.begin_work(Cow::Borrowed(question), now) {
                 Begun::Going(work) => own = Some(work),
                 Begun::Answered(answer) => {
                     merged.add(answer);
@@ -212,7 +214,7 @@ impl Shard {
 
     /// Writes the reply to a plan whose every step has its outcome.
     pub(super) fn write_reply(&self, underway: Underway, now: Now, out: &mut Vec<u8>) -> ReplyHead {
-        let Underway { plan, outcomes } = underway;
+        let Underway { plan, outcomes, .. } = underway;
         let outcomes: smallvec::SmallVec<[Outcome; 1]> =
             outcomes.into_iter().map(|outcome| outcome.expect("the reply is ready")).collect();
         let options = &self.options;

@@ -6,6 +6,7 @@
 //! cost two walks. Whoever asked is answered when every session that its rule hits has ended.
 
 use std::collections::{HashSet, VecDeque};
+use std::ops::ControlFlow;
 
 use ahash::RandomState;
 use compact_str::CompactString;
@@ -13,7 +14,7 @@ use compact_str::CompactString;
 use super::Shard;
 use super::orders::ACTS_PER_TURN;
 use super::work::ReplyTo;
-use crate::api::{Answer, Target};
+use crate::api::{Answer, Budget, Target};
 use crate::auth::{Bearer, KeptOut, Rule};
 use crate::connection::close::CloseReason;
 use crate::connection::connect;
@@ -115,10 +116,15 @@ impl Shard {
             && let Some(from) = round.walk.take()
         {
             let Round { revoked, hit, .. } = &mut round;
-            round.walk = self.table.walk(from, PLACES_PER_TURN, |session| {
-                if revoked.contains(&*session.token_uid()) {
+            let budget = &mut Budget::new(PLACES_PER_TURN);
+            round.walk = self.table.walk(from, |session| {
+                budget.spend(1);
+                if let Some(session) = session
+                    && revoked.contains(&*session.token_uid())
+                {
                     hit.push(target(&session));
                 }
+                if budget.is_spent() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             });
         }
         for _ in 0..ACTS_PER_TURN {

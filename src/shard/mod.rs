@@ -48,6 +48,7 @@ mod synthetic;
 mod drain;
 mod ending;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -407,12 +408,14 @@ impl Shard {
             (peer, Message::Ask { gather, question: Question::KeepOut(rule) }) => {
                 self.enforce(*rule, ReplyTo { peer, gather }, now);
             }
-            (peer, Message::Ask { gather, question }) => match self.begin_work(&question, now) {
-                Begun::Answered(answer) => {
-                    self.effects.message(peer, Message::Answer { gather, answer });
+            (peer, Message::Ask { gather, question }) => {
+                match self.begin_work(Cow::Owned(question), now) {
+                    Begun::Answered(answer) => {
+                        self.effects.message(peer, Message::Answer { gather, answer });
+                    }
+                    Begun::Going(work) => self.works.push(work, ReplyTo { peer, gather }),
                 }
-                Begun::Going(work) => self.works.push(work, ReplyTo { peer, gather }),
-            },
+            }
             (Peer::Shard(from), Message::Answer { gather, answer }) => {
                 if let Some(gathered) = self.gathers.answer(gather, from, answer) {
                     self.resolve(gathered, now);

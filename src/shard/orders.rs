@@ -140,8 +140,9 @@ impl Shard {
             Pacing::Turns => ACTS_PER_TURN,
             Pacing::Paced => self.pace.take_leave(ACTS_PER_TURN.min(doing.targets.len())),
         };
-        for _ in 0..acts {
-            let Some(target) = doing.targets.pop_front() else { return };
+        let acts = acts.min(doing.targets.len());
+        self.works.turn.spend_acts(acts);
+        for target in doing.targets.drain(..acts) {
             // It may have ended by itself, and another may have its slot.
             if self.table.get(target.slot).is_none_or(|found| found.client() != target.client) {
                 continue;

@@ -14,7 +14,7 @@ impl Shard {
     /// Puts the steps of a new plan.
     pub(super) fn begin_plan(&mut self, plan: Plan, caller: Caller, now: Now) -> Underway {
         self.counters.api_commands += plan.steps.len() as u64;
-        let mut underway = Underway { plan, outcomes: smallvec::SmallVec::new() };
+        let mut underway = Underway::new(plan);
         self.put_steps(caller, &mut underway, now);
         underway
     }
@@ -37,8 +37,7 @@ impl Shard {
                     }
                 }
             };
-            underway.outcomes.push(outcome);
-            underway.limit();
+            underway.push(outcome);
             if holds_up {
                 return;
             }

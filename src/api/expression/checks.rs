@@ -1,5 +1,4 @@
-//! What an expression may be, decided before it runs: its size, its names, and how many steps it
-//! can take.
+//! What an expression may be, decided before it runs: its size and its names.
 
 use cel::IdedExpr;
 use cel::common::ast::{EntryExpr, Expr};
@@ -24,16 +23,6 @@ const FUNCTIONS: [&str; 13] = [
     "dyn",
 ];
 
-/// How much evaluating an expression takes.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub(super) struct Cost {
-    /// Nodes that are evaluated once.
-    once: usize,
-    /// Nodes that are evaluated for each item of a list or a map.
-    each: usize,
-    pub(super) meta: MetaUse,
-}
-
 /// Whether an expression looks at `meta`, which then has to be parsed.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(super) enum MetaUse {
@@ -42,50 +31,61 @@ pub(super) enum MetaUse {
     Ignored,
 }
 
-impl Cost {
-    /// The most steps it takes when what it goes through has so many items.
-    pub(super) fn steps(&self, items: usize) -> usize {
-        // What it goes through may also stand in the expression itself.
-        let items = items.max(self.once);
-        self.once.saturating_add(self.each.saturating_mul(items))
-    }
-}
-
 /// Refuses an expression of too many words or brackets in brackets: its tree is then never built.
 pub(super) fn measure(source: &str) -> Result<(), String> {
-    let (mut words, mut nesting, mut nesting_most) = (0, 0_usize, 0);
-    let mut rest = source.as_bytes();
-    while let [byte, after @ ..] = rest {
-        let len = match byte {
-            b' ' | b'\t' | b'\r' | b'\n' => {
-                rest = after;
-                continue;
-            }
-            b'/' if after.starts_with(b"/") => memchr::memchr(b'\n', rest).unwrap_or(rest.len()),
-            b'"' | b'\'' => text_len(rest, Escapes::Count),
-            byte if is_word(*byte) => word_len(rest),
-            _ => 1,
-        };
-        match byte {
-            b'(' | b'[' | b'{' => nesting += 1,
-            b')' | b']' | b'}' => nesting = nesting.saturating_sub(1),
+    let (mut count, mut nesting, mut nesting_most) = (0, 0_usize, 0);
+    for (_, word) in words(source) {
+        match word {
+            b"(" | b"[" | b"{" => nesting += 1,
+            b")" | b"]" | b"}" => nesting = nesting.saturating_sub(1),
             _ => {}
         }
         nesting_most = nesting_most.max(nesting);
-        words += 1;
-        rest = &rest[len..];
+        count += 1;
     }
     if nesting_most > EXPRESSION_NESTING_MAX {
         return Err(format!(
             "expected brackets nested at most {EXPRESSION_NESTING_MAX} deep, got {nesting_most}"
         ));
     }
-    if words > EXPRESSION_WORDS_MAX {
+    if count > EXPRESSION_WORDS_MAX {
         return Err(format!(
-            "expected at most {EXPRESSION_WORDS_MAX} names, numbers, texts and signs, got {words}"
+            "expected at most {EXPRESSION_WORDS_MAX} names, numbers, texts and signs, got {count}"
         ));
     }
     Ok(())
+}
+
+/// Names, numbers, texts, signs and comments, each with the byte it begins at.
+fn words(source: &str) -> impl Iterator<Item = (usize, &[u8])> {
+    let source = source.as_bytes();
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        at += source[at..].iter().take_while(|byte| b" \t\r\n".contains(byte)).count();
+        let rest = &source[at..];
+        let len = match rest.first()? {
+            b'/' if rest.starts_with(b"//") => memchr::memchr(b'\n', rest).unwrap_or(rest.len()),
+            b'"' | b'\'' => text_len(rest, Escapes::Count),
+            byte if is_word(*byte) => word_len(rest),
+            _ => 1,
+        };
+        let word = (at, &rest[..len]);
+        at += len;
+        Some(word)
+    })
+}
+
+/// Line and column of the name of a macro, counted from 0 as they are written.
+pub(super) fn macro_place(source: &str, number: usize) -> (usize, usize) {
+    let all: Vec<_> = words(source).collect();
+    let mut places = all.windows(3).filter_map(|three| match three {
+        [(_, b"."), (at, b"all" | b"exists" | b"exists_one" | b"map" | b"filter"), (_, b"(")] => {
+            Some(*at)
+        }
+        _ => None,
+    });
+    let at = places.nth(number);
+    line_and_column(source, at.expect("each macro is written with a point before it"))
 }
 
 const fn is_word(byte: u8) -> bool {
@@ -130,16 +130,16 @@ fn text_len(source: &[u8], escapes: Escapes) -> usize {
     source.len()
 }
 
-/// Checks all names, and counts what evaluating takes.
-pub(super) fn check(tree: &IdedExpr, source: &str) -> Result<Cost, String> {
-    let mut walk = Walk { source, cost: Cost::default(), bound: Vec::new(), depth: 0 };
+/// Checks all names.
+pub(super) fn check(tree: &IdedExpr, source: &str) -> Result<MetaUse, String> {
+    let mut walk = Walk { source, meta: MetaUse::default(), bound: Vec::new(), depth: 0 };
     walk.node(tree)?;
-    Ok(walk.cost)
+    Ok(walk.meta)
 }
 
 struct Walk<'e> {
     source: &'e str,
-    cost: Cost,
+    meta: MetaUse,
     /// Names bound by the macro around, when there is one.
     bound: Vec<&'e str>,
     depth: usize,
@@ -163,11 +163,6 @@ impl<'e> Walk<'e> {
     }
 
     fn inner(&mut self, node: &'e IdedExpr) -> Result<(), String> {
-        if self.bound.is_empty() {
-            self.cost.once += 1;
-        } else {
-            self.cost.each += 1;
-        }
         match &node.expr {
             Expr::Unspecified | Expr::Literal(_) => Ok(()),
             Expr::Ident(name) => self.name(name),
@@ -217,7 +212,7 @@ impl<'e> Walk<'e> {
             return Err(self.unknown("variable", name));
         }
         if name == "meta" {
-            self.cost.meta = MetaUse::Read;
+            self.meta = MetaUse::Read;
         }
         Ok(())
     }
@@ -265,6 +260,11 @@ pub(super) fn place(source: &str, word: &str) -> (usize, usize) {
         !before && !after
     };
     let at = source.match_indices(word).map(|(at, _)| at).find(is_whole).unwrap_or(0);
+    line_and_column(source, at)
+}
+
+/// Of a byte, from 1.
+fn line_and_column(source: &str, at: usize) -> (usize, usize) {
     let before = &source[..at];
     let line_start = before.rfind('\n').map_or(0, |end| end + 1);
     (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)

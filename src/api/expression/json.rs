@@ -9,6 +9,15 @@ use cel::common::types::CelNull;
 use cel::common::value::Val;
 use cel::objects::{Key, Map};
 
+use super::cost::BYTES_PER_STEP;
+
+/// No fewer than the values and keys in a text, and one more for every [`BYTES_PER_STEP`] of it.
+pub(super) fn weight(json: &[u8]) -> usize {
+    // Each but the first stands behind one of these.
+    let separators = json.iter().filter(|byte| matches!(byte, b',' | b':' | b'[' | b'{'));
+    1 + separators.count() + json.len() / BYTES_PER_STEP
+}
+
 /// The value of a text. What is not JSON, or nested deeper than `serde_json` follows, is null: then
 /// nothing can be read in it.
 pub(super) fn value(json: &[u8]) -> Box<dyn Val> {

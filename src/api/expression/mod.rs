@@ -6,6 +6,7 @@
 //! session does not match.
 
 mod checks;
+mod cost;
 mod json;
 mod patterns;
 mod variables;
@@ -23,9 +24,10 @@ use cel::{Context, Env, IdedExpr, Value};
 
 use super::error::ApiError;
 use crate::session::Session;
-use checks::Cost;
+use checks::MetaUse;
+use cost::Cost;
 use patterns::Patterns;
-use variables::Variables;
+use variables::{Variables, Weights};
 
 /// Names, numbers, texts and signs of one expression: what bounds the size and the depth of its
 /// tree before it is built. One more is refused with 107.
@@ -37,13 +39,20 @@ pub const EXPRESSION_NESTING_MAX: usize = 32;
 /// How deep the parser may recurse: a bracket is one level, and so is each part of a condition.
 const RECURSION_MAX: u16 = 40;
 
+/// Steps that asking takes beside what the expression does; one is about what reading a record takes.
+const STEPS_TO_ASK: usize = if cfg!(test) { 2 } else { 20 };
+
+/// Steps that each value of `meta` takes to be parsed and dropped.
+const STEPS_TO_PARSE: usize = 3;
+
 /// What an operator allows expressions to cost.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ExpressionLimits {
     /// Bytes of one expression (`queries.max_expression_size`); one more is refused with 107.
     pub bytes_max: usize,
-    /// Steps it may take for one session (`queries.max_expression_steps`); a session that could
-    /// need more does not match.
+    /// Steps it may take for one session (`queries.max_expression_steps`). One that takes more for
+    /// every session is refused with 107; a session that could need more, because of how much there
+    /// is in it, does not match.
     pub steps_max: usize,
 }
 
@@ -60,6 +69,7 @@ pub(super) struct Expression {
     env: Arc<Env>,
     patterns: Patterns,
     cost: Cost,
+    meta: MetaUse,
     steps_max: usize,
 }
 
@@ -88,6 +98,13 @@ pub(super) enum Said {
     Nothing,
 }
 
+/// What was said, and how many steps that takes at most: known before it was asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Asked {
+    pub(super) said: Said,
+    pub(super) steps: usize,
+}
+
 impl Expression {
     /// Reads an expression.
     ///
@@ -106,36 +123,58 @@ impl Expression {
             .max_recursion_depth(RECURSION_MAX)
             .max_expression_node_count(EXPRESSION_WORDS_MAX * 4);
         let tree = parser.parse(source).map_err(|errors| refused(place_of(&errors)))?;
-        let cost = checks::check(&tree, source).map_err(refused)?;
+        let meta = checks::check(&tree, source).map_err(refused)?;
         let patterns = Patterns::read(&tree, source).map_err(refused)?;
-        let env = Arc::new(Env::stdlib());
+        let cost = Cost::of(&tree, &patterns);
         let steps_max = limits.steps_max;
-        Ok(Self { source: source.into(), tree, env, patterns, cost, steps_max })
+        let least = STEPS_TO_ASK.saturating_add(cost.steps(1));
+        if least > steps_max {
+            let place = |number| checks::macro_place(source, number);
+            let (line, column) = cost.costliest_macro().map_or((1, 1), place);
+            return Err(refused(format_args!(
+                "{line}:{column}: expected at most {steps_max} steps for one session \
+                 (queries.max_expression_steps), got {least}, most of them here"
+            )));
+        }
+        let env = Arc::new(Env::stdlib());
+        Ok(Self { source: source.into(), tree, env, patterns, cost, meta, steps_max })
     }
 
     /// Makes ready to ask it of many sessions: about 10 µs.
-    pub(super) fn begin(&self) -> Evaluator<'_> {
+    pub(super) fn begin(self: &Arc<Self>) -> Evaluator {
         let mut context = Context::with_env(Arc::clone(&self.env));
         self.patterns.add_to(&mut context);
-        Evaluator { expression: self, context }
+        Evaluator { expression: Arc::clone(self), context }
     }
 }
 
 /// An expression being asked of one session after the other.
-pub(super) struct Evaluator<'e> {
-    expression: &'e Expression,
-    context: Context<'e, 'e>,
+pub(super) struct Evaluator {
+    expression: Arc<Expression>,
+    context: Context<'static, 'static>,
 }
 
-impl Evaluator<'_> {
+impl fmt::Debug for Evaluator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.expression.fmt(f)
+    }
+}
+
+impl Evaluator {
     /// What it says of this session.
-    pub(super) fn ask(&self, session: &Session<'_>) -> Said {
-        let expression = self.expression;
-        let variables = Variables::of(session, expression.cost.meta);
-        if expression.cost.steps(variables.items_max()) > expression.steps_max {
-            return Said::Nothing;
+    pub(super) fn ask(&self, session: &Session<'_>) -> Asked {
+        let Expression { tree, cost, meta, steps_max, .. } = &*self.expression;
+        let weights = Weights::of(session, *meta);
+        let steps = cost
+            .steps(weights.session)
+            .saturating_add(weights.meta.saturating_mul(STEPS_TO_PARSE))
+            .saturating_add(STEPS_TO_ASK);
+        if steps > *steps_max {
+            // What was weighed is all that was done.
+            return Asked { said: Said::Nothing, steps: STEPS_TO_ASK + weights.session };
         }
-        evaluate(&expression.tree, &self.context, &variables)
+        let variables = Variables::of(session, *meta);
+        Asked { said: evaluate(tree, &self.context, &variables), steps }
     }
 }
 

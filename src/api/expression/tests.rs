@@ -1,8 +1,9 @@
 //! Expressions as text, over real sessions.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use super::{EXPRESSION_WORDS_MAX, Expression, ExpressionLimits, Said};
+use super::{Asked, EXPRESSION_WORDS_MAX, Expression, ExpressionLimits, Said};
 use crate::ids::{ConnId, ShardId};
 use crate::session::{IdKeys, Opening, Protocol, Table, Transport, UserHasher};
 
@@ -34,11 +35,19 @@ const BARE: Opening<'static> = Opening {
     ..RICH
 };
 
-fn read(source: &str) -> Result<Expression, String> {
-    Expression::read(source, ExpressionLimits::default()).map_err(|error| error.to_string())
+fn read(source: &str) -> Result<Arc<Expression>, String> {
+    read_with(source, ExpressionLimits::default())
 }
 
-fn ask_with(expression: &Expression, opening: &Opening<'_>) -> Said {
+fn read_with(source: &str, limits: ExpressionLimits) -> Result<Arc<Expression>, String> {
+    Expression::read(source, limits).map(Arc::new).map_err(|error| error.to_string())
+}
+
+fn ask_with(expression: &Arc<Expression>, opening: &Opening<'_>) -> Said {
+    asked(expression, opening).said
+}
+
+fn asked(expression: &Arc<Expression>, opening: &Opening<'_>) -> Asked {
     let mut table = Table::new(
         ShardId::new(0),
         IdKeys::new(std::array::from_fn(|at| at.to_le_bytes()[0])),
@@ -137,7 +146,7 @@ fn what_cannot_be_read_is_refused_with_its_place() {
 #[test]
 fn size_nesting_and_number_of_words_have_limits() {
     let limits = ExpressionLimits { bytes_max: 64 * 1024, ..ExpressionLimits::default() };
-    let read = |source: &str| Expression::read(source, limits).map_err(|error| error.to_string());
+    let read = |source: &str| read_with(source, limits);
     let deep = |n| format!("{}true{}", "(".repeat(n), ")".repeat(n));
     assert!(read(&deep(30)).is_ok());
     for n in [40, 490, 30_000] {
@@ -191,7 +200,7 @@ fn a_session_that_would_take_too_many_steps_does_not_match() {
     let source = "meta.a.all(x, x == 1)";
     assert_eq!(ask(source, &many), Said::Yes);
     let limits = ExpressionLimits { steps_max: 1_000, ..ExpressionLimits::default() };
-    let expression = Expression::read(source, limits).expect("it can be read");
+    let expression = read_with(source, limits).expect("it can be read");
     assert_eq!(ask_with(&expression, &many), Said::Nothing);
     let few = Opening { meta: Some(br#"{"a":[1]}"#), ..RICH };
     assert_eq!(ask_with(&expression, &few), Said::Yes);
@@ -208,4 +217,87 @@ fn meta_that_is_no_object_can_still_be_asked_for() {
         let opening = Opening { meta: Some(meta.as_bytes()), ..RICH };
         assert_eq!(ask(source, &opening), Said::Yes, "{meta} {source}");
     }
+}
+
+#[test]
+fn what_takes_too_many_steps_for_every_session_is_refused_with_its_place() {
+    let limits = ExpressionLimits { steps_max: 200, ..ExpressionLimits::default() };
+    let numbers = vec!["1"; 40].join(",");
+    for (source, place) in [
+        (format!("[{numbers}].all(x, x == 1 || x == 2)"), "1:83"),
+        (
+            format!("user == \".all(\" &&\n [1].all(x, x == 1) && [{numbers}].exists(x, x > 2)"),
+            "2:106",
+        ),
+        (format!("[{numbers}, {numbers}, {numbers}, {numbers}] == []"), "1:1"),
+    ] {
+        let error = read_with(&source, limits).expect_err(&source);
+        let told = format!(
+            "key \"expression\": {place}: expected at most 200 steps for one session \
+             (queries.max_expression_steps), got "
+        );
+        assert!(error.contains(&told), "{source}: {error}");
+        assert!(read(&source).is_ok(), "{source}");
+    }
+}
+
+/// How many times more steps are counted for four times as many items.
+fn growth(source: &str) -> f64 {
+    let limits = ExpressionLimits { steps_max: usize::MAX, ..ExpressionLimits::default() };
+    let expression = read_with(source, limits).expect(source);
+    let steps = |items: usize| {
+        let items = vec![r#""text""#; items].join(",");
+        let meta = format!(r#"{{"a":[{items}]}}"#);
+        asked(&expression, &Opening { meta: Some(meta.as_bytes()), ..RICH }).steps
+    };
+    steps(1_600) as f64 / steps(400) as f64
+}
+
+#[test]
+fn steps_are_counted_as_an_expression_takes_them() {
+    for source in ["user == 'text'", "labels.region == 'eu' || transport == 'sse'"] {
+        assert_eq!(growth(source), 1.0, "{source}");
+    }
+    for source in [
+        "meta.a == meta.a",
+        "'other' in meta.a",
+        "meta.a.exists(x, x == 'other')",
+        "meta.a.exists(x, x == user)",
+        "meta.a.all(x, x.startsWith(user) || x.matches('^t[a-z]*$'))",
+        "size(meta.a.map(x, x + x)) == 3",
+        "meta.a.filter(x, x in ['text', 'other']) == []",
+        "meta.a.exists_one(x, size(x) == 4)",
+    ] {
+        let growth = growth(source);
+        assert!((3.5..4.5).contains(&growth), "{source}: {growth}");
+    }
+    for source in [
+        "meta.a.all(x, x in meta.a)",
+        "meta.a.exists(x, meta.a == meta.a)",
+        "size(meta.a.map(x, meta)) == 3",
+        "meta.a.all(x, size(meta.a + meta.a) > 1)",
+        "meta.a.exists(x, string(meta.a) == x)",
+    ] {
+        let growth = growth(source);
+        assert!((14.0..17.0).contains(&growth), "{source}: {growth}");
+    }
+}
+
+#[test]
+fn what_would_take_too_long_is_not_even_parsed() {
+    let items = vec!["1"; 400_000].join(",");
+    let meta = format!(r#"{{"a":[{items}]}}"#);
+    let asked =
+        asked(&read("size(meta) == 1").unwrap(), &Opening { meta: Some(meta.as_bytes()), ..RICH });
+    assert_eq!(asked.said, Said::Nothing);
+}
+
+#[test]
+fn a_large_pattern_takes_more_steps_than_a_small_one() {
+    let steps = |pattern: &str| {
+        let expression = read(&format!("user_agent.matches('{pattern}')")).expect(pattern);
+        asked(&expression, &RICH).steps
+    };
+    let (small, large) = (steps("^curl/[0-9]+"), steps("(a{20}|b{30}|[x-z]{100}){5}"));
+    assert!(small * 4 < large, "{small} {large}");
 }

@@ -7,6 +7,7 @@ use cel::common::value::{CowVal, Val};
 use cel::context::VariableResolver;
 
 use super::checks::MetaUse;
+use super::cost::BYTES_PER_STEP;
 use super::json;
 use crate::api::connections::LATENCY_UNKNOWN_MS;
 use crate::ids::UUID_TEXT_LEN;
@@ -32,28 +33,47 @@ pub(super) const NAMES: [&str; 16] = [
     "user_agent",
 ];
 
+/// What an expression sees of a session weighs, as [`Cost`](super::cost::Cost) counts it.
+#[derive(Clone, Copy)]
+pub(super) struct Weights {
+    pub(super) session: usize,
+    /// The part of it that has to be parsed.
+    pub(super) meta: usize,
+}
+
+impl Weights {
+    /// Told without parsing anything. O(bytes of `meta`).
+    pub(super) fn of(session: &Session<'_>, meta: MetaUse) -> Self {
+        let meta = match meta {
+            MetaUse::Read => json::weight(meta_of(session)),
+            MetaUse::Ignored => 0,
+        };
+        let labels =
+            session.labels().map(|(key, value)| 2 + (key.len() + value.len()) / BYTES_PER_STEP);
+        let texts = session.user().len() + session.user_agent().len();
+        Self { session: 1 + meta + labels.sum::<usize>() + texts / BYTES_PER_STEP, meta }
+    }
+}
+
 /// One session, read when it is asked for.
 pub(super) struct Variables<'s> {
     session: Session<'s>,
     /// Parsed once when the expression looks at it.
     meta: Option<Box<dyn Val>>,
-    meta_bytes: usize,
 }
 
 impl<'s> Variables<'s> {
     pub(super) fn of(session: &Session<'s>, meta: MetaUse) -> Self {
-        let bytes = match meta {
-            MetaUse::Read => session.meta().unwrap_or(b"{}"),
-            MetaUse::Ignored => return Self { session: *session, meta: None, meta_bytes: 0 },
+        let meta = match meta {
+            MetaUse::Read => Some(json::value(meta_of(session))),
+            MetaUse::Ignored => None,
         };
-        Self { session: *session, meta: Some(json::value(bytes)), meta_bytes: bytes.len() }
+        Self { session: *session, meta }
     }
+}
 
-    /// No list and no map of this session has more items: each of `meta` takes two bytes of JSON or
-    /// more.
-    pub(super) fn items_max(&self) -> usize {
-        self.session.labels().count().max(self.meta_bytes / 2)
-    }
+fn meta_of<'s>(session: &Session<'s>) -> &'s [u8] {
+    session.meta().unwrap_or(b"{}")
 }
 
 impl VariableResolver for Variables<'_> {

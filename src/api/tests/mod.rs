@@ -13,8 +13,8 @@ mod update;
 use std::collections::BTreeMap;
 
 use super::{
-    Lifetime, Merged, Mode, Naming, NodeFacts, Options, Outcome, Plan, Progress, Question, Receipt,
-    RuleFacts, Scan, Scratch, Sight, Step, Target, answer, plan, route, write_reply,
+    Budget, Lifetime, Merged, Mode, Naming, NodeFacts, Options, Outcome, Plan, Progress, Question,
+    Receipt, RuleFacts, Scan, Scratch, Sight, Step, Target, answer, plan, route, write_reply,
 };
 use crate::api::{Answer, Applied, ReplyHead};
 use crate::ids::{ClientId, ConnId, SessionId, SessionSlot, ShardId};
@@ -138,8 +138,8 @@ impl World {
         let table = &mut self.tables[shard];
         let silent_ms = |_: &Session<'_>| self.silent_ms;
         let sight = Sight { now: NOW, silent_ms: &silent_ms };
-        let mut scan = Scan::begin(question, table);
-        while scan.advance(question, table, &sight, 3) == Progress::Resting {}
+        let mut scan = Scan::begin(question, table, &mut Budget::new(3));
+        while scan.advance(question, table, &sight, &mut Budget::new(3)) == Progress::Resting {}
         let targets = scan.take_targets();
         let answer = scan.into_answer(table);
         let end = |table: &mut Table, slot| {

@@ -94,7 +94,7 @@ fn scanned(table: &Table, conditions: &Conditions<'_>) -> BTreeSet<u32> {
 /// Checks that the index finds the same; says whether it could.
 fn check(table: &Table, conditions: &Conditions<'_>) -> Answered {
     let expected = scanned(table, conditions);
-    match table.candidates(conditions) {
+    match table.candidates(conditions).0 {
         Candidates::Exactly(slots) => {
             assert_eq!(slots.iter().collect::<BTreeSet<_>>(), expected, "{conditions:?}");
             Answered::Exactly

@@ -5,19 +5,17 @@ use std::collections::{HashMap, VecDeque};
 use smallvec::SmallVec;
 
 use super::super::Shard;
-use crate::api::watch::{self, Snapshot, Told};
-use crate::api::{Selector, Subject};
+use crate::api::watch::{self, Told, Wanted};
+use crate::api::{Budget, Looking, Progress, Selector, Subject};
 use crate::connection::close::CloseReason;
-use crate::ids::{ClientId, SessionSlot, ShardId, UserHash};
+use crate::ids::{SessionSlot, ShardId, UserHash};
 use crate::messages::{WatchId, WatchMessage};
 use crate::session::Table;
 use crate::time::Now;
 
-/// Sessions looked at for one piece of a snapshot: about a millisecond.
-const LOOKS_PER_PIECE: usize = 2_000;
-
-/// A piece of a snapshot ends behind the session that passes this.
-const PIECE_BYTES: usize = 64 * 1024;
+/// Steps of one piece of a snapshot, where writing down many sessions takes longer than looking at
+/// them.
+const PIECE_STEPS: usize = 2_000;
 
 /// A watch as the shards know it: whose it is, and its name there.
 pub(super) type Key = (ShardId, WatchId);
@@ -36,18 +34,9 @@ pub(super) struct Watchers {
 
 #[derive(Debug)]
 struct Watcher {
-    selector: Box<Selector>,
-    /// What its snapshot still lacks; none when it is whole.
-    snapshot: Option<Rest>,
-}
-
-/// What a snapshot still lacks.
-#[derive(Debug)]
-enum Rest {
-    /// Everybody from this slot on.
-    From(SessionSlot),
-    /// These, if they still live.
-    These(std::vec::IntoIter<(SessionSlot, ClientId)>),
+    wanted: Wanted,
+    /// The rest of its snapshot; none when it is whole.
+    snapshot: Option<Looking>,
 }
 
 impl Watchers {
@@ -60,8 +49,8 @@ impl Watchers {
         self.own_due.push_back((this, watch));
     }
 
-    fn add(&mut self, key: Key, selector: Box<Selector>) {
-        match selector.subject() {
+    fn add(&mut self, key: Key, wanted: Wanted, snapshot: Looking) {
+        match wanted.subject() {
             Subject::User(hash) => self.by_user.entry(hash).or_default().push(key),
             Subject::Users(_)
             | Subject::Client(_)
@@ -71,14 +60,14 @@ impl Watchers {
                 self.general.push(key);
             }
         }
-        self.all.insert(key, Watcher { selector, snapshot: Some(Rest::From(SessionSlot(0))) });
+        self.all.insert(key, Watcher { wanted, snapshot: Some(snapshot) });
     }
 
     /// Returns whether it was there.
     #[must_use]
     pub(super) fn remove(&mut self, key: Key) -> bool {
         let Some(watcher) = self.all.remove(&key) else { return false };
-        match watcher.selector.subject() {
+        match watcher.wanted.subject() {
             Subject::User(hash) => {
                 if let Some(keys) = self.by_user.get_mut(&hash) {
                     keys.retain(|other| *other != key);
@@ -105,7 +94,9 @@ impl Watchers {
 impl Shard {
     /// Somebody wants to hear of this shard's sessions, and hears at once of the first of them.
     pub(super) fn watch_here(&mut self, key: Key, selector: Box<Selector>, now: Now) {
-        self.watches.watchers.add(key, selector);
+        let wanted = Wanted::new(selector);
+        let snapshot = wanted.look(&self.table, &mut Budget::new(PIECE_STEPS));
+        self.watches.watchers.add(key, wanted, snapshot);
         self.send_piece(key, now);
     }
 
@@ -120,41 +111,11 @@ impl Shard {
     /// The next piece of a snapshot that is not whole yet.
     pub(super) fn send_piece(&mut self, key: Key, now: Now) {
         let Some(watcher) = self.watches.watchers.all.get_mut(&key) else { return };
-        let Some(rest) = watcher.snapshot.take() else { return };
-        let mut piece = Snapshot::new();
-        let (table, selector) = (&self.table, &watcher.selector);
-        let rest = match (rest, selector.subject()) {
-            (Rest::From(from), Subject::Every) => {
-                let mut sessions = table.iter_from(from).enumerate();
-                watcher.snapshot = loop {
-                    let Some((looks, session)) = sessions.next() else { break None };
-                    if looks == LOOKS_PER_PIECE || piece.bytes() > PIECE_BYTES {
-                        break Some(Rest::From(session.slot()));
-                    }
-                    if selector.means(&session) {
-                        piece.add(&session);
-                    }
-                };
-                None
-            }
-            (Rest::From(_), _) => {
-                let mut slots = Vec::new();
-                selector.select(table, &mut slots);
-                let named = slots.into_iter().map(|slot| (slot, table.view(slot).client()));
-                Some(named.collect::<Vec<_>>().into_iter())
-            }
-            (Rest::These(these), _) => Some(these),
-        };
-        if let Some(mut these) = rest {
-            while piece.bytes() <= PIECE_BYTES
-                && let Some((slot, client)) = these.next()
-            {
-                // Whoever has ended in between has been told of.
-                if let Some(session) = table.get(slot).filter(|found| found.client() == client) {
-                    piece.add(&session);
-                }
-            }
-            watcher.snapshot = (these.len() > 0).then_some(Rest::These(these));
+        let Some(looking) = &mut watcher.snapshot else { return };
+        let budget = &mut Budget::new(PIECE_STEPS);
+        let (piece, progress) = watcher.wanted.piece(looking, &self.table, budget);
+        if progress == Progress::Done {
+            watcher.snapshot = None;
         }
         let is_last = watcher.snapshot.is_none();
         let (sessions, event) = piece.into_event();
@@ -224,7 +185,7 @@ impl Shard {
         let watchers = &self.watches.watchers;
         let of_user = watchers.by_user.get(&self.hasher.hash(session.user()));
         let keys = of_user.into_iter().flatten().chain(&watchers.general);
-        keys.filter(|key| watchers.all[*key].selector.means(&session)).copied().collect()
+        keys.filter(|key| watchers.all[*key].wanted.means(&session)).copied().collect()
     }
 
     fn tell_watches(&mut self, keys: &[Key], event: Box<[u8]>, now: Now) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::super::tests::{SECRET, connect, post};
-use super::{SCAN_STEPS, WORKS_MAX};
+use super::{Stage, TURN_STEPS, WAITING_MAX, WORKS_MAX};
 use crate::api::{self, Question};
 use crate::auth::{Rule, TokenOptions, Until};
 use crate::connection::Options;
@@ -124,7 +124,7 @@ fn a_scan_rests_and_other_questions_are_answered_meanwhile() {
     assert_eq!(replies(&mut shard, other).len(), 1, "it does not wait for the scan");
 
     let turns = finish(&mut shard, NOW);
-    assert!(turns >= 100 / SCAN_STEPS, "{turns}");
+    assert!(turns >= 100 / TURN_STEPS, "{turns}");
     let result = json!({"connections": {}, "count": 100, "scanned": 100});
     assert_eq!(replies(&mut shard, API), [json!({"result": result})]);
     assert!(shard.works.queue.is_empty());
@@ -195,7 +195,8 @@ fn a_scan_whose_time_is_over_says_that_it_is_not_whole() {
 fn too_many_scans_at_once_are_refused() {
     let mut shard = shard(100, 0);
     let mut answered = Vec::new();
-    for index in 0..=u32::try_from(WORKS_MAX).unwrap() {
+    let most = 1 + WAITING_MAX;
+    for index in 0..=u32::try_from(most).unwrap() {
         let conn = ConnId { index: index + 1, generation: 1 };
         shard.on_open(conn, Scope::All, NOW);
         post(&mut shard, conn, "/api/connections", &json!({"count_only": true}));
@@ -203,9 +204,156 @@ fn too_many_scans_at_once_are_refused() {
     }
     let [refused] = answered.as_slice() else { panic!("{answered:?}") };
     assert_eq!(refused["error"]["code"], 100);
-    assert_eq!(shard.works.queue.len(), WORKS_MAX);
+    assert_eq!((shard.works.queue.len(), shard.works.waiting.len()), (1, WAITING_MAX));
     // What needs no second turn is answered all the same.
     assert_eq!(ask(&mut shard, "disconnect", &json!({"user": "nobody"})).len(), 1);
+}
+
+#[test]
+fn no_more_than_so_many_are_in_the_middle_of_their_look_and_all_are_answered() {
+    let mut shard = shard(100, 0);
+    let mut conns = Vec::new();
+    for index in 0..u32::try_from(WORKS_MAX + WAITING_MAX).unwrap() {
+        let conn = ConnId { index: index + 1, generation: 1 };
+        shard.on_open(conn, Scope::All, NOW);
+        post(&mut shard, conn, "/api/connections", &json!({"count_only": true}));
+        conns.push(conn);
+        shard.on_turn(NOW);
+        assert!(shard.works.queue.len() <= WORKS_MAX);
+    }
+    let mut counted = 0;
+    while !shard.works.waiting.is_empty() {
+        shard.on_turn(NOW);
+        assert!(shard.works.queue.len() <= WORKS_MAX);
+    }
+    finish(&mut shard, NOW);
+    let mut effects = Effects::default();
+    shard.take_effects(&mut effects);
+    let (list, bytes) = effects.drain();
+    for effect in list {
+        if let Effect::Send { bytes: range, .. } = effect {
+            counted += String::from_utf8_lossy(&bytes[range]).matches("\"count\":100").count();
+        }
+    }
+    assert_eq!(counted, conns.len());
+}
+
+/// Sessions looked at in one turn for each question of a batch, when the first turn is over.
+#[test]
+fn a_batch_of_many_scans_looks_at_no_more_in_one_turn_than_one_scan() {
+    let mut shard = shard(100, 0);
+    let commands: Vec<_> =
+        (0..WAITING_MAX).map(|_| json!({"connections": {"count_only": true}})).collect();
+    assert_eq!(ask(&mut shard, "batch", &json!({"commands": commands})), [0_u8; 0]);
+    let looked = |shard: &Shard| -> u64 {
+        let works = shard.works.queue.iter();
+        let scans = works.filter_map(|work| match &work.stage {
+            Stage::Scanning(scan) => scan.scanned(),
+            Stage::Waiting | Stage::Doing(_) => None,
+        });
+        scans.sum()
+    };
+    let mut before = looked(&shard);
+    assert!(before <= TURN_STEPS as u64, "{before} in the turn that took the batch");
+    for _ in 0..WAITING_MAX {
+        shard.on_turn(NOW);
+        let now = looked(&shard);
+        assert!(now - before <= TURN_STEPS as u64, "{before} {now}");
+        before = now;
+    }
+    finish(&mut shard, NOW);
+    let replies = replies(&mut shard, API);
+    let [reply] = replies.as_slice() else { panic!("{replies:?}") };
+    let answers = reply["replies"].as_array().expect("replies");
+    assert_eq!(answers.len(), WAITING_MAX);
+    let counted = json!({"connections": {"connections": {}, "count": 100, "scanned": 100}});
+    assert!(answers.iter().all(|answer| *answer == counted), "{reply}");
+}
+
+#[test]
+fn orders_about_named_users_are_done_in_their_turn_whatever_came_before() {
+    let mut shard = shard(100, 0);
+    let user = |n: usize| format!("s{n:09}");
+    let mut commands = vec![json!({"connections": {"count_only": true}})];
+    for n in 4..10 {
+        commands.push(json!({"disconnect": {"user": user(n)}}));
+        commands.push(json!({"connections": {"user": user(n)}}));
+    }
+    assert_eq!(ask(&mut shard, "batch", &json!({"commands": commands})), [0_u8; 0]);
+    finish(&mut shard, NOW);
+    let replies = replies(&mut shard, API);
+    let [reply] = replies.as_slice() else { panic!("{replies:?}") };
+    for pair in reply["replies"].as_array().expect("replies")[1..].chunks(2) {
+        let receipt = &pair[0]["disconnect"];
+        assert!(receipt["closed"].as_u64() > Some(0), "{receipt}");
+        assert_eq!(receipt["closed"], receipt["matched"], "{receipt}");
+        assert_eq!(pair[1], json!({"connections": {"connections": {}}}));
+    }
+}
+
+#[test]
+fn an_expression_that_takes_long_is_asked_of_one_session_in_a_turn() {
+    let mut shard = shard(40, 0);
+    let cheap = json!({"expression": "false", "count_only": true});
+    let long = vec!["1"; 200].join(",");
+    let dear = json!({"expression": format!("[{long}].exists(x, x == 2)"), "count_only": true});
+    let mut turns = Vec::new();
+    for question in [cheap, dear] {
+        assert_eq!(ask(&mut shard, "connections", &question), [0_u8; 0]);
+        turns.push(finish(&mut shard, NOW));
+        let result = json!({"connections": {}, "count": 0, "scanned": 40});
+        assert_eq!(replies(&mut shard, API), [json!({"result": result})]);
+    }
+    assert!(turns[0] < 40 && turns[1] >= 39, "{turns:?}");
+}
+
+#[test]
+fn a_user_with_many_sessions_is_looked_at_in_pieces_and_each_that_stays_is_found_once() {
+    for seed in 0..20_usize {
+        let mut shard = shard(0, 0);
+        let mut next = 1;
+        let mut open = |shard: &mut Shard| {
+            let conn = ConnId { index: next, generation: 1 };
+            shard.on_open(conn, Scope::All, NOW);
+            post(shard, conn, "/stream", &connect("one"));
+            next += 1;
+        };
+        (0..50).for_each(|_| open(&mut shard));
+        drop(replies(&mut shard, API));
+        let at_first: Vec<_> = shard.table.iter().map(|one| (one.slot(), one.client())).collect();
+        let params = json!({"user": "one", "expression": "true"});
+        assert_eq!(ask(&mut shard, "connections", &params), [0_u8; 0]);
+        let (mut gone, mut turns) = (BTreeSet::new(), 0);
+        while !shard.works.queue.is_empty() {
+            let victim = (seed * 7 + turns * (seed + 11)) % at_first.len();
+            let (slot, client) = at_first[victim];
+            if gone.insert(client.to_string()) {
+                shard.end_session(slot, &CloseReason::Expired, NOW);
+                open(&mut shard);
+            }
+            shard.on_turn(NOW);
+            turns += 1;
+        }
+        assert!(turns > 4, "{turns}");
+        let sent = {
+            let mut effects = Effects::default();
+            shard.take_effects(&mut effects);
+            let (list, bytes) = effects.drain();
+            let mut sent = String::new();
+            for effect in list {
+                if let Effect::Send { conn: API, bytes: range } = effect {
+                    sent.push_str(&String::from_utf8_lossy(&bytes[range]));
+                }
+            }
+            sent
+        };
+        for (_, client) in &at_first {
+            let client = client.to_string();
+            let times = sent.matches(&client).count();
+            let stayed = !gone.contains(&client);
+            assert!(times == 1 || !stayed && times == 0, "{seed}: {client} {times} times");
+        }
+    }
 }
 
 #[test]
@@ -263,7 +411,7 @@ fn many_are_changed_in_turns_and_the_answer_counts_all() {
     assert_eq!(ask(&mut shard, "update_labels", &order), [0_u8; 0]);
     let turns = finish(&mut shard, NOW);
     // The stretch that finds the last session is the first that changes some.
-    assert!(turns + 1 >= 100 / SCAN_STEPS + 100 / ACTS_PER_TURN, "{turns}");
+    assert!(turns + 1 >= 100 / TURN_STEPS + 100 / ACTS_PER_TURN, "{turns}");
     let receipt = json!({"matched": 100, "updated": 100, "scanned": 100});
     assert_eq!(replies(&mut shard, API), [json!({"result": receipt})]);
     let is_pro = |session: Session<'_>| session.label("plan") == Some("pro");
@@ -343,7 +491,7 @@ fn a_token_is_revoked_in_stretches_and_answered_when_its_sessions_have_ended() {
     }
     assert_eq!((answers, shard.sessions()), (vec![0, 1, 2, 3], 97));
     // Places are looked at in pages of more than there are sessions.
-    assert!((2..=2 * 1_000 / SCAN_STEPS).contains(&turns), "two walks: {turns}");
+    assert!((2..=2 * 1_000 / TURN_STEPS).contains(&turns), "two walks: {turns}");
 }
 
 #[test]
