@@ -7,7 +7,9 @@ use rand::rngs::ChaCha12Rng;
 use rand::{RngExt, SeedableRng};
 use serde_json::json;
 
-use super::{BLOCKED, Clock, Facts, History, REGIONS, Refusal, Session, USERS, rounds, user};
+use super::{
+    BLOCKED, Clock, FENCED, Facts, History, REGIONS, Refusal, Session, USERS, rounds, user,
+};
 use crate::harness::{PATIENCE, Server, Stream, token};
 
 pub(super) fn run(server: &Server, clock: Clock, seed: u64) -> History {
@@ -32,8 +34,8 @@ fn live(server: &Server, clock: Clock, rng: &mut ChaCha12Rng) -> Result<Session,
     let mut stream = Stream::open(server.connect(), &connect);
     stream.read_first();
     let acknowledged = clock.now();
-    if stream.first["disconnect"]["code"] == BLOCKED {
-        return Err(Refusal { user: facts.user, from: asked, to: acknowledged });
+    if let Some(code @ (BLOCKED | FENCED)) = stream.first["disconnect"]["code"].as_u64() {
+        return Err(Refusal { user: facts.user, from: asked, to: acknowledged, code });
     }
     let client = stream.client();
     let mut session = Session { client, facts, asked, acknowledged, leaves: None, ended: None };

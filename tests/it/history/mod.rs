@@ -6,13 +6,16 @@
 
 mod callers;
 mod clients;
+mod timeline;
 mod verdict;
+mod watchers;
 
 use std::time::Instant;
 
 use serde_json::json;
 
 use self::verdict::Counted;
+use self::watchers::Watched;
 use crate::harness::Server;
 
 /// Users in all: few, so that their sessions meet.
@@ -25,6 +28,9 @@ const REGIONS: [&str; 3] = ["eu", "us", "ap"];
 
 /// What a blocked user is told.
 const BLOCKED: u64 = 3507;
+
+/// What those are told who are fenced out.
+const FENCED: u64 = 3013;
 
 /// Since the history began, in nanoseconds.
 type Time = u64;
@@ -68,6 +74,7 @@ enum Which {
     Client(String),
     Region(&'static str),
     UserIn(String, &'static str),
+    Users(Vec<String>),
 }
 
 impl Which {
@@ -82,6 +89,16 @@ impl Which {
             Self::UserIn(user, region) => {
                 session.facts.user == *user && session.facts.region == *region
             }
+            Self::Users(users) => users.contains(&session.facts.user),
+        }
+    }
+
+    /// Whether sessions of this user may be meant.
+    fn is_of(&self, of: &str) -> bool {
+        match self {
+            Self::User(user) | Self::UserBut(user, _) | Self::UserIn(user, _) => user == of,
+            Self::Client(_) | Self::Region(_) => true,
+            Self::Users(users) => users.iter().any(|user| user == of),
         }
     }
 }
@@ -93,6 +110,26 @@ struct Listing {
     from: Time,
     to: Time,
     clients: Vec<String>,
+    pages: usize,
+}
+
+/// A number of sessions, and how many the groups have together.
+#[derive(Debug)]
+struct Count {
+    which: Which,
+    from: Time,
+    to: Time,
+    counted: usize,
+    in_groups: usize,
+}
+
+/// A session that was listed as one that has ended.
+#[derive(Debug)]
+struct Ending {
+    client: String,
+    user: String,
+    to: Time,
+    code: u64,
 }
 
 /// An order to end sessions that was acknowledged.
@@ -112,14 +149,17 @@ struct Block {
     to: Time,
     lifted_from: Time,
     lifted_to: Time,
+    /// What they were told.
+    code: u64,
 }
 
-/// A connect that was refused because its user was blocked.
+/// A connect that was refused because its user was kept out.
 #[derive(Debug)]
 struct Refusal {
     user: String,
     from: Time,
     to: Time,
+    code: u64,
 }
 
 /// Everything that was asked and heard.
@@ -130,6 +170,8 @@ struct History {
     orders: Vec<Order>,
     blocks: Vec<Block>,
     refusals: Vec<Refusal>,
+    counts: Vec<Count>,
+    endings: Vec<Ending>,
     /// Calls that the server says it could not answer as a whole.
     partial: usize,
 }
@@ -141,6 +183,8 @@ impl History {
         self.orders.append(&mut other.orders);
         self.blocks.append(&mut other.blocks);
         self.refusals.append(&mut other.refusals);
+        self.counts.append(&mut other.counts);
+        self.endings.append(&mut other.endings);
         self.partial += other.partial;
     }
 }
@@ -165,17 +209,26 @@ fn check(shards: usize, driver: &str) {
         "user_tokens_invalidate": {"storage_type": "memory"},
         "client": {"ping_interval": "1s", "pong_timeout": "0s"},
     }));
-    let history = record(&server, seed);
+    let (history, watched) = record(&server, seed);
+    watchers::check(&watched, &history);
     let counted = verdict::check(&history);
     eprintln!("{counted:?}");
-    let Counted { sessions, listed, ended_by_order, refused } = counted;
-    assert!([sessions, listed, ended_by_order, refused].iter().all(|count| *count > 0));
+    let Counted { sessions, listed, ended_by_order, refused, walked, counts, ended_listed } =
+        counted;
+    let all = [sessions, listed, ended_by_order, refused, walked, counts, ended_listed];
+    assert!(all.iter().all(|count| *count > 0));
 }
 
-fn record(server: &Server, seed: u64) -> History {
+fn record(server: &Server, seed: u64) -> (History, Vec<Watched>) {
     let clock = Clock(Instant::now());
     let mut history = History::default();
+    let mut watched = Vec::new();
     std::thread::scope(|scope| {
+        let wanted = [None, Some(user(3)), Some(user(17))];
+        let watches: Vec<_> = wanted
+            .into_iter()
+            .map(|wanted| scope.spawn(move || watchers::run(server, clock, wanted)))
+            .collect();
         let clients: Vec<_> = (0..CLIENTS)
             .map(|n| scope.spawn(move || clients::run(server, clock, seed ^ n as u64)))
             .collect();
@@ -184,16 +237,30 @@ fn record(server: &Server, seed: u64) -> History {
                 scope.spawn(move || callers::run(server, clock, n, seed ^ (1 << 32) ^ n as u64))
             })
             .collect();
-        for thread in clients.into_iter().chain(callers) {
-            history.append(thread.join().expect("no client and no caller fails"));
+        let threads = clients.into_iter().chain(callers);
+        let histories: Vec<_> = threads.map(std::thread::ScopedJoinHandle::join).collect();
+        let _last = watchers::end(server);
+        watched.extend(watches.into_iter().map(|watch| watch.join().expect("no watcher fails")));
+        for one in histories {
+            history.append(one.expect("no client and no caller fails"));
         }
     });
-    history
+    (history, watched)
 }
 
 #[test]
 fn a_history_on_two_shards_with_io_uring_breaks_no_truth() {
     check(2, "io_uring");
+}
+
+#[test]
+fn a_history_on_two_shards_with_epoll_breaks_no_truth() {
+    check(2, "epoll");
+}
+
+#[test]
+fn a_history_on_more_shards_than_cores_with_io_uring_breaks_no_truth() {
+    check(9, "io_uring");
 }
 
 #[test]
