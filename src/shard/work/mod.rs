@@ -33,8 +33,8 @@ const NAMED_STEPS: usize = if cfg!(test) { 4 } else { 64 };
 /// Questions of one shard that are in the middle of their look, or act on what they found.
 pub(super) const WORKS_MAX: usize = 64;
 
-/// Questions that wait for their first look: those of the largest body that an operator may allow. A further one is answered with error
-/// 100 (`too_many_scans_at_once_are_refused`).
+/// Questions that wait for their first look: those of the largest body that an operator may allow. A
+/// further one is answered with error 100 (`too_many_scans_at_once_are_refused`).
 pub(super) const WAITING_MAX: usize = if cfg!(test) { 16 } else { 10_000 };
 
 /// Whom an answer is for.
@@ -212,8 +212,9 @@ impl Shard {
             || works.queue.iter().any(|work| may_act || !work.is_paced())
     }
 
-    /// A stretch of the question whose turn it is, and of the rules that came. Returns whether there is nothing left that can
-    /// go on; when there is, the engine lets other events through and calls again.
+    /// A stretch of the questions whose turn it is, and of the rules that came. Returns whether there
+    /// is nothing left that can go on; when there is, the engine lets other events through and calls
+    /// again.
     pub fn on_turn(&mut self, now: Now) -> bool {
         self.enforce_more(now);
         self.works.turn.begin(now);
