@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::fences::{Comer, Fenced};
 use crate::frames;
+use crate::looks::Sought;
 use crate::speech::{Ask, Command, Means};
 
 /// What an API client asked and has no reply to yet.
@@ -26,6 +27,14 @@ pub(crate) struct Asked {
 pub(crate) enum Request {
     List {
         user: String,
+    },
+    /// The next page of somebody who looks through the sessions.
+    Page {
+        look: usize,
+    },
+    /// How many there are.
+    Count {
+        sought: Sought,
     },
     DisconnectUser {
         user: String,

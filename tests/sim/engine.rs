@@ -21,6 +21,17 @@ impl World {
         }
     }
 
+    /// A shard goes on with what takes more than one turn. Returns whether there was anything.
+    pub(crate) fn goes_on(&mut self, shard: usize) -> bool {
+        let node = &self.nodes[shard];
+        if node.stalled || !node.shard.is_working() {
+            return false;
+        }
+        self.tallies("turns", 0);
+        self.event(shard, "goes on", |shard, now| _ = shard.on_turn(now));
+        true
+    }
+
     /// The batch is over.
     pub(crate) fn release(&mut self, shard: usize) {
         self.holding = false;

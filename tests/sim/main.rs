@@ -13,6 +13,7 @@ mod told;
 
 // What must be true.
 mod fences;
+mod looks;
 mod model;
 mod truths;
 
@@ -22,6 +23,7 @@ mod options;
 mod world;
 
 // What happens in it.
+mod pages;
 mod sentences;
 mod storm;
 mod talk;
@@ -61,23 +63,30 @@ const SEEN: &[(&str, &[u32])] = &[
 
 #[test]
 fn storms_from_many_seeds_leave_every_truth_whole() {
-    const WORLDS: u64 = 150;
+    run_many(150, storm::run, SEEN);
+}
+
+/// Runs worlds from seeds nobody chose, or the one that is asked for.
+fn run_many(worlds: u64, run: fn(u64) -> Tally, seen: &[(&'static str, &[u32])]) {
     #[expect(clippy::disallowed_methods, reason = "how a failing seed is run again")]
     let asked = std::env::var("ROLLCALL_SIM_SEED").ok();
     if let Some(seed) = asked {
-        storm::run(seed.parse().expect("ROLLCALL_SIM_SEED is a number"));
+        run(seed.parse().expect("ROLLCALL_SIM_SEED is a number"));
         return;
     }
     let first = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0);
     let mut tally = Tally::new();
-    for number in 0..WORLDS {
-        for (what, times) in storm::run(first.wrapping_add(number)) {
+    for number in 0..worlds {
+        for (what, times) in run(first.wrapping_add(number)) {
             *tally.entry(what).or_default() += times;
         }
     }
-    for (what, codes) in SEEN {
+    for (what, codes) in seen {
         for code in *codes {
-            assert!(tally.contains_key(&(what, *code)), "no {what} {code} from {first}: {tally:?}");
+            assert!(
+                tally.contains_key(&(*what, *code)),
+                "no {what} {code} from {first}: {tally:?}"
+            );
         }
     }
 }

@@ -1,11 +1,12 @@
 //! What must be true: every session there ever was, and what an answer may say about them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
 use crate::client::{Asked, Client, Reply, Request};
 use crate::fences::{Comer, Fences};
+use crate::looks::{self, Looks};
 use crate::said::{BLOCKED, UNBLOCKED};
 
 /// Stands in every `meta`; no client may ever see it.
@@ -80,10 +81,11 @@ pub(crate) enum Whom {
 #[derive(Debug, Default)]
 pub(crate) struct Model {
     sessions: BTreeMap<String, Session>,
-    /// Sessions whose client had gone before it could hear that it was in.
-    ghosts: BTreeSet<String>,
+    /// Sessions whose client had gone before it could hear that it was in, and the step of that.
+    ghosts: BTreeMap<String, u64>,
     orders: Vec<Order>,
     pub(crate) fences: Fences,
+    pub(crate) looks: Looks,
 }
 
 impl Session {
@@ -159,8 +161,8 @@ impl Model {
     }
 
     /// A connect was acknowledged to somebody who had gone.
-    pub(crate) fn is_ghost(&mut self, client: String) {
-        self.ghosts.insert(client);
+    pub(crate) fn is_ghost(&mut self, client: String, step: u64) {
+        self.ghosts.insert(client, step);
     }
 
     /// A connection's stream or the connection itself ended.
@@ -174,6 +176,17 @@ impl Model {
     pub(crate) fn seen_since(&self, user: &str, step: u64) -> usize {
         let alive = |session: &&Session| session.ended.is_none_or(|ended| ended >= step);
         self.sessions.values().filter(|s| s.user == user).filter(alive).count() + self.ghosts.len()
+    }
+
+    /// Every session that had not ended by then.
+    pub(crate) fn not_ended_by(&self, step: u64) -> impl Iterator<Item = &Session> {
+        let lives = move |session: &&Session| session.ended.is_none_or(|ended| ended > step);
+        self.sessions.values().filter(lives)
+    }
+
+    /// How many have come in from then on whose client had gone.
+    pub(crate) fn ghosts_since(&self, step: u64) -> usize {
+        self.ghosts.values().filter(|came| **came >= step).count()
     }
 
     // ---- orders ----------------------------------------------------------------------------
@@ -276,6 +289,8 @@ impl Model {
                 assert!(!failed, "a listing has no way to fail: {}", reply.body);
                 return Some(self.check_listing(user, asked.at, &reply.body, &body["result"]));
             }
+            Request::Page { look } => self.check_page(*look, asked.at, &body),
+            Request::Count { sought } => self.check_count(*sought, asked.at, &body),
             // When it says that it failed, anything may be true.
             Request::DisconnectUser { .. }
             | Request::DisconnectClient { .. }
@@ -338,6 +353,19 @@ impl Model {
         self.check_listed(user, asked_at, &sessions, result)
     }
 
+    /// Holds one that is listed against what is true. Returns the session, unless its client had gone
+    /// when it came in.
+    pub(crate) fn check_one(&self, id: &str, info: &Value, asked_at: u64) -> Option<&Session> {
+        let Some(session) = self.sessions.get(id) else {
+            assert!(self.ghosts.contains_key(id), "only acknowledged sessions are listed");
+            return None;
+        };
+        assert_eq!(info["transport"], session.transport, "{id}");
+        let is_fresh = session.ended.is_none_or(|ended| ended > asked_at);
+        assert!(is_fresh, "{id} had ended when it was asked for");
+        Some(session)
+    }
+
     fn check_listed(
         &self,
         user: &str,
@@ -345,18 +373,11 @@ impl Model {
         listed: &BTreeMap<&str, &Value>,
         result: &Value,
     ) -> Listing {
-        let partial = result.get("partial").is_some_and(|partial| *partial == true);
+        let partial = looks::is_partial(result);
         for (id, info) in listed {
-            let Some(session) = self.sessions.get(*id) else {
-                assert!(self.ghosts.contains(*id), "only acknowledged sessions are listed");
-                continue;
-            };
-            assert_eq!(session.user, user, "{id} is somebody else's");
-            assert_eq!(info["transport"], session.transport, "{id}");
-            assert!(
-                session.ended.is_none_or(|ended| ended > asked_at),
-                "{id} had ended when it was asked for"
-            );
+            if let Some(session) = self.check_one(id, info, asked_at) {
+                assert_eq!(session.user, user, "{id} is somebody else's");
+            }
         }
         for (id, session) in self.open().filter(|(_, s)| s.user == user && s.opened <= asked_at) {
             assert!(

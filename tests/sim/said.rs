@@ -258,6 +258,12 @@ impl World {
         let told = json!({"code": ORDERED, "reason": "ordered"});
         let (method, params) = match &what {
             Request::List { user } => ("user_connections", json!({"user": user})),
+            Request::Page { look } => ("connections", self.model.looks.all[*look].params()),
+            Request::Count { sought } => {
+                let mut params = sought.params();
+                params["count_only"] = true.into();
+                ("connections", params)
+            }
             Request::DisconnectUser { user } => {
                 ("disconnect", json!({"user": user, "disconnect": told}))
             }
@@ -285,7 +291,7 @@ impl World {
             }
         };
         let order = match &what {
-            Request::List { .. } => None,
+            Request::List { .. } | Request::Page { .. } | Request::Count { .. } => None,
             Request::Block { user } => Some(self.model.order(user, Whom::All, BLOCKED, self.step)),
             Request::Unblock { user } => {
                 Some(self.model.order(user, Whom::Nobody, UNBLOCKED, self.step))

@@ -4,6 +4,7 @@ use rollcall::shard::TICK_MS;
 
 use crate::client::{Kind, Phase, Request};
 use crate::fences::Fenced;
+use crate::looks::{Look, Sought};
 use crate::model::{ClientKey, Listing, Whom};
 use crate::speech::Token;
 use crate::world::{QUERY_TIMEOUT_MS, World};
@@ -84,6 +85,37 @@ impl World {
         self.asks(shard, Request::Unblock { user: user.to_owned() });
     }
 
+    /// Somebody begins to look through the sessions.
+    pub(crate) fn begins_look(
+        &mut self,
+        sought: Sought,
+        sort: &'static str,
+        limit: usize,
+    ) -> usize {
+        let look = Look::new(sought, sort, limit, self.step);
+        self.model.looks.begin(look)
+    }
+
+    /// Asks one shard for the next page.
+    pub(crate) fn turns_page(&mut self, shard: usize, look: usize) {
+        self.asks(shard, Request::Page { look });
+    }
+
+    /// Asks for one page after the other, each at the next shard, until there is none left.
+    pub(crate) fn looks_through(&mut self, look: usize) {
+        for shard in (0..self.nodes.len()).cycle() {
+            if self.model.looks.all[look].is_over() {
+                return;
+            }
+            self.turns_page(shard, look);
+        }
+    }
+
+    /// Asks one shard how many there are.
+    pub(crate) fn counts(&mut self, shard: usize, sought: Sought) {
+        self.asks(shard, Request::Count { sought });
+    }
+
     fn asks(&mut self, shard: usize, what: Request) {
         let key = self.open(shard, Kind::Api, "");
         self.write_request(key, what);
@@ -129,6 +161,9 @@ impl World {
                     moved = true;
                 }
             }
+            for shard in 0..self.nodes.len() {
+                moved |= self.goes_on(shard);
+            }
             if !moved {
                 return;
             }
@@ -171,7 +206,7 @@ impl World {
     }
 
     /// Nothing is in the way any more; then every question has its answer in time.
-    fn quiet(&mut self) {
+    pub(crate) fn quiet(&mut self) {
         for shard in 0..self.nodes.len() {
             self.runs_again(shard);
         }

@@ -16,9 +16,10 @@ const STEPS: usize = 1_500;
 const CLIENTS_MAX: usize = 60;
 
 /// Users, the anonymous one among them.
-const USERS: [&str; 7] = ["", "user-1", "user-2", "user-3", "user-4", "user-5", "user-6"];
+pub(crate) const USERS: [&str; 7] =
+    ["", "user-1", "user-2", "user-3", "user-4", "user-5", "user-6"];
 
-const KINDS: [Kind; 6] = [
+pub(crate) const KINDS: [Kind; 6] = [
     Kind::WebSocket,
     Kind::FramePinged,
     Kind::HttpStream,
@@ -29,19 +30,8 @@ const KINDS: [Kind; 6] = [
 
 /// Runs one storm and lets it end: by everyone leaving, or by a goodbye. Returns what happened.
 pub(crate) fn run(seed: u64) -> Tally {
-    let mut rng = rand::rngs::ChaCha12Rng::seed_from_u64(seed);
-    let shards = rng.random_range(1..=5);
-    let user_sessions_max = if rng.random() { 0 } else { rng.random_range(1..8) };
-    let faults = Faults { loses_one_in: if rng.random() { 0 } else { rng.random_range(4..40) } };
-    let (ping_interval_ms, pong_timeout_ms) =
-        [(0, 0), (25_000, 8_000), (10_000, 3_000), (4_000, 1_500), (3_000, 0)]
-            [rng.random_range(0..5)];
-    let stale_close_ms = [2_000, 10_000][rng.random_range(0..2)];
-    let when_full = if rng.random() { WhenFull::Reject } else { WhenFull::EvictOldest };
-    let choices =
-        Choices { user_sessions_max, when_full, ping_interval_ms, pong_timeout_ms, stale_close_ms };
-    let goodbye = if rng.random_range(0..4) == 0 { rng.random_range(0..STEPS) } else { STEPS };
-    let mut world = World::new(seed, shards, choices, faults);
+    let mut world = world(seed);
+    let goodbye = if below(&mut world, 4) == 0 { below(&mut world, STEPS) } else { STEPS };
     for number in 0..STEPS {
         if number >= goodbye {
             say_goodbye(&mut world);
@@ -56,6 +46,22 @@ pub(crate) fn run(seed: u64) -> Tally {
     std::mem::take(&mut world.tally)
 }
 
+/// A world of any size, with any faults and choices.
+pub(crate) fn world(seed: u64) -> World {
+    let mut rng = rand::rngs::ChaCha12Rng::seed_from_u64(seed);
+    let shards = rng.random_range(1..=5);
+    let user_sessions_max = if rng.random() { 0 } else { rng.random_range(1..8) };
+    let faults = Faults { loses_one_in: if rng.random() { 0 } else { rng.random_range(4..40) } };
+    let (ping_interval_ms, pong_timeout_ms) =
+        [(0, 0), (25_000, 8_000), (10_000, 3_000), (4_000, 1_500), (3_000, 0)]
+            [rng.random_range(0..5)];
+    let stale_close_ms = [2_000, 10_000][rng.random_range(0..2)];
+    let when_full = if rng.random() { WhenFull::Reject } else { WhenFull::EvictOldest };
+    let choices =
+        Choices { user_sessions_max, when_full, ping_interval_ms, pong_timeout_ms, stale_close_ms };
+    World::new(seed, shards, choices, faults)
+}
+
 fn say_goodbye(world: &mut World) {
     for shard in 0..world.nodes.len() {
         if !world.nodes[shard].stalled && !world.nodes[shard].drains {
@@ -64,7 +70,7 @@ fn say_goodbye(world: &mut World) {
     }
 }
 
-fn step(world: &mut World) {
+pub(crate) fn step(world: &mut World) {
     match world.rng.random_range(0..100) {
         0..8 => arrive(world),
         8..16 => ask(world),
@@ -96,13 +102,14 @@ fn step(world: &mut World) {
         91..92 => leave(world, World::reset),
         92..93 => leave(world, World::breaks),
         93..94 => leave(world, World::clog),
-        94..97 => batch(world),
+        94..96 => batch(world),
+        96..97 => go_on(world),
         _ => again(world),
     }
 }
 
 /// A client of a shard has something for it: some of it arrives.
-fn feed(world: &mut World, shard: Option<usize>) {
+pub(crate) fn feed(world: &mut World, shard: Option<usize>) {
     let bytes_max = if world.rng.random() { usize::MAX } else { below(world, 200) + 1 };
     let has_something = |client: &Client| {
         !client.unsent.is_empty() || client.again || client.finishes || client.broken
@@ -115,7 +122,7 @@ fn feed(world: &mut World, shard: Option<usize>) {
 }
 
 /// A message arrives.
-fn deliver(world: &mut World, shard: Option<usize>) {
+pub(crate) fn deliver(world: &mut World, shard: Option<usize>) {
     let ready: Vec<_> = world
         .network
         .iter()
@@ -127,6 +134,12 @@ fn deliver(world: &mut World, shard: Option<usize>) {
         let pair = ready[below(world, ready.len())];
         world.deliver(pair);
     }
+}
+
+/// A shard goes on with what takes more than one turn.
+pub(crate) fn go_on(world: &mut World) {
+    let shard = below(world, world.nodes.len());
+    world.goes_on(shard);
 }
 
 /// A shard handles several events before what it asks for is done, as the engine does.

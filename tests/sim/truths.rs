@@ -74,7 +74,7 @@ impl World {
             SessionChange::Opened => {
                 if self.model.by_id_mut(&id).is_none() {
                     // Its client had gone when it was told.
-                    self.model.is_ghost(id);
+                    self.model.is_ghost(id, self.step);
                 }
             }
             SessionChange::Closed { code, .. } => self.is_reported_closed(&id, event, code),
