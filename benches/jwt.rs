@@ -2,9 +2,20 @@
 
 use std::hint::black_box;
 
+use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256,
+};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use criterion::{Criterion, Throughput};
 use jsonwebtoken::Algorithm;
-use rollcall::auth::{NewClaims, Verifier, sign};
+use rollcall::auth::{
+    KeyFault, NewClaims, PublicKey, TokenOptions, Verifier, ecdsa_public_key, eddsa_public_key,
+    rsa_public_key, sign,
+};
 use rollcall::time::Now;
 
 use harness::timing;
@@ -39,10 +50,58 @@ fn jwt(criterion: &mut Criterion) {
             bencher.iter(|| verifier.verify(black_box(token), NOW));
         });
     }
+    for (name, verifier, token) in public_keys(WITH_META) {
+        assert!(verifier.verify(&token, NOW).is_ok(), "{name}");
+        group.bench_function(format!("verify {name}, with jti and meta"), |bencher| {
+            bencher.iter(|| verifier.verify(black_box(&token), NOW));
+        });
+    }
     group.bench_function("sign HS256, key prepared each time", |bencher| {
         bencher.iter(|| sign(black_box(SECRET), black_box(&claims)));
     });
     group.finish();
+}
+
+/// A verifier of each kind of public key, and a token of these claims for it.
+fn public_keys(claims: &str) -> Vec<(&'static str, Verifier, String)> {
+    let random = SystemRandom::new();
+    let rsa = RsaKeyPair::generate(KeySize::Rsa2048).expect("a key");
+    let elliptic = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("a key");
+    let edwards = Ed25519KeyPair::generate().expect("a key");
+    let by_rsa = |message: &[u8]| {
+        let mut signature = vec![0; rsa.public_modulus_len()];
+        rsa.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature).expect("a signature");
+        signature
+    };
+    let by_elliptic =
+        |message: &[u8]| elliptic.sign(&random, message).expect("a signature").as_ref().to_vec();
+    let der = |key: &dyn AsDer<PublicKeyX509Der<'static>>| key.as_der().expect("a public key");
+    let verifier = |keys: Result<Vec<PublicKey>, KeyFault>| {
+        let public_keys = keys.expect("a key made above");
+        Verifier::new(&TokenOptions { public_keys, ..TokenOptions::default() })
+    };
+    let pem = |der: &[u8]| {
+        let body = STANDARD.encode(der);
+        format!("-----BEGIN PUBLIC KEY-----\n{body}\n-----END PUBLIC KEY-----\n")
+    };
+    let token = |name: &str, sign: &dyn Fn(&[u8]) -> Vec<u8>| token::signed_by(name, claims, sign);
+    vec![
+        (
+            "RS256",
+            verifier(rsa_public_key(&pem(der(rsa.public_key()).as_ref()))),
+            token("RS256", &by_rsa),
+        ),
+        (
+            "ES256",
+            verifier(ecdsa_public_key(&pem(der(elliptic.public_key()).as_ref()))),
+            token("ES256", &by_elliptic),
+        ),
+        (
+            "EdDSA",
+            verifier(eddsa_public_key(&pem(der(edwards.public_key()).as_ref()))),
+            token("EdDSA", &|message| edwards.sign(message).as_ref().to_vec()),
+        ),
+    ]
 }
 
 fn main() {

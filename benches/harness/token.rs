@@ -17,10 +17,16 @@ pub(crate) fn options() -> TokenOptions {
 
 /// A token of any claims, by an algorithm of HMAC.
 pub(crate) fn signed(algorithm: Algorithm, claims: &str) -> String {
-    let header = format!(r#"{{"alg":"{algorithm:?}","typ":"JWT"}}"#);
-    let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
     let key = EncodingKey::from_secret(SECRET.as_bytes());
     let signer = (DEFAULT_PROVIDER.signer_factory)(&algorithm, &key).expect("an HMAC key");
-    let signature = signer.try_sign(message.as_bytes()).expect("HMAC signs any bytes");
+    let sign = |message: &[u8]| signer.try_sign(message).expect("HMAC signs any bytes");
+    signed_by(&format!("{algorithm:?}"), claims, &sign)
+}
+
+/// A token of any claims, by whatever signs it.
+pub(crate) fn signed_by(algorithm: &str, claims: &str, sign: &dyn Fn(&[u8]) -> Vec<u8>) -> String {
+    let header = format!(r#"{{"alg":"{algorithm}","typ":"JWT"}}"#);
+    let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
+    let signature = sign(message.as_bytes());
     format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
 }

@@ -145,11 +145,20 @@ pub(super) struct TypedClaims<'p> {
     own_sessions: bool,
     sessions_max: Option<u32>,
     meta: Option<&'p str>,
-    labels: BTreeMap<String, String>,
+    pub(super) labels: BTreeMap<String, String>,
     channel: Option<Cow<'p, str>>,
 }
 
-impl TypedClaims<'_> {
+impl<'p> TypedClaims<'p> {
+    /// Takes the user from another claim than `sub`. Without it the user is anonymous.
+    pub(super) fn name_user_by(&mut self, name: &str, payload: &'p str) -> Result<(), TokenError> {
+        let mut claims: BTreeMap<Cow<'p, str>, &'p RawValue> =
+            serde_json::from_str(payload).map_err(|_syntax| TokenError::ClaimsSyntax)?;
+        let raw = claims.remove(name).map(RawValue::get);
+        self.subject = text("sub", raw).map_err(|_type| TokenError::User(name.to_owned()))?;
+        Ok(())
+    }
+
     pub(super) fn into_claims(self, limits: LabelLimits, now: Now) -> Result<Claims, TokenError> {
         // An empty name is no channel, as in Centrifugo.
         if self.channel.is_some_and(|channel| !channel.is_empty()) {
@@ -212,12 +221,14 @@ impl<'p> Audience<'p> {
         }
     }
 
-    pub(super) fn contains(&self, audience: &str) -> bool {
-        match self {
-            Self::Nobody => false,
-            Self::One(name) => name == audience,
-            Self::List(names) => names.iter().any(|name| name == audience),
-        }
+    /// Everybody it names.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        let (one, list): (Option<&str>, &[String]) = match self {
+            Self::Nobody => (None, &[]),
+            Self::One(name) => (Some(name), &[]),
+            Self::List(names) => (None, names),
+        };
+        one.into_iter().chain(list.iter().map(String::as_str))
     }
 }
 

@@ -7,7 +7,7 @@ use crate::limits::LabelFault;
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum TokenError {
     /// The server has no key that could verify anything.
-    #[error("no token key is configured: set client.token.hmac_secret_key")]
+    #[error("no token key is configured: set client.token.hmac_secret_key, or another key")]
     NoKey,
     /// It does not have the shape of a JWT in compact form (RFC 7515 §3.1).
     #[error("not a JWT: expected three parts separated by two dots")]
@@ -44,6 +44,9 @@ pub enum TokenError {
         /// What would be right.
         expected: &'static str,
     },
+    /// The claim that names the user is no text.
+    #[error("claim {0:?}, which names the user: expected a string")]
+    User(String),
     /// The token is meant for somebody else.
     #[error("claim \"aud\" does not name the configured audience")]
     Audience,
@@ -82,6 +85,7 @@ impl TokenError {
             | Self::Critical
             | Self::Algorithm { .. }
             | Self::Signature
+            | Self::User(_)
             | Self::ClaimsSyntax
             | Self::Claim { .. }
             | Self::Audience

@@ -5,10 +5,13 @@
 //! callers, reads rules), `control` (stores rules) and `cli` (prints and checks tokens). Knows no HTTP and no clock: it is given header
 //! values and the time. A secret never leaves this folder, also not through `Debug` or an error.
 
+mod algorithm;
 mod api_key;
 mod claims;
 mod error;
 mod keys;
+mod pick;
+mod public_key;
 mod rules;
 mod sign;
 mod token;
@@ -17,10 +20,12 @@ mod verifier;
 pub use api_key::ApiKey;
 pub use claims::{Claims, TTL_S_MAX};
 pub use error::{TokenError, TokenFault};
+pub use pick::{ClaimPath, PathFault, Pick};
+pub use public_key::{KeyFault, PublicKey, ecdsa_public_key, eddsa_public_key, rsa_public_key};
 pub use rules::{Bearer, KeptOut, RULE_ID_BYTES_MAX, RULES_MAX, Rule, RuleKind, Rules, Until};
 pub use sign::{NewClaims, sign};
 pub use token::{Unverified, read_unverified};
-pub use verifier::{TokenOptions, Verifier};
+pub use verifier::{Expected, PreviousSecret, Signatures, TokenOptions, Verifier};
 
 #[cfg(test)]
 mod tests;

@@ -59,7 +59,8 @@ fn decode(part: &'static str, text: &str, buffer: &mut Vec<u8>) -> Result<(), To
     URL_SAFE_NO_PAD.decode_vec(text, buffer).map_err(|_position| TokenError::Base64 { part })
 }
 
-/// What of a JOSE header matters here. A repeated parameter is refused (RFC 7515 §4).
+/// What of a JOSE header matters here. `jku`, `jwk` and `x5u` do not: they would let a token bring its
+/// own key (RFC 8725 §3.10). A repeated parameter is refused (RFC 7515 §4).
 #[derive(Deserialize)]
 pub(super) struct Header<'h> {
     #[serde(borrow)]

@@ -2,10 +2,15 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::sync::Arc;
 
-use super::claims::{Claims, RawClaims};
+use regex::Regex;
+
+use super::claims::{Claims, RawClaims, TypedClaims};
 use super::error::TokenError;
 use super::keys::Keys;
+use super::pick::{self, Pick};
+use super::public_key::PublicKey;
 use super::token::Token;
 use crate::limits::LabelLimits;
 use crate::time::Now;
@@ -13,34 +18,93 @@ use crate::time::Now;
 /// How tokens are verified.
 #[derive(Clone, Default)]
 pub struct TokenOptions {
-    /// The secret of HS256, HS384 and HS512: the bytes of this text. Without it every token is
-    /// invalid.
+    /// The secret of HS256, HS384 and HS512: the bytes of this text.
     pub hmac_secret: Option<String>,
-    /// When set, `aud` must be or contain it.
-    pub audience: Option<String>,
-    /// When set, `iss` must be it.
-    pub issuer: Option<String>,
+    /// A secret that is on its way out.
+    pub hmac_previous: Option<PreviousSecret>,
+    /// Keys that anybody may know.
+    pub public_keys: Vec<PublicKey>,
+    /// What `aud` must be or contain.
+    pub audience: Expected,
+    /// What `iss` must be.
+    pub issuer: Expected,
+    /// The claim that names the user instead of `sub`.
+    pub user_claim: Option<String>,
+    /// What of the claims becomes part of `meta`.
+    pub meta_picks: Vec<Pick>,
+    /// What of the claims becomes a label.
+    pub label_picks: Vec<Pick>,
     /// How many labels a token may give a session.
     pub labels: LabelLimits,
+    /// Whether signatures count.
+    pub signatures: Signatures,
+}
+
+/// A secret that still verifies for a while.
+#[derive(Clone)]
+pub struct PreviousSecret {
+    /// The bytes of this text.
+    pub secret: String,
+    /// From then on it verifies nothing, Unix seconds; `None` for as long as it is configured.
+    pub until_s: Option<i64>,
+}
+
+/// What a claim must be.
+#[derive(Clone, Default, Debug)]
+pub enum Expected {
+    /// Anything, or absent.
+    #[default]
+    Anything,
+    /// This text.
+    Exactly(String),
+    /// A text in which this is found: anywhere, as in Centrifugo, unless `^` and `$` say more.
+    Matching(Regex),
+}
+
+/// Whether signatures are checked.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Signatures {
+    /// They are.
+    #[default]
+    Checked,
+    /// Whatever a token says is believed: for trials on one's own machine.
+    Ignored,
 }
 
 impl fmt::Debug for TokenOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let set = |is_set: bool| is_set.then_some("set");
         f.debug_struct("TokenOptions")
-            .field("hmac_secret", &self.hmac_secret.as_ref().map(|_secret| "set"))
+            .field("hmac_secret", &set(self.hmac_secret.is_some()))
+            .field("hmac_previous", &set(self.hmac_previous.is_some()))
+            .field("public_keys", &self.public_keys.len())
             .field("audience", &self.audience)
             .field("issuer", &self.issuer)
+            .field("user_claim", &self.user_claim)
+            .field("meta_picks", &self.meta_picks)
+            .field("label_picks", &self.label_picks)
             .field("labels", &self.labels)
+            .field("signatures", &self.signatures)
             .finish()
+    }
+}
+
+impl Expected {
+    /// Whether one of these is what it must be.
+    fn is_met_by<'t>(&self, texts: impl IntoIterator<Item = &'t str>) -> bool {
+        let mut texts = texts.into_iter();
+        match self {
+            Self::Anything => true,
+            Self::Exactly(expected) => texts.any(|text| text == expected),
+            Self::Matching(pattern) => texts.any(|text| pattern.is_match(text)),
+        }
     }
 }
 
 /// Verifies connection tokens. One per shard.
 pub struct Verifier {
     keys: Keys,
-    audience: Option<Box<str>>,
-    issuer: Option<Box<str>>,
-    labels: LabelLimits,
+    options: Arc<TokenOptions>,
     /// Taken for the length of one verification, so that none allocates for what it throws away.
     scratch: Cell<Scratch>,
 }
@@ -48,8 +112,8 @@ pub struct Verifier {
 /// Never larger than the largest token, which the request body's limit bounds.
 #[derive(Default)]
 struct Scratch {
-    /// The header, then the payload.
-    json: Vec<u8>,
+    header: Vec<u8>,
+    payload: Vec<u8>,
     signature: Vec<u8>,
 }
 
@@ -59,15 +123,13 @@ impl Verifier {
     pub fn new(options: &TokenOptions) -> Self {
         let mut keys = Keys::default();
         if let Some(secret) = &options.hmac_secret {
-            keys.add_hmac_secret(secret);
+            keys.add_hmac_secret(secret, None);
         }
-        Self {
-            keys,
-            audience: options.audience.as_deref().map(Into::into),
-            issuer: options.issuer.as_deref().map(Into::into),
-            labels: options.labels,
-            scratch: Cell::default(),
+        if let Some(previous) = &options.hmac_previous {
+            keys.add_hmac_secret(&previous.secret, previous.until_s);
         }
+        keys.add_public(&options.public_keys);
+        Self { keys, options: Arc::new(options.clone()), scratch: Cell::default() }
     }
 
     /// The claims of a connection token that is good at this moment. No leeway.
@@ -90,28 +152,38 @@ impl Verifier {
         token: &str,
         now: Now,
     ) -> Result<Claims, TokenError> {
-        if self.keys.is_empty() {
+        let options = &*self.options;
+        if self.keys.is_empty() && options.signatures == Signatures::Checked {
             return Err(TokenError::NoKey);
         }
         let token = Token::split(token)?;
-        let key = self.keys.find(&token.decode_header(&mut scratch.json)?.alg)?;
+        let header = token.decode_header(&mut scratch.header)?;
         token.decode_signature(&mut scratch.signature)?;
-        key.verify(token.signed.as_bytes(), &scratch.signature)
-            .map_err(|_opaque| TokenError::Signature)?;
+        if options.signatures == Signatures::Checked {
+            self.keys.check(&header.alg, token, &scratch.signature, now)?;
+        }
+        let payload = token.decode_payload(&mut scratch.payload)?;
+        let claims = RawClaims::parse(payload)?;
+        let mut typed = claims.typed()?;
+        self.check_parties(&typed)?;
+        if let Some(name) = &options.user_claim {
+            typed.name_user_by(name, payload)?;
+        }
+        pick::labels(&options.label_picks, payload, &mut typed.labels);
+        let mut claims = typed.into_claims(options.labels, now)?;
+        claims.meta = pick::meta(&options.meta_picks, payload, claims.meta)?;
+        Ok(claims)
+    }
 
-        let claims = RawClaims::parse(token.decode_payload(&mut scratch.json)?)?;
-        let typed = claims.typed()?;
-        if let Some(audience) = &self.audience
-            && !typed.audience.contains(audience)
-        {
+    fn check_parties(&self, typed: &TypedClaims<'_>) -> Result<(), TokenError> {
+        let options = &*self.options;
+        if !options.audience.is_met_by(typed.audience.names()) {
             return Err(TokenError::Audience);
         }
-        if let Some(issuer) = &self.issuer
-            && typed.issuer.as_deref() != Some(issuer)
-        {
+        if !options.issuer.is_met_by(typed.issuer.as_deref()) {
             return Err(TokenError::Issuer);
         }
-        typed.into_claims(self.labels, now)
+        Ok(())
     }
 }
 
@@ -119,8 +191,7 @@ impl fmt::Debug for Verifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Verifier")
             .field("algorithms", &self.keys.algorithms().collect::<Vec<_>>())
-            .field("audience", &self.audience)
-            .field("issuer", &self.issuer)
+            .field("options", &self.options)
             .finish_non_exhaustive()
     }
 }

@@ -4,7 +4,6 @@ use std::process::ExitCode;
 
 use clap::ArgMatches;
 
-use super::options;
 use crate::auth::{self, TokenOptions, Verifier};
 use crate::time::Now;
 
@@ -17,7 +16,11 @@ pub(super) fn checktoken(matches: &ArgMatches, program: &str, now: Now) -> ExitC
         Ok(asked) => asked,
         Err(errors) => return super::fail(&errors.to_string()),
     };
-    match check(&options::token(&asked.loaded.config), token, now) {
+    let options = match asked.loaded.config.token_options() {
+        Ok(options) => options,
+        Err(errors) => return super::fail(&errors),
+    };
+    match check(&options, token, now) {
         Ok(report) => super::say(&report),
         Err(report) => super::fail(&report),
     }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::api;
-use crate::auth::TokenOptions;
 use crate::config::{CodeTransform, Config, ErrorMode, HttpTransform, UniWebSocket, WebSocket};
 use crate::connection::Options;
 use crate::connection::options::{
@@ -15,7 +14,6 @@ use crate::connection::origin::Origins;
 use crate::connection::remote::TrustedProxies;
 use crate::control::store::{StatusLimits, StoreOptions};
 use crate::engine::accept::ListenOn;
-use crate::limits::LabelLimits;
 use crate::protocol::Dialect;
 use crate::protocol::codes::Disconnect;
 use crate::server::{GrpcApiListen, GrpcListen, ServerOptions};
@@ -41,7 +39,7 @@ pub(super) fn connection(config: &Config) -> Result<Options, String> {
         swagger: config.serves_swagger().then(|| Arc::new(swagger(config))),
         health_path: config.health.enabled.then(|| config.health.handler_prefix.clone()),
         api_external: config.http_api.external,
-        token: token(config),
+        token: config.token_options()?,
         anonymous: Anonymous::from_options(
             choice(client.allow_anonymous_connect_without_token),
             choice(!client.disallow_anonymous_connection_tokens),
@@ -100,7 +98,7 @@ fn api(config: &Config) -> api::Options {
             page_max: config.queries.max_page_size,
             commands_max: config.http_api.max_commands,
         },
-        labels: labels(config),
+        labels: config.label_limits(),
     }
 }
 
@@ -181,25 +179,6 @@ const fn limits(message_bytes_max: usize, inflated_bytes_max: usize) -> Limits {
         said => said,
     };
     Limits { message_bytes_max, inflated_bytes_max }
-}
-
-/// How tokens are verified.
-pub(super) fn token(config: &Config) -> TokenOptions {
-    let token = &config.client.token;
-    TokenOptions {
-        hmac_secret: some(token.hmac_secret_key.expose()),
-        audience: some(&token.audience),
-        issuer: some(&token.issuer),
-        labels: labels(config),
-    }
-}
-
-const fn labels(config: &Config) -> LabelLimits {
-    LabelLimits {
-        count_max: config.labels.max_count,
-        key_bytes_max: config.labels.max_key_size,
-        value_bytes_max: config.labels.max_value_size,
-    }
 }
 
 /// How the node is laid out.

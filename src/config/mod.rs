@@ -15,6 +15,7 @@ mod file;
 mod load;
 mod paths;
 mod suggest;
+mod tokens;
 mod validate;
 
 pub use centrifugo::{FLAGS_WITH_VALUE, FLAGS_WITHOUT_VALUE};
@@ -22,7 +23,10 @@ pub use declare::Declared;
 pub use env::environment;
 pub use file::{ConfigFile, Format};
 pub use load::{LoadError, LoadErrors, Loaded, Sources, load};
-pub use setting::{CodeTarget, CodeTransform, ErrorMode, HttpTarget, HttpTransform, Kind, Secret};
+pub use setting::{
+    ClaimPick, ClaimPicks, CodeTarget, CodeTransform, ErrorMode, HttpTarget, HttpTransform, Kind,
+    Secret,
+};
 pub use table::{
     Client, ClosedSessions, Config, Disconnect, Emulation, GrpcApi, Health, HttpApi, HttpServer,
     HttpStream, HttpStreamRefusals, LabelFilter, Labels, Log, Node, OPTIONS, Queries, Sessions,

@@ -1,5 +1,6 @@
 //! The kinds of values an option can have: read from text and from files, shown as JSON.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -100,6 +101,7 @@ macro_rules! integers {
 }
 
 integers! {
+    i64: "a whole number",
     u16: "a whole number from 0 to 65535",
     u32: "a whole number from 0 to 4294967295",
     u64: "a whole number that is not negative",
@@ -254,6 +256,44 @@ pub struct HttpTarget {
     /// Body; empty means the text of the code.
     #[serde(default)]
     pub body: String,
+}
+
+/// Values taken from claims.
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize)]
+pub struct ClaimPicks(pub Vec<ClaimPick>);
+
+/// A value taken from claims.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClaimPick {
+    /// The key it gets.
+    pub key: String,
+    /// Where it stands: keys and places in lists joined by dots.
+    pub value: String,
+}
+
+impl Setting for ClaimPicks {
+    const KIND: Kind = Kind::Objects;
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Ok(Self::default());
+        }
+        if let Ok(map) = serde_json::from_str::<BTreeMap<String, String>>(text) {
+            let pick = |(key, value)| ClaimPick { key, value };
+            return Ok(Self(map.into_iter().map(pick).collect()));
+        }
+        serde_json::from_str(text).map(Self).map_err(|why| {
+            format!(
+                "an object such as {{\"region\": \"geo.region\"}}, or a list such as \
+                 [{{\"key\": \"region\", \"value\": \"geo.region\"}}] ({why})"
+            )
+        })
+    }
+
+    fn show(&self) -> String {
+        serde_json::to_string(self).expect("texts are JSON")
+    }
 }
 
 /// Lists of objects: JSON text in the environment.

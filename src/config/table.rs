@@ -8,7 +8,7 @@ use std::time::Duration;
 use tracing_subscriber::filter::LevelFilter;
 
 use super::declare::{Declared, dotted, options, place};
-use super::setting::{CodeTransform, ErrorMode, HttpTransform, Secret, Setting};
+use super::setting::{ClaimPicks, CodeTransform, ErrorMode, HttpTransform, Secret, Setting};
 use crate::connection::options::WhenFull;
 use crate::control::store::Storage;
 use crate::engine::boot::{DriverChoice, ParkingChoice};
@@ -179,6 +179,9 @@ options! {
         /// Lets clients connect without a token and lets no session end with its token. Tokens are
         /// still verified. Only for development.
         insecure: bool = false, ["client_insecure"], ["client_insecure"];
+        /// Believes every token, whoever signed it. Only for trials on one's own machine.
+        insecure_skip_token_signature_verify: bool = false,
+            ["client_insecure_skip_token_signature_verify"], [];
         /// Lets clients that present no token connect as the anonymous user.
         allow_anonymous_connect_without_token: bool = false,
             ["allow_anonymous_connect_without_token", "client_anonymous"], [];
@@ -231,10 +234,34 @@ options! {
     Token at (client.token) {
         /// Key of HS256, HS384 and HS512. Empty: no such token is accepted.
         hmac_secret_key: Secret = Secret::default(), ["token_hmac_secret_key"], [];
+        /// Key of HS256, HS384 and HS512 that still counts beside the other while clients have
+        /// tokens of it.
+        hmac_previous_secret_key: Secret = Secret::default(), [], [];
+        /// When the previous key ends, Unix seconds. 0: never.
+        hmac_previous_secret_key_valid_until: i64 = 0, [], [];
+        /// Key of RS256 to RS512 and PS256 to PS512 as PEM text, a public key or a certificate.
+        rsa_public_key: String = String::new(), ["token_rsa_public_key"], [];
+        /// Key of ES256, ES384 or ES512, by its curve, as PEM text.
+        ecdsa_public_key: String = String::new(), ["token_ecdsa_public_key"], [];
+        /// Key of EdDSA as PEM text: an Ed25519 key.
+        eddsa_public_key: String = String::new(), [], [];
         /// What `aud` must contain. Empty: not checked.
         audience: String = String::new(), ["token_audience"], [];
+        /// Pattern of which a match must stand anywhere in `aud`: begin it with ^ and end it with $.
+        /// Instead of `audience`.
+        audience_regex: String = String::new(), ["token_audience_regex"], [];
         /// What `iss` must be. Empty: not checked.
         issuer: String = String::new(), ["token_issuer"], [];
+        /// Pattern of which a match must stand anywhere in `iss`: begin it with ^ and end it with $.
+        /// Instead of `issuer`.
+        issuer_regex: String = String::new(), ["token_issuer_regex"], [];
+        /// Claim that names the user instead of `sub`: letters and underscores.
+        user_id_claim: String = String::new(), ["token_user_id_claim"], [];
+        /// Members of `meta` that are taken from claims: their keys, and where each stands
+        /// (`realm_access.roles.0`). They win over those in the claim `meta`.
+        meta_from_claim: ClaimPicks = ClaimPicks::default(), [], [];
+        /// Labels that are taken from claims, in the same way.
+        labels_from_claim: ClaimPicks = ClaimPicks::default(), [], [];
     }
 
     /// Labels of a session: what its backend finds it by. A token with more, or longer ones, is

@@ -57,12 +57,22 @@ fn sample(option: &Declared) -> String {
         (Kind::Objects, path) if path.contains("connect_code_to_http_response") => {
             r#"[{"code":109,"to":{"status_code":401,"body":"expired"}}]"#
         }
+        (Kind::Objects, path) if path.ends_with("_from_claim") => r#"{"region":"geo.region"}"#,
         (Kind::Objects, _) => r#"[{"code":109,"to":{"code":3005,"reason":"expired"}}]"#,
         (Kind::Text | Kind::Secret, path) if path.ends_with("_header") => "X-User",
+        (Kind::Text, "client.token.rsa_public_key") => RSA,
+        (Kind::Text, "client.token.ecdsa_public_key") => ECDSA,
+        (Kind::Text, "client.token.eddsa_public_key") => EDDSA,
+        (Kind::Text, "client.token.user_id_claim") => "email",
         (Kind::Text | Kind::Secret, _) => "/x",
     };
     text.to_owned()
 }
+
+/// Made by `openssl genpkey`; nobody has their private halves.
+const RSA: &str = "-----BEGIN PUBLIC KEY-----\\nMIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA1cZpdMeTarHHlWGOwDp/\\n95upkaYEr4NakP2szgY6ALoWBN8utwwJ2BO2wOez7tNNXb1wX/a3lZG9Vq0IQAbd\\nqkkhUAuVyqMkdaZO0ev/xr0jAhQxu0hh11/KGeI8xBTxF86R478nZFgYgVCq3Lj+\\n8BBpKGEwzMlhMnll2wMXfKTfwgnZNb8Lox31I7cn1rF/JaR0QjAdc/DgeHk6bFNI\\nVUDdt1SwyYxYrr/wglCdWp9iMyh/0CzJsk6ppvjGQhTp7WCxK/1A+bvDX0OqhVDN\\nr8ByGFMsHI3mjDw25Gjxy7sOHLt2nBJB3ErQgvVuAI5WkdRhcBGRNpeV1io8vBa0\\nrQIDAQAB\\n-----END PUBLIC KEY-----";
+const ECDSA: &str = "-----BEGIN PUBLIC KEY-----\\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEm3/gCmKP9CAXIHbBkUi/dgoeOrAQ\\n04whKxhlvK1uZNwfQ6TMehAos4BumUI/GwK3S4+dnkzbAFTaDdymB95n0Q==\\n-----END PUBLIC KEY-----";
+const EDDSA: &str = "-----BEGIN PUBLIC KEY-----\\nMCowBQYDK2VwAyEAD3raVW8xA9RKlze5dHsJ+oz9hC74nBfh3uvSSs55CSM=\\n-----END PUBLIC KEY-----";
 
 /// The same as it stands in a file.
 fn in_file(option: &Declared) -> Value {
@@ -258,8 +268,8 @@ fn what_nobody_knows_is_warned_of_with_what_was_meant() {
 fn what_centrifugo_knows_is_one_warning_and_what_kubernetes_sets_is_none() {
     warns(
         r#"{"admin": {"enabled": true, "password": "p", "secret": "s"}, "websocket": {"write_timeout": "1s"},
-            "engine": {"type": "memory"}, "token_rsa_public_key": "x", "prometheus": false,
-            "admin_password": "p", "client": {"token": {"jwks_public_endpoint": "u"}}}"#,
+            "engine": {"type": "memory"}, "subscription_token_issuer": "x", "prometheus": false,
+            "admin_password": "p", "client": {"token": {"jwks": {"providers": []}}}}"#,
         &[
             ("CENTRIFUGO_REDIS_ADDRESS", "x"),
             ("CENTRIFUGO_PORT", "tcp://10.0.0.1:8000"),
@@ -270,7 +280,7 @@ fn what_centrifugo_knows_is_one_warning_and_what_kubernetes_sets_is_none() {
         ],
         &[
             "known to Centrifugo, not (yet) in Rollcall, in config.json, ignored: admin.enabled, \
-             client.token.jwks_public_endpoint, engine, token_rsa_public_key, \
+             client.token.jwks, engine, subscription_token_issuer, \
              websocket.write_timeout",
             "known to Centrifugo, not (yet) in Rollcall, in the environment, ignored: \
              CENTRIFUGO_REDIS_ADDRESS",
@@ -477,7 +487,7 @@ fn dangerous_choices_are_told() {
     assert_eq!(
         told("{}"),
         [
-            "client.token.hmac_secret_key is not set: no client can connect",
+            "client.token.hmac_secret_key is not set, nor another key: no client can connect",
             "http_api.key is not set: every call of the server API is refused",
         ]
     );
@@ -520,4 +530,24 @@ fn what_is_shared_is_in_one_redis_whoever_says_which() {
         &["`token_revoke.redis.address` in config.json differs from user_block.redis.address: \
            everything is shared in one Redis"],
     );
+}
+
+/// What it says of a configuration that holds this under `client.token`.
+fn check_token(token: &Value, expected: &str) {
+    let file = json!({"client": {"token": token}}).to_string();
+    let said = load(&sources(&file, &[], &[])).unwrap_err().to_string();
+    assert!(said.contains(expected), "{said}");
+}
+
+#[test]
+fn what_is_configured_about_tokens_is_read_at_the_start() {
+    check_token(&json!({"rsa_public_key": ECDSA}), "the key in it is not an RSA key");
+    check_token(&json!({"ecdsa_public_key": "x"}), "expected a PEM text");
+    check_token(&json!({"issuer_regex": "("}), "client.token.issuer_regex");
+    check_token(&json!({"audience": "a", "audience_regex": "b"}), "set one of them");
+    check_token(&json!({"user_id_claim": "e-mail"}), "letters and underscores");
+    check_token(&json!({"meta_from_claim": {"a-b": "c"}}), "no digit first");
+    check_token(&json!({"labels_from_claim": {"a": "b.#"}}), "not supported");
+    check_token(&json!({"labels_from_claim": 7}), "an object such as");
+    check_token(&json!({"hmac_previous_secret_key_valid_until": -1}), "must not be negative");
 }

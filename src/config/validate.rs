@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::duration;
 use super::paths;
 use super::table::Config;
+use super::tokens;
 use crate::connection::origin::Origins;
 use crate::connection::remote::TrustedProxies;
 use crate::limits::{LABELS_PER_SESSION_MAX, SHARDS_MAX};
@@ -59,6 +60,7 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
     transforms(config, &mut faults);
     faults.extend(paths::faults(config));
     faults.extend(config.shared_store().err());
+    faults.extend(tokens::options(config).err().into_iter().flatten());
     if let Err(error) = Origins::new(&config.client.allowed_origins) {
         faults.push(("client.allowed_origins", format!("does not hold patterns: {error}")));
     }
@@ -78,7 +80,12 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
 pub fn dangers(config: &Config) -> Vec<String> {
     let client = &config.client;
     let api_in_use = !config.http_api.disabled;
-    let nobody_connects = client.token.hmac_secret_key.expose().is_empty()
+    let token = &client.token;
+    let no_key = token.hmac_secret_key.expose().is_empty()
+        && token.rsa_public_key.is_empty()
+        && token.ecdsa_public_key.is_empty()
+        && token.eddsa_public_key.is_empty();
+    let nobody_connects = no_key
         && client.user_id_http_header.is_empty()
         && !client.insecure
         && !client.allow_anonymous_connect_without_token;
@@ -104,7 +111,15 @@ pub fn dangers(config: &Config) -> Vec<String> {
             "no transport is enabled, so no client can connect: unset websocket.disabled, or set \
              another's `enabled`, as in CENTRIFUGO_UNI_HTTP_STREAM=1",
         ),
-        (nobody_connects, "client.token.hmac_secret_key is not set: no client can connect"),
+        (
+            nobody_connects,
+            "client.token.hmac_secret_key is not set, nor another key: no client can connect",
+        ),
+        (
+            client.insecure_skip_token_signature_verify,
+            "INSECURE tokens (client.insecure_skip_token_signature_verify): every token is believed, \
+             whoever signed it",
+        ),
         (
             config.http_api.key.expose().is_empty() && !config.http_api.insecure && api_in_use,
             "http_api.key is not set: every call of the server API is refused",

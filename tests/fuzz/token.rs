@@ -4,7 +4,7 @@
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
-use rollcall::auth::{TokenError, TokenOptions, Verifier, read_unverified};
+use rollcall::auth::{Expected, TokenError, TokenOptions, Verifier, read_unverified};
 use rollcall::limits::LabelLimits;
 use rollcall::time::Now;
 
@@ -74,14 +74,19 @@ const WORDS: &[&str] = &[
     "\"labels\":",
 ];
 
+fn expected(bit: u8, text: &str) -> Expected {
+    if bit == 0 { Expected::Anything } else { Expected::Exactly(text.to_owned()) }
+}
+
 /// A token, ours or anybody's.
 pub(crate) fn token(input: &mut Input<'_>) {
     let bits = input.byte();
     let options = TokenOptions {
         hmac_secret: Some(SECRET.into()),
-        audience: (bits & 1 != 0).then(|| "a".into()),
-        issuer: (bits & 2 != 0).then(|| "i".into()),
+        audience: expected(bits & 1, "a"),
+        issuer: expected(bits & 2, "i"),
         labels: LabelLimits { count_max: 2, key_bytes_max: 2, value_bytes_max: 3 },
+        ..TokenOptions::default()
     };
     let text = if bits & 4 != 0 {
         signed(input, bits)

@@ -34,6 +34,7 @@ mod stream;
 mod streams;
 mod swagger;
 mod synthetic;
+mod tokens;
 mod truth;
 mod watch;
 mod websocket;

@@ -13,6 +13,9 @@ use super::*;
 use crate::limits::LabelLimits;
 use crate::time::Now;
 
+mod keys;
+mod picks;
+
 const SECRET: &str = "a secret of the tests";
 const NOW_S: i64 = 1_732_000_000;
 const NOW: Now = Now { mono_ms: 5, unix_ms: NOW_S.cast_unsigned() * 1000 };
@@ -301,8 +304,8 @@ fn binary_info_wins_and_is_our_own_fault_when_it_cannot_be_read() {
 #[test]
 fn audience_and_issuer_are_checked_when_configured() {
     let verifier = Verifier::new(&TokenOptions {
-        audience: Some("app".into()),
-        issuer: Some("us".into()),
+        audience: Expected::Exactly("app".into()),
+        issuer: Expected::Exactly("us".into()),
         ..options()
     });
     for (claims, verdict) in [
@@ -432,7 +435,7 @@ fn a_refused_token_leaves_nothing_behind_for_the_next_one() {
 fn secrets_are_not_debugged() {
     let shown = format!("{:?} {:?}", options(), Verifier::new(&options()));
     assert!(!shown.contains(SECRET), "{shown}");
-    assert!(shown.contains("HS512"), "{shown}");
+    assert!(shown.contains("Hs512"), "{shown}");
 }
 
 proptest! {

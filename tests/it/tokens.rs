@@ -1,0 +1,176 @@
+//! Tokens of every algorithm, their keys made and used by `openssl`, as a backend would.
+
+use std::path::Path;
+use std::process::Command;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
+use serde_json::{Value, json};
+
+use crate::harness::{Server, run, unix_s};
+
+/// A key pair in a file.
+struct Pair<'d> {
+    dir: &'d Path,
+    name: &'static str,
+}
+
+fn openssl(dir: &Path, args: &[&str]) -> String {
+    let output = run(Command::new("openssl").current_dir(dir).args(args));
+    assert_eq!(output.code, Some(0), "{args:?}: {output:?}");
+    output.stdout
+}
+
+impl<'d> Pair<'d> {
+    fn new(dir: &'d Path, name: &'static str, kind: &[&str]) -> Self {
+        let file = format!("{name}.pem");
+        openssl(dir, &[&["genpkey", "-out", &file, "-algorithm"], kind].concat());
+        Self { dir, name }
+    }
+
+    fn public(&self) -> String {
+        let file = format!("{}.pem", self.name);
+        openssl(self.dir, &["pkey", "-in", &file, "-pubout"])
+    }
+
+    /// The same in a certificate that the key has signed itself.
+    fn certificate(&self) -> String {
+        let file = format!("{}.pem", self.name);
+        let args = ["req", "-x509", "-key", &file, "-subj", "/CN=tokens", "-days", "2"];
+        openssl(self.dir, &args)
+    }
+
+    fn token(&self, algorithm: &str, claims: &Value) -> String {
+        let encode = |json: Value| BASE64URL.encode(json.to_string());
+        let message = format!("{}.{}", encode(json!({"alg": algorithm})), encode(claims.clone()));
+        let text = self.dir.join("message");
+        std::fs::write(&text, &message).expect("the message is written");
+        format!("{message}.{}", BASE64URL.encode(self.signature(algorithm)))
+    }
+
+    fn signature(&self, algorithm: &str) -> Vec<u8> {
+        let file = format!("{}.pem", self.name);
+        if algorithm == "EdDSA" {
+            let args = ["pkeyutl", "-sign", "-rawin", "-inkey", &file, "-in", "message"];
+            return self.signed(&args);
+        }
+        let (family, bits) = algorithm.split_at(2);
+        let digest = format!("-sha{bits}");
+        let mut args = vec!["dgst", &digest, "-sign", &file];
+        if family == "PS" {
+            args.extend(["-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:digest"]);
+        }
+        args.push("message");
+        let signature = self.signed(&args);
+        if family == "ES" {
+            let half = if bits == "512" { 66 } else { bits.parse::<usize>().expect("bits") / 8 };
+            return halves(&signature, half);
+        }
+        signature
+    }
+
+    fn signed(&self, args: &[&str]) -> Vec<u8> {
+        let (command, args) = args.split_first().expect("a command");
+        openssl(self.dir, &[&[*command, "-out", "signature"], args].concat());
+        std::fs::read(self.dir.join("signature")).expect("a signature")
+    }
+}
+
+/// The two integers of an ECDSA signature in DER, each padded to its length (RFC 7518 §3.4).
+fn halves(der: &[u8], half: usize) -> Vec<u8> {
+    // SEQUENCE, its length in one byte or in two, INTEGER r, INTEGER s.
+    let mut rest = if der[1] & 0x80 == 0 { &der[2..] } else { &der[3..] };
+    let mut both = Vec::new();
+    for _ in 0..2 {
+        let (integer, after) = rest[2..].split_at(usize::from(rest[1]));
+        let digits = integer.strip_prefix(&[0]).unwrap_or(integer);
+        both.resize(both.len() + half - digits.len(), 0);
+        both.extend_from_slice(digits);
+        rest = after;
+    }
+    both
+}
+
+fn claims(user: &str) -> Value {
+    json!({"sub": user, "exp": unix_s() + 600})
+}
+
+/// Whether a client with this token gets in as user 42.
+fn check(server: &Server, what: &str, token: &str, gets_in: bool) {
+    let told = server.session_raw(&json!({"token": token}));
+    let invalid = json!({"disconnect": {"code": 3500, "reason": "invalid token"}});
+    assert_eq!(told.get("connect").is_some(), gets_in, "{what}: {told}");
+    assert!(gets_in || told == invalid, "{what}: {told}");
+}
+
+#[test]
+fn tokens_signed_with_keys_of_openssl_get_in() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let new = |name, kind: &[&str]| Pair::new(dir.path(), name, kind);
+    let rsa = new("rsa", &["RSA", "-pkeyopt", "rsa_keygen_bits:2048"]);
+    let stranger = new("stranger", &["RSA", "-pkeyopt", "rsa_keygen_bits:3072"]);
+    let edwards = new("edwards", &["ED25519"]);
+    let curves = [("ES256", "P-256"), ("ES384", "P-384"), ("ES512", "P-521")];
+    for (algorithm, curve) in curves {
+        let elliptic = new(algorithm, &["EC", "-pkeyopt", &format!("ec_paramgen_curve:{curve}")]);
+        let server = Server::start(&json!({"client": {"token": {
+            "rsa_public_key": rsa.certificate(),
+            "ecdsa_public_key": elliptic.public(),
+            "eddsa_public_key": edwards.public(),
+        }}}));
+        check(&server, algorithm, &elliptic.token(algorithm, &claims("42")), true);
+        for algorithm in ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"] {
+            check(&server, algorithm, &rsa.token(algorithm, &claims("42")), true);
+            check(&server, algorithm, &stranger.token(algorithm, &claims("42")), false);
+        }
+        check(&server, "EdDSA", &edwards.token("EdDSA", &claims("42")), true);
+        // HS256, HS384 and HS512 of the harness's own secret, which stays configured.
+        server.session("42");
+    }
+}
+
+#[test]
+fn a_key_that_is_too_short_or_no_key_is_refused_at_the_start() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let short = Pair::new(dir.path(), "short", &["RSA", "-pkeyopt", "rsa_keygen_bits:1024"]);
+    for (pem, expected) in [
+        (short.public(), "an RSA key of 1024 bits: expected 2048 to 8192"),
+        ("-----BEGIN PUBLIC KEY-----".to_owned(), "expected a PEM text"),
+    ] {
+        let output = run(Command::new(crate::harness::binary())
+            .current_dir(dir.path())
+            .env("CENTRIFUGO_CLIENT_TOKEN_RSA_PUBLIC_KEY", pem)
+            .arg("checkconfig"));
+        assert_eq!(output.code, Some(1), "{output:?}");
+        assert!(output.stderr.contains(expected), "{output:?}");
+    }
+}
+
+#[test]
+fn meta_labels_and_the_user_come_from_where_an_identity_provider_puts_them() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let pair = Pair::new(dir.path(), "edwards", &["ED25519"]);
+    let server = Server::start(&json!({"client": {"token": {
+        "eddsa_public_key": pair.public(),
+        "issuer_regex": r"^https://idp\.example/realms/(one|two)$",
+        "audience": "app",
+        "user_id_claim": "preferred_username",
+        "meta_from_claim": {"roles": "realm_access.roles"},
+        "labels_from_claim": [{"key": "region", "value": "geo.region"}],
+    }}}));
+    let claims = json!({"sub": "b7d1", "preferred_username": "42", "exp": unix_s() + 600,
+        "iss": "https://idp.example/realms/two", "aud": ["account", "app"],
+        "realm_access": {"roles": ["admin"]}, "geo": {"region": "eu"}});
+    let _session = server.session_with(json!({"token": pair.token("EdDSA", &claims)}));
+    let filter = json!({"op": "", "key": "region", "cmp": "eq", "val": "eu"});
+    let found = server.call("connections", json!({"label_filter": filter}));
+    let found = found["result"]["connections"].as_object().expect("sessions").clone();
+    let session = found.values().next().expect("the session is found by its label");
+    assert_eq!((&session["user"], &session["labels"]), (&json!("42"), &json!({"region": "eu"})));
+    assert_eq!(session["state"]["meta"], json!({"roles": ["admin"]}));
+    for (key, value) in [("iss", "https://idp.example/realms/three"), ("aud", "other")] {
+        let mut other = claims.clone();
+        other[key] = json!(value);
+        check(&server, value, &pair.token("EdDSA", &other), false);
+    }
+}
