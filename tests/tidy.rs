@@ -86,7 +86,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "connection",
         ],
     ),
-    ("config", &["ids", "time", "limits", "connection", "engine", "control"]),
+    ("config", &["ids", "time", "limits", "auth", "connection", "engine", "control"]),
     (
         "cli",
         &[
