@@ -2,10 +2,11 @@
 
 use simd_json::tape::Value;
 
+use super::answer::write_key;
 use super::encode::Object;
 use super::error::ApiError;
 use super::params::{Fault, Reading};
-use super::question::{Question, write_key};
+use super::question::Question;
 use super::search::{Additions, Search};
 use super::selector::Selectors;
 use crate::session::Session;

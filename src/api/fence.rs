@@ -7,8 +7,9 @@ use std::ops::RangeInclusive;
 
 use compact_str::CompactString;
 
+use super::answer::Merged;
 use super::error::ApiError;
-use super::question::{Merged, Question};
+use super::question::Question;
 use super::selector::Selector;
 use super::terms::{Mode, Naming, Terms};
 use crate::auth::RULE_ID_BYTES_MAX;

@@ -1,7 +1,7 @@
 //! `info`: this node, and how much it holds.
 
+use super::answer::Merged;
 use super::encode::Object;
-use super::question::Merged;
 use crate::observe::COUNTERS;
 
 /// What is true of the whole node, whichever shard says it.

@@ -28,6 +28,7 @@
 //! What the control thread must store first ([`Question::is_stored_first`]) takes its time, and so
 //! the questions behind it in the same body are put when it is done.
 
+mod answer;
 mod batch;
 mod block_user;
 mod body;
@@ -77,6 +78,7 @@ pub mod watch;
 #[cfg(test)]
 mod tests;
 
+pub use answer::{Answer, LISTINGS_BYTES_MAX, Merged, Outcome, answer};
 pub use body::{BODY_DEPTH_MAX, Scratch};
 pub use channels::NoChannels;
 pub use commands::Command;
@@ -90,7 +92,7 @@ pub use looking::{Budget, Looking, Progress};
 pub use narrowing::Sight;
 pub use own_sessions::{OwnSessions, OwnSessionsShown};
 pub use plan::{Plan, Step, plan, plan_call};
-pub use question::{Answer, LISTINGS_BYTES_MAX, Merged, Outcome, Question, Subject, answer};
+pub use question::{Question, Subject};
 pub use refresh::{Expiry, Lifetime, RefreshParams, TTL_S_MAX};
 pub use reply::{ReplyHead, write_reply};
 pub use route::{Options, QueryLimits, Refusal, Route, admit, route};

@@ -8,9 +8,9 @@ use std::cmp::Ordering;
 
 use compact_str::CompactString;
 
+use super::answer::LISTINGS_BYTES_MAX;
 use super::connections;
 use super::error::ApiError;
-use super::question::LISTINGS_BYTES_MAX;
 use crate::ids::{ClientId, SessionSlot};
 use crate::session::{Session, Table};
 

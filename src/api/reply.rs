@@ -3,10 +3,11 @@
 
 use std::borrow::Cow;
 
+use super::answer::{Merged, Outcome};
 use super::error::{ApiError, ErrorKind};
 use super::info::{self, NodeFacts};
 use super::plan::{ErrorMode, Layout, Plan, Step};
-use super::question::{Merged, Outcome, Question};
+use super::question::Question;
 use super::terms;
 use super::user_status::{self, StatusOrder};
 use crate::wire::http1::Status;

@@ -2,13 +2,14 @@
 
 use std::ops::ControlFlow;
 
+use super::answer::{Answer, Listing};
 use super::connections;
 use super::detail::Detail;
 use super::groups::{GroupBy, Groups};
 use super::looking::{Budget, Looking, Progress};
 use super::narrowing::Sight;
 use super::page::Picked;
-use super::question::{Answer, Listing, Question};
+use super::question::Question;
 use super::search::Shape;
 use super::selector::Selector;
 use super::terms::Receipt;

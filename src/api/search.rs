@@ -5,6 +5,7 @@
 
 use simd_json::tape::Value;
 
+use super::answer::Merged;
 use super::cursor::Seal;
 use super::encode::Object;
 use super::error::ApiError;
@@ -12,7 +13,6 @@ use super::groups::GroupBy;
 use super::narrowing::number;
 use super::page::{Place, Sort};
 use super::params::{Mistyped, Reading, boolean, integer, known, text};
-use super::question::Merged;
 use super::selector::Selector;
 
 /// A listing of the sessions that a selector means.

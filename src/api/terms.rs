@@ -4,9 +4,9 @@
 use compact_str::CompactString;
 use simd_json::tape::Value;
 
+use super::answer::Merged;
 use super::encode::Object;
 use super::params::{Mistyped, boolean, known};
-use super::question::Merged;
 use super::update::Applied;
 use crate::ids::ClientId;
 
