@@ -267,6 +267,7 @@ impl Measured {
             grpc_api: None,
             admission: AdmissionOptions::default(),
             store: StoreOptions::in_memory(),
+            outside: Default::default(),
             synthetic: Synthetic::default(),
         };
         let (tell, events) = mpsc::channel();

@@ -7,7 +7,7 @@ use crate::api::watch::Unread;
 use crate::api::{Answer, Question, Refusal, Route, Selector};
 use crate::ids::{CallId, ClientId, InquiryId, SessionId, ShardId, StreamId};
 use crate::protocol::{DecodeError, Encoding};
-use crate::proxy::{ConnectAnswer, ConnectQuestion};
+use crate::proxy::{ConnectAnswer, ConnectQuestion, Header};
 
 /// A party of the mesh: a shard, or the control thread.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -191,9 +191,12 @@ pub enum Inquiry {
 pub enum Finding {
     /// Who the client is.
     Connect(ConnectAnswer),
-    /// Nothing: it cannot be reached, did not answer in time or makes no sense, or too many wait
-    /// for it. What waits is refused for now.
+    /// Nothing: it cannot be reached, did not answer in time or makes no sense. What waits is
+    /// refused for now.
     Nothing,
+    /// It was not asked: too many wait for it, or it is left alone because it does not answer. What
+    /// waits is refused for now.
+    NotAsked,
 }
 
 /// Commands that came by a request of their own (`/emulation`).
@@ -240,6 +243,8 @@ pub struct StreamOpen {
     pub remote_addr: IpAddr,
     /// Its `user-agent`, or empty.
     pub user_agent: Box<str>,
+    /// What backends are shown of its metadata.
+    pub metadata: Vec<Header>,
 }
 
 /// What a gRPC stream is.

@@ -14,6 +14,7 @@ use crate::connection::Options;
 use crate::control::api::{self, Errors, GrpcApi, Reflection};
 use crate::control::endpoint::{Control, Ended, OnEvent, Work, unix_s};
 use crate::control::keeper::Keeper;
+use crate::control::outside::{BackendError, OutsideOptions, Sources};
 use crate::control::store::{StoreError, StoreOptions};
 use crate::control::unigrpc::UniGrpc;
 use crate::engine::accept::{self, ListenOn, Listener};
@@ -61,6 +62,8 @@ pub struct ServerOptions {
     pub admission: AdmissionOptions,
     /// Where rules are kept.
     pub store: StoreOptions,
+    /// Who is asked about clients.
+    pub outside: OutsideOptions,
     /// Sessions without a client to fill the shards with: for load tests.
     pub synthetic: Synthetic,
 }
@@ -122,6 +125,9 @@ pub enum ServerError {
     /// What must outlive the process cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A backend cannot be asked.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
     /// The control thread could not be set up.
     #[error("the control thread cannot start: {0}")]
     Control(#[source] io::Error),
@@ -194,8 +200,9 @@ pub fn start(
     let of = (Arc::clone(&rules), shards);
     let keeper = Keeper::open(options.store.clone(), of, (&node_uid, unix_s()))?;
     let setups = setups(&plan, connection, (&rules, &node_uid), shards)?;
-    let control =
-        Control::new(Work { mesh, on_event, shutdown_timeout, uni_grpc, grpc_api, keeper });
+    let sources = Sources::new(options.outside.clone())?;
+    let work = Work { mesh, on_event, shutdown_timeout, uni_grpc, grpc_api, keeper, sources };
+    let control = Control::new(work);
     let control = control.map_err(ServerError::Control)?;
     let shards = spawn_shards(&plan, setups, endpoints, listeners)?;
     Ok(Server { shards, control, addresses, grpc_address, grpc_api_address, shutdown_timeout })
@@ -207,7 +214,9 @@ fn listen_uni_grpc(
 ) -> Result<(UniGrpc, SocketAddr), ServerError> {
     let (listener, address) = listen_grpc(on, "uni_grpc.port")?;
     let request_timeout = Duration::from_millis(connection.stale_close_ms);
-    Ok((UniGrpc { listener, message_bytes_max: on.message_bytes_max, request_timeout }, address))
+    let shown = connection.shown.metadata.clone();
+    let message_bytes_max = on.message_bytes_max;
+    Ok((UniGrpc { listener, message_bytes_max, request_timeout, shown }, address))
 }
 
 /// What a shard may need beyond the time in which other shards answer it.

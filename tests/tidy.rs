@@ -102,6 +102,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "engine",
             "messages",
             "protocol",
+            "proxy",
             "shard",
             "session",
             "wire",

@@ -12,6 +12,7 @@ mod genconfig;
 mod gentoken;
 
 mod options;
+mod proxy;
 mod usage;
 
 use std::io::{self, Write};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::proxy;
 use crate::api;
 use crate::config::{CodeTransform, Config, ErrorMode, HttpTransform, UniWebSocket, WebSocket};
 use crate::connection::Options;
@@ -12,6 +13,7 @@ use crate::connection::options::{
 };
 use crate::connection::origin::Origins;
 use crate::connection::remote::TrustedProxies;
+use crate::control::outside::OutsideOptions;
 use crate::control::store::{StatusLimits, StoreOptions};
 use crate::engine::accept::ListenOn;
 use crate::protocol::Dialect;
@@ -45,8 +47,9 @@ pub(super) fn connection(config: &Config) -> Result<Options, String> {
             choice(!client.disallow_anonymous_connection_tokens),
         ),
         insecure: client.insecure,
-        connect_proxy: Choice::Refuse,
-        inquiry_timeout_ms: Options::default().inquiry_timeout_ms,
+        connect_proxy: choice(proxy::connect(config).is_some()),
+        shown: proxy::shown(config),
+        inquiry_timeout_ms: proxy::inquiry_timeout_ms(config),
         user_id_header: some(&client.user_id_http_header),
         origins: Origins::new(&client.allowed_origins).map_err(|error| error.to_string())?,
         trusted_proxies: TrustedProxies::new(&client.trusted_proxies)
@@ -219,6 +222,7 @@ pub(super) fn server(
             // What is wrong with it has been said when it was loaded.
             shared: config.shared_store().ok().flatten(),
         },
+        outside: OutsideOptions { connect: proxy::connect(config) },
         synthetic: Synthetic {
             sessions: config.test.synthetic_sessions,
             labelled: config.test.synthetic_labels,
@@ -256,7 +260,7 @@ fn some(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-fn millis(duration: Duration) -> u64 {
+pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 

@@ -22,7 +22,6 @@ const NAMES: &[&str] = &[
     "client.expired_sub_close_delay",
     "client.history_max_publication_limit",
     "client.presence_update_interval",
-    "client.proxy",
     "client.recovery_max_publication_limit",
     "client.subscribe_to_user_personal_channel",
     "client.subscription_token",

@@ -4,7 +4,7 @@ use super::setting::{Kind, Raw};
 use super::table::Config;
 
 /// One option as data.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Declared {
     /// Its name: sections and key joined by dots (`client.token.audience`). Environment name and
     /// flag follow from it.
@@ -68,7 +68,7 @@ macro_rules! place {
 
 /// The table of options. A section reads `Type at (path) with { inner: Inner } { options }`, an
 /// option `name: Type = default, [older names], [flags];` below its documentation. It becomes one
-/// struct per section, their defaults, and `OPTIONS`.
+/// struct per section, their defaults, and `DECLARED`.
 macro_rules! options {
     ($(
         $(#[doc = $about:literal])+
@@ -104,8 +104,8 @@ macro_rules! options {
             }
         )+
 
-        /// Every option, in the order of the table.
-        pub const OPTIONS: &[Declared] = &[$($(
+        /// The options of this table, in its order.
+        pub(super) const DECLARED: &[Declared] = &[$($(
             Declared {
                 path: dotted!($at $field),
                 legacy: &[$($legacy),*],
@@ -122,7 +122,7 @@ macro_rules! options {
 
         /// What each section is for, by its path.
         #[cfg(test)]
-        pub(super) const SECTIONS: &[(&str, &[&str])] =
+        pub(super) const ABOUT: &[(&str, &[&str])] =
             &[$((stringify!($at), &[$($about),+])),+];
     };
 }

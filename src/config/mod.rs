@@ -8,6 +8,7 @@ pub mod duration;
 mod setting;
 mod shared;
 mod table;
+mod table_proxy;
 
 mod centrifugo;
 mod env;
@@ -24,8 +25,8 @@ pub use env::environment;
 pub use file::{ConfigFile, Format};
 pub use load::{LoadError, LoadErrors, Loaded, Sources, load};
 pub use setting::{
-    ClaimPick, ClaimPicks, CodeTarget, CodeTransform, ErrorMode, HttpTarget, HttpTransform, Kind,
-    Secret,
+    ClaimPick, ClaimPicks, CodeTarget, CodeTransform, ErrorMode, ErrorTarget, Headers, HttpTarget,
+    HttpTransform, Kind, Secret, StatusTransform,
 };
 pub use table::{
     Client, ClosedSessions, Config, Disconnect, Emulation, GrpcApi, Health, HttpApi, HttpServer,
@@ -35,6 +36,7 @@ pub use table::{
     UserBlock, UserBlockRedis, UserStatus, UserStatusRedis, UserTokensInvalidate,
     UserTokensInvalidateRedis, Watch, WebSocket,
 };
+pub use table_proxy::{ConnectProxy, ConnectProxyHttp, ConnectProxyTls, Proxies};
 pub use validate::dangers;
 
 #[cfg(test)]

@@ -296,6 +296,65 @@ impl Setting for ClaimPicks {
     }
 }
 
+/// One line of `status_to_code_transforms`: exactly one of the two is said.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StatusTransform {
+    /// The HTTP status of a backend's answer.
+    pub status_code: u16,
+    /// The error that clients are told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_error: Option<ErrorTarget>,
+    /// The disconnect that clients are told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_disconnect: Option<CodeTarget>,
+}
+
+/// An error of the operator's choice.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ErrorTarget {
+    /// Error code.
+    pub code: u32,
+    /// Its text.
+    #[serde(default)]
+    pub message: String,
+    /// Whether the same may succeed later.
+    #[serde(default)]
+    pub temporary: bool,
+}
+
+/// Headers by name. Their values may be keys: nothing shows them.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Headers(BTreeMap<String, String>);
+
+impl Headers {
+    /// Names and values, for whoever sends them.
+    pub fn expose(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+}
+
+impl fmt::Debug for Headers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// An object; JSON text in the environment.
+impl Setting for Headers {
+    const KIND: Kind = Kind::Secret;
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        let expected = r#"names and values, such as {"X-Key": "k"}"#;
+        serde_json::from_str(text).map(Self).map_err(|_why| expected.to_owned())
+    }
+
+    fn show(&self) -> String {
+        serde_json::to_string(&self.0).expect("texts are JSON")
+    }
+}
+
 /// Lists of objects: JSON text in the environment.
 macro_rules! objects {
     ($($type:ty: $expected:literal),+ $(,)?) => {$(
@@ -315,6 +374,7 @@ macro_rules! objects {
 
 objects! {
     CodeTransform: r#"a list such as [{"code": 109, "to": {"code": 3005, "reason": "expired"}}]"#,
+    StatusTransform: r#"a list such as [{"status_code": 404, "to_error": {"code": 404, "message": "gone"}}]"#,
     HttpTransform: r#"a list such as [{"code": 109, "to": {"status_code": 401, "body": "no"}}]"#,
 }
 

@@ -8,10 +8,36 @@ use std::time::Duration;
 use tracing_subscriber::filter::LevelFilter;
 
 use super::declare::{Declared, dotted, options, place};
-use super::setting::{ClaimPicks, CodeTransform, ErrorMode, HttpTransform, Secret, Setting};
+use super::setting::{
+    ClaimPicks, CodeTransform, ErrorMode, Headers, HttpTransform, Secret, Setting,
+};
+use super::table_proxy::{self, Proxies};
 use crate::connection::options::WhenFull;
 use crate::control::store::Storage;
 use crate::engine::boot::{DriverChoice, ParkingChoice};
+
+/// Every option, in the order of the tables.
+pub const OPTIONS: &[Declared] = &joined::<
+    Declared,
+    { DECLARED.len() + table_proxy::DECLARED.len() },
+>(DECLARED, table_proxy::DECLARED);
+
+/// What each section is for, by its path.
+#[cfg(test)]
+pub(super) const SECTIONS: &[(&str, &[&str])] = &joined::<
+    (&str, &[&str]),
+    { ABOUT.len() + table_proxy::ABOUT.len() },
+>(ABOUT, table_proxy::ABOUT);
+
+/// Both, one after the other.
+const fn joined<T: Copy, const N: usize>(first: &[T], second: &[T]) -> [T; N] {
+    let (mut all, mut at) = ([first[0]; N], 0);
+    while at < N {
+        all[at] = if at < first.len() { first[at] } else { second[at - first.len()] };
+        at += 1;
+    }
+    all
+}
 
 options! {
     /// The process as a whole.
@@ -49,6 +75,18 @@ options! {
     } {
         /// File that holds the process id while the server runs. Empty: none.
         pid_file: String = String::new(), ["pid_file"], [];
+        /// The connect proxy as Centrifugo v3 to v5 names it: the URL of the backend that says who a
+        /// client is that brings no token. It is on when this is set, and
+        /// `client.proxy.connect` is not enabled.
+        proxy_connect_endpoint: String = String::new(), [], [];
+        /// Headers of a client's HTTP request that a backend of `proxy_connect_endpoint` is shown.
+        proxy_http_headers: Vec<String> = Vec::new(), [], [];
+        /// Metadata of a client's gRPC call that it is shown.
+        proxy_grpc_metadata: Vec<String> = Vec::new(), [], [];
+        /// Headers that go with every question to it, by name.
+        proxy_static_http_headers: Headers = Headers::default(), [], [];
+        /// Sends it the client's data as bytes in Base64, whatever they are, instead of as JSON.
+        proxy_binary_encoding: bool = false, [], [];
     }
 
     /// Where the server listens.
@@ -171,6 +209,7 @@ options! {
     Client at (client) with {
         token: Token,
         sessions: Sessions,
+        proxy: Proxies,
         connect_code_to_unidirectional_disconnect: UniDisconnects,
     } {
         /// Web origins whose pages may connect, as patterns in which `*` also spans dots and

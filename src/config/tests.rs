@@ -54,11 +54,15 @@ fn sample(option: &Declared) -> String {
         (Kind::Word, path) if path.ends_with("limit_policy") => "evict_oldest",
         (Kind::Word, path) if path.ends_with(".storage_type") => "memory",
         (Kind::Word, _) => "transport",
+        (Kind::Objects, path) if path.contains("status_to_code") => {
+            r#"[{"status_code":404,"to_error":{"code":404,"message":"gone","temporary":false}}]"#
+        }
         (Kind::Objects, path) if path.contains("connect_code_to_http_response") => {
             r#"[{"code":109,"to":{"status_code":401,"body":"expired"}}]"#
         }
         (Kind::Objects, path) if path.ends_with("_from_claim") => r#"{"region":"geo.region"}"#,
         (Kind::Objects, _) => r#"[{"code":109,"to":{"code":3005,"reason":"expired"}}]"#,
+        (Kind::Secret, path) if path.contains("static_") => r#"{"X-Key":"k"}"#,
         (Kind::Text | Kind::Secret, path) if path.ends_with("_header") => "X-User",
         (Kind::Text, "client.token.rsa_public_key") => RSA,
         (Kind::Text, "client.token.ecdsa_public_key") => ECDSA,

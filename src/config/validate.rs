@@ -17,6 +17,15 @@ pub(super) type Fault = (&'static str, String);
 /// Largest body or message an option may allow: every connection may hold one such at a time.
 const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// Questions that may be put to one backend at once.
+const PROXY_CONCURRENCY_MAX: usize = 10_000;
+
+/// Questions that may wait for one backend.
+const PROXY_WAITING_MAX: usize = 1_000_000;
+
+/// What a close frame leaves for a reason (RFC 6455 §5.5).
+const REASON_BYTES_MAX: usize = 123;
+
 /// Most sessions a server is filled with: in one shard, too, far fewer than its table holds.
 const SYNTHETIC_SESSIONS_MAX: u64 = 100_000_000;
 
@@ -58,6 +67,7 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
     labels(config, &mut faults);
     questions(config, &mut faults);
     transforms(config, &mut faults);
+    statuses(config, &mut faults);
     faults.extend(paths::faults(config));
     faults.extend(config.shared_store().err());
     faults.extend(tokens::options(config).err().into_iter().flatten());
@@ -87,6 +97,8 @@ pub fn dangers(config: &Config) -> Vec<String> {
         && token.eddsa_public_key.is_empty();
     let nobody_connects = no_key
         && client.user_id_http_header.is_empty()
+        && !client.proxy.connect.enabled
+        && config.proxy_connect_endpoint.is_empty()
         && !client.insecure
         && !client.allow_anonymous_connect_without_token;
     let said = [
@@ -110,6 +122,16 @@ pub fn dangers(config: &Config) -> Vec<String> {
             transports(config).all(|is_on| !is_on),
             "no transport is enabled, so no client can connect: unset websocket.disabled, or set \
              another's `enabled`, as in CENTRIFUGO_UNI_HTTP_STREAM=1",
+        ),
+        (
+            client.proxy.connect.http.tls.enabled
+                && client.proxy.connect.http.tls.insecure_skip_verify,
+            "client.proxy.connect.http.tls.insecure_skip_verify lets whoever answers be the backend",
+        ),
+        (
+            client.proxy.connect.http.tls.enabled
+                && client.proxy.connect.http.tls.insecure_skip_verify,
+            "client.proxy.connect.http.tls.insecure_skip_verify lets whoever answers be the backend",
         ),
         (
             nobody_connects,
@@ -161,6 +183,10 @@ fn durations(config: &Config, faults: &mut Vec<Fault>) {
     check("client.pong_timeout", client.pong_timeout, Duration::ZERO, DAY);
     check("client.stale_close_delay", client.stale_close_delay, millisecond, DAY);
     check("client.expired_close_delay", client.expired_close_delay, Duration::ZERO, DAY);
+    let minute = 60 * second;
+    let (connect, pause) = (client.proxy.connect.timeout, client.proxy.breaker_pause);
+    check("client.proxy.connect.timeout", connect, millisecond, minute);
+    check("client.proxy.breaker_pause", pause, millisecond, 60 * minute);
     check("user_status.expire_interval", config.user_status.expire_interval, second, 3_650 * DAY);
     let redis = &config.storage.redis;
     check("storage.redis.connect_timeout", redis.connect_timeout, millisecond, 60 * second);
@@ -205,6 +231,7 @@ fn sizes(config: &Config, faults: &mut Vec<Fault>) {
         ("uni_http_stream.max_request_body_size", config.uni_http_stream.max_request_body_size, 1),
         ("uni_sse.max_request_body_size", config.uni_sse.max_request_body_size, 1),
         ("uni_grpc.max_receive_message_size", config.uni_grpc.max_receive_message_size, 0),
+        ("client.proxy.max_response_size", config.client.proxy.max_response_size, 1),
         ("grpc_api.max_receive_message_size", config.grpc_api.max_receive_message_size, 0),
     ];
     for (path, value, min) in limits {
@@ -234,6 +261,16 @@ fn bounds(config: &Config, faults: &mut Vec<Fault>) {
             "watch.queue_max_size",
             config.watch.queue_max_size >= WATCH_QUEUE_BYTES_MIN,
             format!("must be at least {WATCH_QUEUE_BYTES_MIN} bytes: two pieces of a snapshot"),
+        ),
+        (
+            "client.proxy.max_concurrency",
+            (1..=PROXY_CONCURRENCY_MAX).contains(&config.client.proxy.max_concurrency),
+            format!("must be from 1 to {PROXY_CONCURRENCY_MAX}: each is a connection"),
+        ),
+        (
+            "client.proxy.max_waiting",
+            config.client.proxy.max_waiting <= PROXY_WAITING_MAX,
+            format!("must be at most {PROXY_WAITING_MAX}"),
         ),
         (
             "closed_sessions.limit",
@@ -293,6 +330,27 @@ fn questions(config: &Config, faults: &mut Vec<Fault>) {
         if !(1..=max).contains(&value) {
             faults.push((path, format!("must be from 1 to {max}")));
         }
+    }
+}
+
+/// What backends' answers are turned into.
+fn statuses(config: &Config, faults: &mut Vec<Fault>) {
+    for line in &config.client.proxy.connect.http.status_to_code_transforms {
+        let what = match (&line.to_error, &line.to_disconnect) {
+            (Some(_), None) => continue,
+            (None, Some(to)) if !(3000..=4999).contains(&to.code) => {
+                format!("into disconnect {}: disconnects are 3000 to 4999", to.code)
+            }
+            (None, Some(to)) if to.reason.len() > REASON_BYTES_MAX || !to.reason.is_ascii() => {
+                format!("into a reason that is no ASCII of at most {REASON_BYTES_MAX} bytes")
+            }
+            (None, Some(_)) => continue,
+            (Some(_), Some(_)) | (None, None) => {
+                "into neither or both of to_error and to_disconnect: say one".to_owned()
+            }
+        };
+        let what = format!("turns status {} {what}", line.status_code);
+        faults.push(("client.proxy.connect.http.status_to_code_transforms", what));
     }
 }
 

@@ -12,6 +12,7 @@ use std::net::IpAddr;
 use crate::connection::connect::Credentials;
 use crate::ids::InquiryId;
 use crate::protocol::ConnectRequest;
+use crate::proxy::Carried;
 use crate::transport::Wire;
 
 /// A client that is not in yet. On the heap, because it is for a moment only.
@@ -115,6 +116,8 @@ pub struct Applying {
     pub caller: Caller,
     /// Id of the connect command; 0 on unidirectional transports, which have no commands.
     pub id: u32,
+    /// Of the id that its backend has been told.
+    pub promise: u64,
 }
 
 /// What a connection's request told about its client.
@@ -128,6 +131,8 @@ pub struct Caller {
     pub header_user: Option<Box<str>>,
     /// Response headers for the page's origin, for responses that are written after a verdict.
     pub cors: Vec<(String, String)>,
+    /// What its backend is shown of its request, and may see.
+    pub carried: Carried,
 }
 
 /// An authenticated connect.
@@ -145,6 +150,8 @@ pub struct Connecting {
     pub caller: Caller,
     /// Id of the connect command; 0 on unidirectional transports, which have no commands.
     pub id: u32,
+    /// Of the id that its backend has been told.
+    pub promise: Option<u64>,
     /// How often it has tried to make room for itself.
     pub tries: u8,
 }

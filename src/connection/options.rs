@@ -8,6 +8,7 @@ use crate::connection::origin::Origins;
 use crate::connection::remote::TrustedProxies;
 use crate::protocol::Dialect;
 use crate::protocol::codes::Disconnect;
+use crate::proxy::CarriedNames;
 use crate::session::ClosedLimits;
 use crate::wire::websocket::Limits;
 
@@ -41,6 +42,8 @@ pub struct Options {
     pub insecure: bool,
     /// Whether a backend is asked who a client is that brings no token.
     pub connect_proxy: Choice,
+    /// What backends are shown of a client's request.
+    pub shown: CarriedNames,
     /// Milliseconds that a shard waits for what the control thread asks of the outside: more than
     /// the control thread does.
     pub inquiry_timeout_ms: u64,
@@ -104,7 +107,8 @@ impl Default for Options {
             anonymous: Anonymous::ByToken,
             insecure: false,
             connect_proxy: Choice::Refuse,
-            inquiry_timeout_ms: 10_000,
+            shown: CarriedNames::default(),
+            inquiry_timeout_ms: 6_000,
             user_id_header: None,
             origins: Origins::none(),
             trusted_proxies: TrustedProxies::default(),

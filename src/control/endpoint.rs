@@ -15,7 +15,7 @@ use tokio::time::MissedTickBehavior;
 use super::api::{self, Calls, GrpcApi};
 use super::grpc::Serving;
 use super::keeper::{Keeper, Reply};
-use super::outside::Outside;
+use super::outside::{Outside, Sources};
 use super::unigrpc::{Listening, Streams, UniGrpc};
 use crate::mesh::Endpoint;
 use crate::messages::{Message, SessionEvent};
@@ -48,6 +48,8 @@ pub struct Work {
     pub grpc_api: Option<GrpcApi>,
     /// Stores who is kept out.
     pub keeper: Keeper,
+    /// Who is asked about clients.
+    pub sources: Sources,
 }
 
 /// Everything the control thread holds, its descriptors included.
@@ -60,6 +62,7 @@ pub struct Control {
     on_event: Option<OnEvent>,
     shutdown_timeout: Duration,
     keeper: Keeper,
+    sources: Sources,
 }
 
 impl std::fmt::Debug for Control {
@@ -77,21 +80,21 @@ impl Control {
     /// # Errors
     /// The runtime, the signal handlers or the listener could not be set up.
     pub fn new(work: Work) -> io::Result<Self> {
-        let Work { mesh, on_event, shutdown_timeout, uni_grpc, grpc_api, keeper } = work;
+        let Work { mesh, on_event, shutdown_timeout, uni_grpc, grpc_api, keeper, sources } = work;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (signals, grpc, api) = {
             let _inside = runtime.enter();
             let grpc = uni_grpc.map(UniGrpc::listen).transpose()?;
             (Signals::new()?, grpc, grpc_api.map(GrpcApi::listen).transpose()?)
         };
-        Ok(Self { runtime, signals, grpc, api, mesh, on_event, shutdown_timeout, keeper })
+        Ok(Self { runtime, signals, grpc, api, mesh, on_event, shutdown_timeout, keeper, sources })
     }
 
     /// Runs on the current thread until a signal asks to stop and the shards have said goodbye.
     #[must_use]
     pub fn run(self) -> Ended {
-        let Self { runtime, mut signals, grpc, api, mesh, on_event, shutdown_timeout, keeper } =
-            self;
+        let Self { runtime, mut signals, grpc, api, mesh, on_event, .. } = self;
+        let Self { shutdown_timeout, keeper, sources, .. } = self;
         LocalSet::new().block_on(&runtime, async move {
             let news = Rc::new(Notify::new());
             let streams = Streams::new(mesh.peers() - 1, Rc::clone(&news));
@@ -100,7 +103,7 @@ impl Control {
             let calls = Rc::new(RefCell::new(calls));
             let grpc = grpc.map(|grpc| grpc.serve(Rc::clone(&streams)));
             let api = api.map(|api| api.serve(Rc::clone(&calls), Rc::clone(&streams)));
-            let outside = Outside::new(Rc::clone(&news));
+            let outside = Outside::new(sources, Rc::clone(&news));
             let mut living =
                 Living { mesh, on_event, news, streams, calls, grpc, api, keeper, outside };
             living.serve(&mut signals).await;

@@ -8,7 +8,7 @@ pub mod api;
 pub mod endpoint;
 mod grpc;
 pub mod keeper;
-mod outside;
+pub mod outside;
 mod rounds;
 pub mod shared;
 pub mod store;

@@ -57,7 +57,7 @@ counters! {
     connects_stale,
     /// Times the outside was asked: a backend who a client is.
     inquiries,
-    /// Inquiries that were not made, because too many waited.
+    /// Inquiries that were not made, because too many waited or the outside does not answer.
     inquiries_refused,
     /// Inquiries that brought nothing: no answer in time, none that makes sense, or none at all.
     inquiries_failed,

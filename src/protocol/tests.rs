@@ -34,6 +34,8 @@ fn every_member_is_read() {
         name: "n".into(),
         version: "1.2".into(),
         data: Some(br#"{ "a" : [1.50] }"#.as_slice().into()),
+        channels: ["c".into(), "d".into()].into(),
+        headers: [("x".into(), "y".into())].into(),
     };
     assert_eq!(request, expected);
 }
@@ -141,6 +143,8 @@ fn a_protobuf_request_is_read_and_the_faults_of_one_are_named() {
         name: "n".into(),
         version: "1.2".into(),
         data: Some([0xff, 0].into()),
+        channels: ["c".into()].into(),
+        headers: [("x".into(), "y".into())].into(),
     };
     assert_eq!(ConnectRequest::parse_protobuf(&request.encode_to_vec()), Ok(expected));
     assert_eq!(ConnectRequest::parse_protobuf(b""), Ok(ConnectRequest::default()));

@@ -122,6 +122,7 @@ mod tests {
     use std::sync::LazyLock;
 
     use super::*;
+    use crate::ids::ClientId;
     use crate::session::{Protocol, Transport};
 
     fn opening<'a>(user: &'a str, meta: &'a [u8]) -> Opening<'a> {
@@ -158,10 +159,25 @@ mod tests {
     }
 
     #[test]
+    fn a_session_whose_id_was_promised_has_it_from_its_beginning_to_its_end() {
+        let promise = Table::promise(77);
+        let promised = tables(ClosedLimits::default()).0.promised_client(promise);
+        let (live, client) = told_of_as_it_was(promise);
+        assert_eq!(client, promised);
+        assert_eq!(live.heap_bytes().index, told_of_as_it_was(77).0.heap_bytes().index);
+    }
+
+    #[test]
     fn an_ended_session_is_told_of_as_it_was_under_its_own_ids() {
+        let _gone = told_of_as_it_was(77);
+    }
+
+    /// What is left of a table when the session with this salt has ended, and its id.
+    fn told_of_as_it_was(salt: u64) -> (Table, ClientId) {
         let (mut live, mut closed) = tables(ClosedLimits::default());
         let _first = live.open(&opening("other", b"{}"), 1).expect("room");
-        let opened = live.open(&opening("42", b"{\"a\":1}"), 77).expect("room");
+        let opened = live.open(&opening("42", b"{\"a\":1}"), salt).expect("room");
+        assert_eq!(live.by_client(opened.client).map(|session| session.slot()), Some(opened.slot));
         end(&mut live, &mut closed, opened.slot, 5_000);
         let hash = UserHasher::new([1, 2, 3, 4]).hash("42");
         let found: Vec<_> = closed.table().by_user("42", hash).collect();
@@ -179,6 +195,7 @@ mod tests {
         let ended = session.ended().expect("it has ended");
         assert_eq!((ended.at_ms, ended.code), (5_000, 3503));
         assert!(live.iter().all(|session| session.ended().is_none()));
+        (live, opened.client)
     }
 
     #[test]

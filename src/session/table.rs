@@ -32,7 +32,12 @@ pub struct Table {
     index: Index,
     changes: Changes,
     agents: Interner,
+    /// Where those are whose public id was told before they were opened, by their salt.
+    promised: HashMap<u64, u32, ahash::RandomState>,
 }
+
+/// In the salt of a session whose public id was told before it had a slot: the id has none.
+const PROMISED: u64 = 1 << 63;
 
 /// What sessions a table holds.
 enum Kind {
@@ -139,7 +144,7 @@ pub struct HeapBytes {
     pub agents: usize,
     /// Labels, and who has them.
     pub labels: usize,
-    /// Who has which transport, and who stands in no index.
+    /// Who has which transport, who stands in no index, and whose id was told before it was opened.
     pub index: usize,
     /// What sessions have now in place of what they were opened with.
     pub changes: usize,
@@ -163,7 +168,27 @@ impl Table {
             index,
             changes,
             agents,
+            promised: HashMap::default(),
         }
+    }
+
+    /// A salt for a session whose public id must be known before it is opened; costs an entry of a
+    /// map while it lives. `random` must be.
+    #[must_use]
+    pub const fn promise(random: u64) -> u64 {
+        random | PROMISED
+    }
+
+    /// The public id of the session that will be opened with this promise.
+    #[must_use]
+    pub fn promised_client(&self, promise: u64) -> ClientId {
+        debug_assert_ne!(promise & PROMISED, 0, "no promise");
+        self.client_by(SessionSlot(NONE), promise)
+    }
+
+    fn client_by(&self, slot: SessionSlot, salt: u64) -> ClientId {
+        let slot = if salt & PROMISED == 0 { slot } else { SessionSlot(NONE) };
+        self.keys.client(Address { shard: self.shard, slot, salt })
     }
 
     /// An empty table for sessions that end in another one, with whose `keys` and `hasher`.
@@ -188,8 +213,8 @@ impl Table {
         }
     }
 
-    /// Opens a session. `salt` must be random: it makes the ids of this session its own, whoever
-    /// had the slot before.
+    /// Opens a session. `salt` must be random, below 2^63 unless it is a [promise](Self::promise):
+    /// it makes the ids of this session its own, whoever had the slot before.
     ///
     /// # Errors
     /// [`TableFull`] when no slot is left; the table is as it was.
@@ -223,8 +248,11 @@ impl Table {
             }
         };
         let slot = SessionSlot(slot);
-        let address = Address { shard: self.shard, slot, salt };
-        let (client, session) = (self.keys.client(address), self.keys.session(address));
+        let session = self.keys.session(Address { shard: self.shard, slot, salt });
+        if salt & PROMISED != 0 && matches!(self.kind, Kind::Live) {
+            self.promised.insert(salt, slot.0);
+        }
+        let client = self.client_by(slot, salt);
         Ok(Opened { slot, client, session, first_of_user })
     }
 
@@ -235,7 +263,7 @@ impl Table {
     pub fn close(&mut self, SessionSlot(slot): SessionSlot) -> Closed {
         let record = Record(self.pages.record(slot));
         let (prev, next, shared) = (record.prev(), record.next(), record.shared());
-        let is_changed = record.is_changed();
+        let (is_changed, salt) = (record.is_changed(), record.salt());
         self.index.remove(slot, indexed(&self.changes, slot, record));
         let hash = self.hasher.hash_bytes(record.user());
         if next != NONE {
@@ -252,6 +280,10 @@ impl Table {
             last_of_user = !self.has_hash(hash);
         }
         self.pages.remove(slot);
+        if salt & PROMISED != 0 {
+            self.promised.remove(&salt);
+            self.promised.shrink_to(2 * self.promised.len());
+        }
         if is_changed {
             self.changes.forget(slot);
         }
@@ -423,13 +455,14 @@ impl Table {
             apps: self.index.apps.heap_bytes(),
             agents: self.agents.heap_bytes(),
             labels: self.index.labels.heap_bytes(),
-            index: self.index.heap_bytes(),
+            index: self.index.heap_bytes() + self.promised.capacity() * size_of::<(u64, u32)>(),
             changes: self.changes.heap_bytes(),
         }
     }
 
     pub(super) fn client_of(&self, slot: SessionSlot, record: Record<'_>) -> ClientId {
-        self.keys.client(self.address(slot, record))
+        let Address { slot, salt, .. } = self.address(slot, record);
+        self.client_by(slot, salt)
     }
 
     pub(super) fn session_of(&self, slot: SessionSlot, record: Record<'_>) -> SessionId {
@@ -498,11 +531,13 @@ impl Table {
 
     fn at(&self, address: Address) -> Option<Session<'_>> {
         let slot = match &self.kind {
+            Kind::Live if address.slot.0 == NONE => SessionSlot(*self.promised.get(&address.salt)?),
             Kind::Live => address.slot,
             // Where it stands now, nobody wrote down: there are few, and seldom is one asked for.
             Kind::Ended(ends) => SessionSlot(*ends.keys().find(|slot| {
                 let record = Record(self.pages.record(**slot));
-                (record.conn_index(), record.salt()) == (address.slot.0, address.salt)
+                let is_there = [NONE, record.conn_index()].contains(&address.slot.0);
+                is_there && record.salt() == address.salt
             })?),
         };
         let record = Record(self.pages.get(slot.0)?);

@@ -9,6 +9,7 @@ use crate::connection::opening::Caller;
 use crate::ids::ConnId;
 use crate::messages::{StreamKind, StreamOpen, StreamRefusal};
 use crate::protocol::ConnectRequest;
+use crate::proxy::Carried;
 use crate::time::Now;
 use crate::transport::{Events, Wire};
 
@@ -62,6 +63,7 @@ impl Shard {
         let caller = Caller {
             remote_addr: Some(open.remote_addr),
             user_agent: open.user_agent,
+            carried: Carried { metadata: open.metadata, ..Carried::default() },
             ..Caller::default()
         };
         self.conns.open(conn, Scope::External);

@@ -460,7 +460,7 @@ impl Shard {
                 }
             }
             (Peer::Control, Message::Inquire { inquiry, .. }) => {
-                self.on_found(inquiry, Finding::Nothing, now);
+                self.on_found(inquiry, Finding::NotAsked, now);
             }
             (Peer::Control, Message::Drained) => self.retry_drained(),
             // A lost answer becomes a missing shard by the asker's deadline; a lost event was

@@ -13,7 +13,7 @@ use super::{LINGER_MS, Shard};
 use crate::api::watch::Told;
 use crate::connection::connect::{self, Identified, Refused};
 use crate::connection::open;
-use crate::connection::opening::{Applying, Caller, Connecting, Opening, Stage};
+use crate::connection::opening::{Caller, Connecting, Opening, Stage};
 use crate::connection::options::StreamEndpoint;
 use crate::ids::{ClientId, ConnId, SessionId, UserHash};
 use crate::messages::SessionChange;
@@ -43,13 +43,14 @@ impl Shard {
         let credentials = match verdict {
             Ok(Identified::Known(credentials)) => credentials,
             Ok(Identified::AskBackend) => {
-                return self.ask_backend(conn, wire, Applying { request, caller, id }, now);
+                return self.ask_backend(conn, wire, (id, request), caller, now);
             }
             Err(refused) => return self.refuse_connect(conn, wire, &caller, (id, refused), now),
         };
         let ConnectRequest { name: app_name, version: app_version, .. } = request;
-        let tries = 0;
-        let connecting = Connecting { credentials, app_name, app_version, wire, caller, id, tries };
+        let (promise, tries) = (None, 0);
+        let connecting =
+            Connecting { credentials, app_name, app_version, wire, caller, id, promise, tries };
         self.let_in(conn, connecting, now);
     }
 
@@ -134,7 +135,8 @@ impl Shard {
     /// ④ Registers the session, then acknowledges it: the directory says so and the table has it
     /// before a byte of the reply can leave.
     pub(super) fn open_session(&mut self, conn: ConnId, connecting: Connecting, now: Now) {
-        let Connecting { credentials, app_name, app_version, wire, caller, id, .. } = connecting;
+        let Connecting { credentials, app_name, app_version, wire, caller, id, promise, .. } =
+            connecting;
         let hash = self.hasher.hash(&credentials.user);
         self.reply.clear();
         if let Some(meta) = &credentials.meta {
@@ -156,7 +158,8 @@ impl Shard {
             connected_at_ms: now.unix_ms,
             conn,
         };
-        let Ok(opened) = self.table.open(&opening, self.rng.next_u64()) else {
+        let salt = promise.unwrap_or_else(|| self.rng.next_u64() >> 1);
+        let Ok(opened) = self.table.open(&opening, salt) else {
             // Four billion sessions in one shard: descriptors run out long before.
             if !credentials.user.is_empty() {
                 self.admission.leave_seat(hash);

@@ -13,6 +13,7 @@ use crate::connection::opening::{Caller, Opening, Stage};
 use crate::connection::options::Options;
 use crate::ids::ConnId;
 use crate::protocol::{ConnectRequest, Encoding, ParseError};
+use crate::proxy::{Carried, Header};
 use crate::time::Now;
 use crate::transport::{Body, Wire};
 use crate::wire::http1::{self, Head, Status};
@@ -153,7 +154,18 @@ pub(super) fn caller(options: &Options, exchange: &Exchange, head: &Head<'_>) ->
         user_agent: head.header("user-agent").unwrap_or_default().into(),
         header_user: header_user.map(Into::into),
         cors: cors(options, head).iter().map(owned).collect(),
+        carried: Carried { headers: shown_headers(options, head), ..Carried::default() },
     }
+}
+
+/// What a backend is shown of the headers.
+fn shown_headers(options: &Options, head: &Head<'_>) -> Vec<Header> {
+    let mut shown = Vec::new();
+    for name in &options.shown.headers {
+        let values = head.header_values(name);
+        shown.extend(values.map(|value| (name.as_str().into(), value.into())));
+    }
+    shown
 }
 
 pub(super) fn cors<'h>(options: &Options, head: &Head<'h>) -> open::Cors<'h> {

@@ -112,7 +112,7 @@ impl Shard {
             connected_at_ms: now.unix_ms,
             conn: NOBODY,
         };
-        let salt = self.rng.next_u64();
+        let salt = self.rng.next_u64() >> 1;
         let opened = self.table.open(&opening, salt);
         // The option's limit is far below what a table holds.
         let opened = opened.expect("a shard holds nine hundred million sessions");

@@ -73,6 +73,18 @@ impl Wire {
         }
     }
 
+    /// How what a backend has for its client is written.
+    #[must_use]
+    pub const fn data_encoding(self) -> Encoding {
+        match self {
+            Self::WebSocket(encoding, _) | Self::HttpStream(encoding, _) => encoding,
+            Self::UniGrpc => Encoding::Protobuf,
+            Self::Sse(_) | Self::UniWebSocket(..) | Self::UniHttpStream(..) | Self::UniSse(..) => {
+                Encoding::Json
+            }
+        }
+    }
+
     /// Whether commands come by requests of their own (`/emulation`).
     #[must_use]
     pub const fn is_emulated(self) -> bool {

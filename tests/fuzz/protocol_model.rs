@@ -2,7 +2,7 @@
 //! as a list of fields.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use rollcall::limits::CLIENT_JSON_DEPTH_MAX;
 use rollcall::protocol::{Command, ConnectRequest, Request};
@@ -157,8 +157,12 @@ fn data<'m>(object: &Json<'m>) -> Result<Option<&'m str>, ()> {
 }
 
 fn connect_members(object: &Json<'_>) -> Result<ConnectRequest, ()> {
-    every(object, "subs", |json| json.is_object())?;
-    every(object, "headers", |json| matches!(json.value, Value::Text(_)))?;
+    let subs = every(object, "subs", |json| json.is_object())?;
+    let headers = every(object, "headers", |json| matches!(json.value, Value::Text(_)))?;
+    let header = |(name, json): (String, &Json<'_>)| {
+        let Value::Text(Some(value)) = &json.value else { return None };
+        (!name.is_empty() && !value.is_empty()).then(|| (name, value.clone()))
+    };
     match object.member("flag")? {
         None => {}
         Some(json) if json.is_null() => {}
@@ -172,20 +176,26 @@ fn connect_members(object: &Json<'_>) -> Result<ConnectRequest, ()> {
         name: text(object, "name")?,
         version: text(object, "version")?,
         data: data(object)?.map(|data| data.as_bytes().into()),
+        channels: subs.into_keys().filter(|name| !name.is_empty()).collect(),
+        headers: headers.into_iter().filter_map(header).collect(),
     })
 }
 
-/// Whether every value of the object under this name is null or as it should be; of two with the
+/// The values of the object under this name, if each is null or as it should be; of two with the
 /// same key the last counts.
-fn every(object: &Json<'_>, name: &str, is_good: fn(&Json<'_>) -> bool) -> Result<(), ()> {
-    let Some(json) = object.member(name)?.filter(|json| !json.is_null()) else { return Ok(()) };
+fn every<'o, 'b>(
+    object: &'o Json<'b>,
+    name: &str,
+    is_good: fn(&Json<'_>) -> bool,
+) -> Result<BTreeMap<String, &'o Json<'b>>, ()> {
+    let mut values = BTreeMap::new();
+    let Some(json) = object.member(name)?.filter(|json| !json.is_null()) else { return Ok(values) };
     let Value::Object(members) = &json.value else { return Err(()) };
-    let mut values = HashMap::new();
     for (key, value) in members {
-        values.insert(key.as_ref().ok_or(())?, value);
+        values.insert(key.clone().ok_or(())?, value);
     }
     let is_good = values.values().all(|value| value.is_null() || is_good(value));
-    if is_good { Ok(()) } else { Err(()) }
+    if is_good { Ok(values) } else { Err(()) }
 }
 
 /// A connect request in JSON.
@@ -318,6 +328,19 @@ fn command_protobuf(message: &[u8]) -> Result<Command<'_>, ()> {
     Ok(Command { id, request })
 }
 
+/// An entry of a map of texts, its value empty when it is no text; one without a name is none.
+fn entry(bytes: &[u8]) -> Option<(String, String)> {
+    let (mut name, mut value) = (String::new(), Vec::new());
+    for (number, field) in fields(bytes).ok()? {
+        match number {
+            1 => name = field.text().ok()?.to_owned(),
+            2 => value = field.bytes().ok()?.to_vec(),
+            _ => {}
+        }
+    }
+    (!name.is_empty()).then(|| (name, String::from_utf8(value).unwrap_or_default()))
+}
+
 /// A connect request in Protobuf.
 pub(crate) fn connect_protobuf(message: &[u8]) -> Result<ConnectRequest, ()> {
     let mut request = ConnectRequest::default();
@@ -325,7 +348,11 @@ pub(crate) fn connect_protobuf(message: &[u8]) -> Result<ConnectRequest, ()> {
         match number {
             1 => request.token = field.text()?.to_owned(),
             2 => request.data = Some(field.bytes()?.into()),
-            3 | 6 => drop(field.bytes()?),
+            3 => request.channels.extend(entry(field.bytes()?).map(|(name, _)| name)),
+            6 => {
+                let header = entry(field.bytes()?);
+                request.headers.extend(header.filter(|(_, value)| !value.is_empty()));
+            }
             4 => request.name = field.text()?.to_owned(),
             5 => request.version = field.text()?.to_owned(),
             7 => drop(field.varint()?),

@@ -2,6 +2,7 @@
 //! messages that are nearly right.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use prost::Message;
 use prost::encoding::encode_varint;
@@ -9,6 +10,10 @@ use rollcall::protocol::{Command, ConnectRequest, Request};
 
 use crate::input::Input;
 use crate::schema;
+
+/// `{}`
+#[derive(serde::Serialize)]
+struct Empty {}
 
 /// A command as a client would write it in JSON.
 pub(crate) fn json(command: &Command<'_>) -> String {
@@ -21,10 +26,15 @@ pub(crate) fn json(command: &Command<'_>) -> String {
     };
     let request = match &command.request {
         Request::Connect(request) => {
-            let ConnectRequest { token, name, version, data: raw } = request;
+            let ConnectRequest { token, name, version, data: raw, channels, headers } = request;
+            let subs: BTreeMap<_, _> = channels.iter().map(|channel| (channel, Empty {})).collect();
+            let [subs, headers] = [serde_json::to_string(&subs), serde_json::to_string(headers)];
+            let (subs, headers) = (subs.expect("texts"), headers.expect("texts"));
             let data = data(raw.as_deref().unwrap_or_default(), ",");
             let (token, name, version) = (string(token), string(name), string(version));
-            format!(r#","connect":{{"token":{token},"name":{name},"version":{version}{data}}}"#)
+            let maps = format!(r#""subs":{subs},"headers":{headers}"#);
+            let texts = format!(r#""token":{token},"name":{name},"version":{version}"#);
+            format!(r#","connect":{{{texts},{maps}{data}}}"#)
         }
         Request::Pong => String::new(),
         Request::Refresh { token } => format!(r#","refresh":{{"token":{}}}"#, string(token)),
@@ -59,7 +69,12 @@ pub(crate) fn protobuf(command: &Command<'_>) -> Vec<u8> {
                 name: request.name.clone(),
                 version: request.version.clone(),
                 flag: -1,
-                ..Default::default()
+                subs: request
+                    .channels
+                    .iter()
+                    .map(|name| (name.clone(), schema::Empty {}))
+                    .collect(),
+                headers: request.headers.clone().into_iter().collect(),
             });
         }
         Request::Pong => {}

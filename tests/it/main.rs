@@ -23,6 +23,7 @@ mod labels;
 mod life;
 mod own_sessions;
 mod page;
+mod proxy;
 mod queries;
 mod refresh;
 mod replies;

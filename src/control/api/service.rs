@@ -130,6 +130,7 @@ impl Api {
             request: request.into(),
             remote_addr: peer,
             user_agent: user_agent(&head.headers),
+            metadata: Vec::new(),
             cut: CUT.with(|cut| cut.get().cloned()).expect("set before the task runs"),
         });
         let stream = opened.ok_or_else(|| Status::resource_exhausted("too many streams"))?;

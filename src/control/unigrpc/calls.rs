@@ -16,6 +16,7 @@ use super::streams::{Call, Streams};
 use crate::control::grpc::{CUT, InProgress, Reader, Service};
 use crate::ids::StreamId;
 use crate::messages::StreamKind;
+use crate::proxy::Header;
 use crate::transport::grpc::{FramingError, only_message};
 
 /// The one method (`unistream.proto` of Centrifugo).
@@ -25,6 +26,8 @@ const METHOD: &str = "/centrifugal.centrifugo.unistream.CentrifugoUniStream/Cons
 pub(super) struct Calls {
     pub(super) streams: Rc<RefCell<Streams>>,
     pub(super) reader: Reader,
+    /// Names of the metadata that backends are shown, in lower case.
+    pub(super) shown: Vec<String>,
 }
 
 impl Service for Calls {
@@ -66,10 +69,22 @@ impl Calls {
             request: message.into(),
             remote_addr: peer,
             user_agent: user_agent(&head.headers),
+            metadata: self.shown_metadata(&head.headers),
             cut: CUT.with(|cut| cut.get().cloned()).expect("set before the task runs"),
         };
         let opened = self.streams.borrow_mut().open(call);
         opened.ok_or_else(|| Status::resource_exhausted("too many streams on this node"))
+    }
+}
+
+impl Calls {
+    /// What backends are shown of a client's metadata.
+    fn shown_metadata(&self, headers: &HeaderMap) -> Vec<Header> {
+        let of_name = |name: &'_ String| {
+            let values = headers.get_all(name.as_str()).into_iter();
+            values.map(|value| (name.as_str().into(), value.as_bytes().into())).collect::<Vec<_>>()
+        };
+        self.shown.iter().flat_map(of_name).collect()
     }
 }
 

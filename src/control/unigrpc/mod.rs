@@ -31,6 +31,8 @@ pub struct UniGrpc {
     pub message_bytes_max: usize,
     /// How long a client may take to send its request.
     pub request_timeout: Duration,
+    /// Names of the metadata that backends are shown, in lower case.
+    pub shown: Vec<String>,
 }
 
 /// The listener, registered with the runtime.
@@ -39,22 +41,23 @@ pub(in crate::control) struct Listening {
     listener: tokio::net::TcpListener,
     message_bytes_max: usize,
     request_timeout: Duration,
+    shown: Vec<String>,
 }
 
 impl UniGrpc {
     /// To be called inside the runtime.
     pub(in crate::control) fn listen(self) -> io::Result<Listening> {
-        let Self { listener, message_bytes_max, request_timeout } = self;
+        let Self { listener, message_bytes_max, request_timeout, shown } = self;
         let listener = grpc::listener(listener)?;
-        Ok(Listening { listener, message_bytes_max, request_timeout })
+        Ok(Listening { listener, message_bytes_max, request_timeout, shown })
     }
 }
 
 impl Listening {
     /// Serves on the current thread. To be called inside its `LocalSet`.
     pub(in crate::control) fn serve(self, streams: Rc<RefCell<Streams>>) -> Serving {
-        let Self { listener, message_bytes_max, request_timeout } = self;
+        let Self { listener, message_bytes_max, request_timeout, shown } = self;
         let reader = Reader::new(message_bytes_max, request_timeout);
-        Serving::start(listener, Rc::new(Calls { streams, reader }))
+        Serving::start(listener, Rc::new(Calls { streams, reader, shown }))
     }
 }

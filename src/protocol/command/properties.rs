@@ -23,6 +23,13 @@ fn expected(command: &schema::Command) -> Command<'_> {
             name: connect.name.clone(),
             version: connect.version.clone(),
             data: Some(connect.data.as_slice()).filter(|data| !data.is_empty()).map(Box::from),
+            channels: connect.subs.keys().filter(|name| !name.is_empty()).cloned().collect(),
+            headers: connect
+                .headers
+                .iter()
+                .filter(|(name, value)| !name.is_empty() && !value.is_empty())
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
         })
     });
     let request = connect

@@ -1,15 +1,21 @@
 //! ③ A connect that only the outside can decide: it waits for what the control thread finds out, and
 //! what its client says meanwhile waits with it.
 
+use rand::Rng;
+
 use super::Shard;
 use super::conns::State;
 use super::inquiries::Inquirer;
+use super::sessions::names;
 use crate::connection::connect::{self, Refused};
-use crate::connection::opening::{Applying, Connecting, Deciding, Held, Opening, Stage, Waiting};
+use crate::connection::opening::{
+    Applying, Caller, Connecting, Deciding, Held, Opening, Stage, Waiting,
+};
 use crate::ids::{ConnId, InquiryId};
 use crate::messages::{Finding, Inquiry, Message, Peer};
-use crate::protocol::codes;
+use crate::protocol::{ConnectRequest, codes};
 use crate::proxy::ConnectQuestion;
+use crate::session::Table;
 use crate::time::Now;
 use crate::transport::Wire;
 
@@ -19,25 +25,33 @@ impl Shard {
         &mut self,
         conn: ConnId,
         wire: Wire,
-        mut applying: Applying,
+        (id, mut request): (u32, ConnectRequest),
+        mut caller: Caller,
         now: Now,
     ) {
         let Some(inquiry) = self.inquiries.open(Inquirer::Connect { conn }, now.mono_ms) else {
             self.counters.inquiries_refused += 1;
             let refused = Refused::Error(codes::ERROR_INTERNAL);
-            return self.refuse_connect(conn, wire, &applying.caller, (applying.id, refused), now);
+            return self.refuse_connect(conn, wire, &caller, (id, refused), now);
         };
-        let (transport, protocol) = super::sessions::names(wire);
+        let promise = Table::promise(self.rng.next_u64());
         let question = ConnectQuestion {
-            transport: transport.name(),
-            protocol: protocol.name(),
-            data: applying.request.data.take(),
-            name: applying.request.name.clone(),
-            version: applying.request.version.clone(),
+            client: self.table.promised_client(promise),
+            transport: names(wire).0.name(),
+            encoding: wire.data_encoding(),
+            data: request.data.take(),
+            name: request.name.clone(),
+            version: request.version.clone(),
+            channels: std::mem::take(&mut request.channels),
+            carried: self.options.shown.with_emulated(
+                std::mem::take(&mut caller.carried),
+                &std::mem::take(&mut request.headers),
+            ),
         };
         self.counters.inquiries += 1;
         let about = Inquiry::Connect(Box::new(question));
         self.effects.message(Peer::Control, Message::Inquire { inquiry, about });
+        let applying = Applying { request, caller, id, promise };
         self.wait(conn, wire, Waiting::Finding(inquiry, applying), now);
     }
 
@@ -92,7 +106,7 @@ impl Shard {
         finding: Finding,
         now: Now,
     ) {
-        let Applying { request, caller, id } = applying;
+        let Applying { request, caller, id, promise } = applying;
         let verdict = match finding {
             Finding::Connect(answer) => {
                 let user = caller.header_user.as_deref();
@@ -102,14 +116,19 @@ impl Shard {
                 self.counters.inquiries_failed += 1;
                 Err(Refused::Error(codes::ERROR_INTERNAL))
             }
+            Finding::NotAsked => {
+                self.counters.inquiries_refused += 1;
+                Err(Refused::Error(codes::ERROR_INTERNAL))
+            }
         };
         let credentials = match verdict {
             Ok(credentials) => credentials,
             Err(refused) => return self.refuse_connect(conn, wire, &caller, (id, refused), now),
         };
         let (app_name, app_version) = (request.name, request.version);
-        let tries = 0;
-        let connecting = Connecting { credentials, app_name, app_version, wire, caller, id, tries };
+        let (promise, tries) = (Some(promise), 0);
+        let connecting =
+            Connecting { credentials, app_name, app_version, wire, caller, id, promise, tries };
         self.let_in(conn, connecting, now);
     }
 

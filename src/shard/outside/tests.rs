@@ -14,6 +14,7 @@ use crate::connection::Options;
 use crate::connection::open::Scope;
 use crate::connection::options::{Choice, Endpoints, StreamEndpoint, WebSocketEndpoint};
 use crate::ids::ShardId;
+use crate::protocol::Encoding;
 use crate::proxy::{Accepted, ConnectAnswer};
 use crate::session::{IdKeys, UserHasher};
 use crate::wire::websocket::Limits;
@@ -179,7 +180,7 @@ fn a_client_is_who_its_backend_says_and_hears_what_it_has_for_it() {
     let conn = world.websocket(0, &[CONNECT]);
     let (inquiry, question) = world.asked(conn);
     assert_eq!(question.data.as_deref(), Some(b"{\"key\":7}".as_slice()));
-    assert_eq!((question.transport, question.protocol), ("websocket", "json"));
+    assert_eq!((question.transport, question.encoding), ("websocket", Encoding::Json));
     assert_eq!((question.name.as_str(), question.version.as_str()), ("app", ""));
     assert_eq!(world.users(), [""; 0], "listed before it is known");
     let accepted = Accepted {
@@ -198,6 +199,9 @@ fn a_client_is_who_its_backend_says_and_hears_what_it_has_for_it() {
     assert!(text.contains(r#""data":{"hello":1}"#) && !text.contains("secret"), "{text}");
     assert_eq!(world.users(), ["ann"]);
     let session = world.shard.table.iter().next().unwrap();
+    assert_eq!(session.client(), question.client, "its backend was told another id");
+    let named = world.shard.table.by_client(question.client).unwrap();
+    assert_eq!(named.user(), "ann");
     assert_eq!(session.meta(), Some(br#"{"secret":2}"#.as_slice()));
     assert_eq!(session.labels().collect::<Vec<_>>(), [("region", "eu")]);
 }
@@ -326,7 +330,8 @@ fn who_waits_too_long_or_in_vain_is_refused_for_now() {
         let said = world.said(conn);
         assert_eq!(said.dismissed, [inquiry]);
         check_refused(&said.text, conn);
-        assert_eq!(world.shard.counters().inquiries_failed, 3);
+        let counters = world.shard.counters();
+        assert_eq!((counters.inquiries_failed, counters.inquiries_refused), (2, 1));
         assert!(world.shard.inquiries.is_empty());
     }
 }

@@ -8,6 +8,7 @@ use rollcall::api;
 use rollcall::auth::TokenOptions;
 use rollcall::connection::Options;
 use rollcall::connection::open::Scope;
+use rollcall::control::outside::OutsideOptions;
 use rollcall::control::store::StoreOptions;
 use rollcall::engine::accept::ListenOn;
 use rollcall::engine::boot::{DriverChoice, ParkingChoice};
@@ -114,6 +115,7 @@ fn node_with_fast_pings(queue_bytes_max: usize) -> (SocketAddr, SocketAddr) {
         grpc_api: None,
         admission: AdmissionOptions::default(),
         store: StoreOptions::in_memory(),
+        outside: OutsideOptions::default(),
         synthetic: Synthetic::default(),
     };
     let api = api::Options {

@@ -19,6 +19,7 @@ use tokio::task::AbortHandle;
 use super::waiting::Waiting;
 use crate::ids::StreamId;
 use crate::messages::{Message, StreamEnd, StreamKind, StreamOpen};
+use crate::proxy::Header;
 
 /// Streams of one node. Beyond it a call is refused with `RESOURCE_EXHAUSTED`.
 const STREAMS_MAX: usize = 1 << 20;
@@ -61,6 +62,7 @@ pub(in crate::control) struct Call {
     pub(in crate::control) request: Box<[u8]>,
     pub(in crate::control) remote_addr: IpAddr,
     pub(in crate::control) user_agent: Box<str>,
+    pub(in crate::control) metadata: Vec<Header>,
     pub(in crate::control) cut: AbortHandle,
 }
 
@@ -85,9 +87,9 @@ impl Streams {
         self.last += 1;
         let id = StreamId(self.last);
         let shard = usize::try_from(id.0 % self.untold.len() as u64).expect("one of the shards");
-        let Call { kind, request, remote_addr, user_agent, cut } = call;
-        let opening =
-            Some(Box::new(StreamOpen { stream: id, kind, request, remote_addr, user_agent }));
+        let Call { kind, request, remote_addr, user_agent, metadata, cut } = call;
+        let open = StreamOpen { stream: id, kind, request, remote_addr, user_agent, metadata };
+        let opening = Some(Box::new(open));
         let stream = Stream {
             shard,
             opening,

@@ -32,6 +32,7 @@ impl World {
             request: Box::default(),
             remote_addr,
             user_agent,
+            metadata: Vec::new(),
             cut,
         };
         self.streams.open(call).expect("not a million")

@@ -1,0 +1,70 @@
+//! The options of the proxies: backends that are asked who a client is. A part of the table in
+//! `table`.
+
+use std::time::Duration;
+
+use super::declare::{Declared, dotted, options, place};
+use super::setting::{Headers, Secret, Setting, StatusTransform};
+
+options! {
+    /// Backends that are asked about clients: what holds for all of them.
+    Proxies at (client.proxy) with { connect: ConnectProxy } {
+        /// Questions that are put to one backend at once; more wait for their turn. From 1 to 10000.
+        max_concurrency: usize = 128, [], [];
+        /// Questions that may wait for their turn at one backend; whoever comes then is refused for
+        /// now, at once.
+        max_waiting: usize = 4096, [], [];
+        /// Largest answer of a backend in bytes; a larger one makes no sense.
+        max_response_size: usize = 1024 * 1024, [], [];
+        /// Questions in a row that a backend leaves unanswered before it is left alone for a
+        /// while; whoever comes then is refused for now, at once. 0: never.
+        breaker_failures: u32 = 10, [], [];
+        /// How long a backend that does not answer is left alone before one question tries whether
+        /// it is back.
+        breaker_pause: Duration = Duration::from_secs(1), [], [];
+    }
+
+    /// The backend that says who a client is that brings no token.
+    ConnectProxy at (client.proxy.connect) with { http: ConnectProxyHttp } {
+        /// Whether it is asked.
+        enabled: bool = false, [], [];
+        /// Its URL: `http://` or `https://`.
+        endpoint: String = String::new(), [], [];
+        /// How long it may take, its turn included.
+        timeout: Duration = Duration::from_secs(1), ["proxy_connect_timeout"], [];
+        /// Headers of a client's HTTP request that it is shown.
+        http_headers: Vec<String> = Vec::new(), [], [];
+        /// Metadata of a client's gRPC call that it is shown.
+        grpc_metadata: Vec<String> = Vec::new(), [], [];
+        /// Headers that it is shown although a client only says that it has them, in its connect
+        /// command. Any client can say anything: it must not trust them.
+        emulated_headers: Vec<String> = Vec::new(), [], [];
+        /// Sends the client's data as bytes in Base64, whatever they are, instead of as JSON.
+        binary_encoding: bool = false, [], [];
+    }
+
+    /// The connect proxy over HTTP.
+    ConnectProxyHttp at (client.proxy.connect.http) with { tls: ConnectProxyTls } {
+        /// Headers that go with every question, by name.
+        static_headers: Headers = Headers::default(), [], [];
+        /// HTTP statuses that are refusals, and what clients are told.
+        status_to_code_transforms: Vec<StatusTransform> = Vec::new(), [], [];
+    }
+
+    /// TLS of the connect proxy; an `https://` endpoint has it without being asked.
+    ConnectProxyTls at (client.proxy.connect.http.tls) {
+        /// Whether what follows counts.
+        enabled: bool = false, [], [];
+        /// Certificates that the backend's leads to: PEM, PEM in Base64, or a path. Empty: those of
+        /// the operating system.
+        server_ca_pem: String = String::new(), [], [];
+        /// The certificate shown to the backend, likewise. Empty: none.
+        cert_pem: String = String::new(), [], [];
+        /// Its key, likewise.
+        key_pem: Secret = Secret::default(), [], [];
+        /// The name the backend's certificate must have. Empty: the host of the URL.
+        server_name: String = String::new(), [], [];
+        /// Takes any certificate. Only for development.
+        insecure_skip_verify: bool = false, [], [];
+    }
+}

@@ -1,0 +1,329 @@
+//! A backend that is asked about clients: how many questions it gets at once, how long it may take,
+//! what its answers mean, and when it is left alone.
+
+use std::cell::{Cell, RefCell};
+use std::time::Duration;
+
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::{Method, Request, StatusCode, Uri};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::Instant;
+
+use super::breaker::{Breaker, BreakerOptions, Turned};
+use super::http::HttpClient;
+use super::tls::{TlsError, TlsOptions};
+use crate::limits::LabelLimits;
+use crate::messages::Finding;
+use crate::proxy::{
+    AnswerError, Carried, CarriedNames, ConnectAnswer, ConnectQuestion, DataForm, Denied,
+};
+
+/// What an operator said of a backend.
+#[derive(Clone)]
+pub struct BackendOptions {
+    /// The section of the configuration that says it.
+    pub section: &'static str,
+    /// Its URL.
+    pub endpoint: String,
+    /// How long it may take, its turn included.
+    pub timeout: Duration,
+    /// What it is shown of a client's request.
+    pub shown: CarriedNames,
+    /// Headers that go with every question.
+    pub added: Vec<(String, String)>,
+    /// How a client's data is sent.
+    pub form: DataForm,
+    /// HTTP statuses that are refusals.
+    pub refusals: Vec<(u16, Denied)>,
+    /// TLS, when something is said of it.
+    pub tls: Option<TlsOptions>,
+    /// Questions at once; more wait for their turn.
+    pub concurrency_max: usize,
+    /// Questions that may wait for their turn.
+    pub waiting_max: usize,
+    /// Bytes of the longest answer.
+    pub answer_bytes_max: usize,
+    /// When it is left alone.
+    pub breaker: BreakerOptions,
+    /// What labels may be.
+    pub labels: LabelLimits,
+}
+
+/// Headers that are added may be keys.
+impl std::fmt::Debug for BackendOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BackendOptions").field("section", &self.section).finish_non_exhaustive()
+    }
+}
+
+/// Why a backend cannot be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum BackendError {
+    /// Its URL is none.
+    #[error("{section}.endpoint is no URL such as http://backend:3000/path")]
+    Endpoint {
+        /// Of which backend.
+        section: &'static str,
+    },
+    /// TLS cannot be set up.
+    #[error("{section}: {why}")]
+    Tls {
+        /// For which backend.
+        section: &'static str,
+        /// Why.
+        why: TlsError,
+    },
+}
+
+/// A backend.
+pub(super) struct Backend {
+    options: BackendOptions,
+    endpoint: Uri,
+    client: HttpClient,
+    turns: Semaphore,
+    waiting: Cell<usize>,
+    breaker: RefCell<Breaker>,
+    complaints: Complaints,
+}
+
+impl std::fmt::Debug for Backend {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Backend").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+/// Why a question has no answer.
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    /// It was not put.
+    #[error("too many wait")]
+    Crowded,
+    /// It was not put, and nobody need hear of it: everybody has heard.
+    #[error("left alone")]
+    LeftAlone,
+    /// It cannot be put.
+    #[error("{0}")]
+    Unsaid(String),
+    /// The backend did not answer.
+    #[error("{0}")]
+    Unanswered(String),
+    /// The answer makes no sense.
+    #[error("{0}")]
+    Senseless(#[from] AnswerError),
+    /// The status is neither success nor a refusal that was agreed on.
+    #[error("status {0}")]
+    Status(StatusCode),
+}
+
+/// An answer, or a refusal by the status.
+enum Heard {
+    Body(Bytes),
+    Denied(Denied),
+}
+
+impl Backend {
+    /// # Errors
+    /// Why it cannot be asked.
+    pub(super) fn new(options: BackendOptions) -> Result<Self, BackendError> {
+        let section = options.section;
+        let no_url = BackendError::Endpoint { section };
+        let Ok(endpoint) = options.endpoint.parse::<Uri>() else { return Err(no_url) };
+        let scheme = endpoint.scheme_str().unwrap_or_default();
+        let is_url = matches!(scheme, "http" | "https") && endpoint.authority().is_some();
+        // Who may ask would stand in every log: static headers are the place for that.
+        if !is_url || endpoint.authority().is_some_and(|host| host.as_str().contains('@')) {
+            return Err(no_url);
+        }
+        let said = options.tls.clone().or_else(|| (scheme == "https").then(TlsOptions::default));
+        let client = HttpClient::new(said.as_ref(), options.answer_bytes_max)
+            .map_err(|why| BackendError::Tls { section, why })?;
+        Ok(Self {
+            endpoint,
+            client,
+            turns: Semaphore::new(options.concurrency_max),
+            waiting: Cell::new(0),
+            breaker: RefCell::new(Breaker::new(options.breaker)),
+            complaints: Complaints::default(),
+            options,
+        })
+    }
+
+    /// Who a client is.
+    pub(super) async fn connect(&self, question: ConnectQuestion) -> Finding {
+        match self.ask_who(&question).await {
+            Ok(answer) => Finding::Connect(answer),
+            Err(Failed::LeftAlone) => Finding::NotAsked,
+            Err(failed) => {
+                self.complain(&failed);
+                match failed {
+                    Failed::Crowded | Failed::Unsaid(_) => Finding::NotAsked,
+                    Failed::LeftAlone
+                    | Failed::Unanswered(_)
+                    | Failed::Senseless(_)
+                    | Failed::Status(_) => Finding::Nothing,
+                }
+            }
+        }
+    }
+
+    async fn ask_who(&self, question: &ConnectQuestion) -> Result<ConnectAnswer, Failed> {
+        let body = question.json(self.options.form);
+        let body = body.map_err(|error| Failed::Unsaid(error.to_string()))?;
+        let (encoding, labels) = (question.encoding, self.options.labels);
+        match self.post(body, &question.carried).await? {
+            Heard::Denied(denied) => Ok(denied.into()),
+            Heard::Body(body) => Ok(ConnectAnswer::from_json(&body, encoding, labels)?),
+        }
+    }
+
+    /// Puts a question when it is its turn.
+    async fn post(&self, body: Vec<u8>, carried: &Carried) -> Result<Heard, Failed> {
+        let deadline = Instant::now() + self.options.timeout;
+        if !self.breaker.borrow().may_admit(Instant::now().into_std()) {
+            return Err(Failed::LeftAlone);
+        }
+        let _turn = self.wait_for_turn(deadline).await?;
+        if !self.breaker.borrow_mut().admits(Instant::now().into_std()) {
+            return Err(Failed::LeftAlone);
+        }
+        let mut outcome = Outcome { backend: self, is_told: false };
+        let asked = self.client.ask(self.request(body, carried));
+        let answer = match tokio::time::timeout_at(deadline, asked).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => return Err(outcome.failed(error.to_string())),
+            Err(_elapsed) => return Err(outcome.failed("no answer in time".to_owned())),
+        };
+        let refusal = self.options.refusals.iter().find(|(status, _)| answer.status == *status);
+        if let Some((_, denied)) = refusal {
+            outcome.succeeded();
+            return Ok(Heard::Denied(denied.clone()));
+        }
+        if answer.status.is_server_error() {
+            return Err(outcome.failed(format!("status {}", answer.status)));
+        }
+        outcome.succeeded();
+        if answer.status != StatusCode::OK {
+            return Err(Failed::Status(answer.status));
+        }
+        Ok(Heard::Body(answer.body))
+    }
+
+    async fn wait_for_turn(&self, deadline: Instant) -> Result<SemaphorePermit<'_>, Failed> {
+        if let Ok(turn) = self.turns.try_acquire() {
+            return Ok(turn);
+        }
+        let _in_line = InLine::join(&self.waiting, self.options.waiting_max)?;
+        let turn = tokio::time::timeout_at(deadline, self.turns.acquire()).await;
+        turn.map(|turn| turn.expect("nobody closes it")).map_err(|_elapsed| Failed::Crowded)
+    }
+
+    fn request(&self, body: Vec<u8>, carried: &Carried) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(Bytes::from(body)));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.endpoint.clone();
+        let headers = request.headers_mut();
+        for (name, value) in self.options.shown.choose(&self.options.added, carried) {
+            // What is no header cannot be said; a client may have made it up.
+            if let (Ok(name), Ok(value)) =
+                (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value))
+            {
+                headers.append(name, value);
+            }
+        }
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        request
+    }
+
+    /// Tells whoever reads the log, without a word of what was asked or answered.
+    fn complain(&self, failed: &Failed) {
+        if let Some(untold) = self.complaints.is_due(Instant::now()) {
+            let backend = self.options.section;
+            tracing::warn!(backend, untold, why = %failed, "a backend was of no help");
+        }
+    }
+
+    fn note(&self, turned: Turned) {
+        let backend = self.options.section;
+        match turned {
+            Turned::No => {}
+            Turned::Off => tracing::warn!(
+                backend,
+                "a backend does not answer: it is left alone for a while, and whoever needs it is \
+                 refused for now"
+            ),
+            Turned::On => tracing::info!(backend, "a backend answers again"),
+        }
+    }
+}
+
+/// A question that waits for its turn.
+struct InLine<'b>(&'b Cell<usize>);
+
+impl<'b> InLine<'b> {
+    fn join(waiting: &'b Cell<usize>, waiting_max: usize) -> Result<Self, Failed> {
+        if waiting.get() >= waiting_max {
+            return Err(Failed::Crowded);
+        }
+        waiting.set(waiting.get() + 1);
+        Ok(Self(waiting))
+    }
+}
+
+impl Drop for InLine<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
+/// A question on its way. Dropped without an outcome, its client has left.
+struct Outcome<'b> {
+    backend: &'b Backend,
+    is_told: bool,
+}
+
+impl Outcome<'_> {
+    fn succeeded(&mut self) {
+        self.is_told = true;
+        let turned = self.backend.breaker.borrow_mut().succeeded();
+        self.backend.note(turned);
+    }
+
+    fn failed(&mut self, why: String) -> Failed {
+        self.is_told = true;
+        let turned = self.backend.breaker.borrow_mut().failed(Instant::now().into_std());
+        self.backend.note(turned);
+        Failed::Unanswered(why)
+    }
+}
+
+impl Drop for Outcome<'_> {
+    fn drop(&mut self) {
+        if !self.is_told {
+            self.backend.breaker.borrow_mut().abandoned(Instant::now().into_std());
+        }
+    }
+}
+
+/// How often complaints are told: a backend that is down is one of many, for each client.
+const COMPLAINT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Complaints that have not been told.
+#[derive(Default)]
+struct Complaints {
+    last: Cell<Option<Instant>>,
+    untold: Cell<u64>,
+}
+
+impl Complaints {
+    /// Whether this one should be told now, and how many since the last were not.
+    fn is_due(&self, now: Instant) -> Option<u64> {
+        if self.last.get().is_some_and(|last| now - last < COMPLAINT_INTERVAL) {
+            self.untold.set(self.untold.get() + 1);
+            return None;
+        }
+        self.last.set(Some(now));
+        Some(self.untold.take())
+    }
+}

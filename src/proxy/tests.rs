@@ -1,0 +1,123 @@
+//! Questions and answers in both encodings, as the contract has them.
+
+use super::*;
+use crate::ids::ClientId;
+use crate::limits::LabelLimits;
+use crate::protocol::codes::{Disconnect, ErrorCode};
+
+const CLIENT: &str = "db8bc772-2654-4283-851a-f29b888ace74";
+
+fn question(data: &[u8]) -> ConnectQuestion {
+    ConnectQuestion {
+        client: ClientId::parse(CLIENT).unwrap(),
+        transport: "websocket",
+        encoding: Encoding::Protobuf,
+        data: Some(data.into()),
+        name: "app".to_owned(),
+        version: "1.2".to_owned(),
+        channels: ["a".to_owned(), "b".to_owned()].into(),
+        carried: Carried::default(),
+    }
+}
+
+#[test]
+fn a_question_leaves_out_what_is_empty_and_passes_data_on_byte_for_byte() {
+    let text =
+        |question: &ConnectQuestion, form| String::from_utf8(question.json(form).unwrap()).unwrap();
+    let head = format!(r#"{{"client":"{CLIENT}","transport":"websocket","protocol""#);
+    let full = question(br#"{"n": 1.50}"#);
+    let rest = r#""name":"app","version":"1.2","channels":["a","b"]}"#;
+    let json = format!(r#"{head}:"protobuf","encoding":"json","data":{{"n": 1.50}},{rest}"#);
+    assert_eq!(text(&full, DataForm::Json), json);
+    let binary = format!(r#"{head}:"protobuf","encoding":"binary","b64data":"/wA=",{rest}"#);
+    assert_eq!(text(&question(&[0xff, 0]), DataForm::Binary), binary);
+    let bare = ConnectQuestion {
+        encoding: Encoding::Json,
+        data: None,
+        name: String::new(),
+        version: String::new(),
+        channels: Default::default(),
+        ..full
+    };
+    assert_eq!(text(&bare, DataForm::Json), format!(r#"{head}:"json","encoding":"json"}}"#));
+    assert!(question(&[0xff]).json(DataForm::Json).is_err());
+}
+
+fn read(body: &str, encoding: Encoding) -> Result<ConnectAnswer, AnswerError> {
+    ConnectAnswer::from_json(body.as_bytes(), encoding, LabelLimits::default())
+}
+
+#[test]
+fn an_answer_is_read_as_a_backend_means_it() {
+    let body = r#"{"result":{"user":"ann","expire_at":17,"info":[1],"b64info":"eA==",
+        "data":{"d": 1},"meta":{ "m":2 },"labels":{"k":"v"},"channels":7,"subs":[],"caps":{},
+        "connection_limit":3,"unheard_of":true},"error":null,"more":1}"#;
+    let accepted = Accepted {
+        user: "ann".to_owned(),
+        expire_at: Some(17),
+        data: Some(br#"{"d": 1}"#.as_slice().into()),
+        meta: Some(br#"{ "m":2 }"#.as_slice().into()),
+        labels: [("k".to_owned(), "v".to_owned())].into(),
+        sessions_max: Some(3),
+    };
+    assert_eq!(read(body, Encoding::Json).unwrap(), ConnectAnswer::Accepted(Box::new(accepted)));
+    for empty in [
+        r#"{"result":{}}"#,
+        r#"{"result":{"user":null,"expire_at":0,"data":null,"meta":null,"labels":null,
+            "b64data":"","b64info":null,"connection_limit":"many"}}"#,
+    ] {
+        let nobody = ConnectAnswer::Accepted(Box::default());
+        assert_eq!(read(empty, Encoding::Json).unwrap(), nobody, "{empty}");
+    }
+    for nothing in ["{}", r#"{"result":null}"#] {
+        assert_eq!(read(nothing, Encoding::Json).unwrap(), ConnectAnswer::Nobody, "{nothing}");
+    }
+}
+
+#[test]
+fn a_disconnect_counts_before_an_error_and_an_error_before_a_result() {
+    let error = r#""error":{"code":4,"message":"m","temporary":true}"#;
+    let disconnect = r#""disconnect":{"code":4000,"reason":"r","reconnect":true}"#;
+    let result = r#""result":{"user":"ann"}"#;
+    let told = ErrorCode { code: 4, message: "m".into(), temporary: true };
+    let all = format!("{{{result},{error},{disconnect}}}");
+    let left = Disconnect { code: 4000, reason: "r".into() };
+    assert_eq!(read(&all, Encoding::Json).unwrap(), ConnectAnswer::Disconnect(left));
+    let some = format!("{{{result},{error}}}");
+    assert_eq!(read(&some, Encoding::Json).unwrap(), ConnectAnswer::Error(told));
+    let long = format!(r#"{{"disconnect":{{"code":4000,"reason":"{}"}}}}"#, "é".repeat(90));
+    let ConnectAnswer::Disconnect(cut) = read(&long, Encoding::Json).unwrap() else { panic!() };
+    assert_eq!(cut.reason, "é".repeat(61), "no more than a close frame carries");
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_and_not_repeated() {
+    for (body, why) in [
+        ("", "not the JSON"),
+        ("[null,null,null]", "no object"),
+        (r#"{"result":[]}"#, "no object"),
+        (r#"{"error":[]}"#, "no object"),
+        (r#"{"result":{"user":7}}"#, "not the JSON"),
+        (r#"{"result":{"expire_at":"soon"}}"#, "a member of the wrong type at line 1 column 19"),
+        (r#"{"result":{"labels":{"k":1}}}"#, "not the JSON"),
+        (r#"{"result":{"b64info":"?"}}"#, "b64info is not Base64"),
+        (r#"{"result":{"b64data":"?"}}"#, "b64data is not Base64"),
+        (r#"{"result":{"b64data":"/wA="}}"#, "data is not JSON"),
+        (r#"{"disconnect":{}}"#, "disconnect code 0"),
+        (r#"{"disconnect":{"code":5000}}"#, "disconnect code 5000"),
+    ] {
+        let error = read(body, Encoding::Json).expect_err(body).to_string();
+        assert!(error.contains(why) && !error.contains("soon"), "{body}: {error}");
+    }
+    let labels = format!(r#"{{"result":{{"labels":{{"k":"{}"}}}}}}"#, "v".repeat(300));
+    assert!(matches!(read(&labels, Encoding::Json), Err(AnswerError::Labels(_))));
+}
+
+#[test]
+fn a_client_that_reads_protobuf_is_told_any_bytes() {
+    let body = r#"{"result":{"b64data":"/wA="}}"#;
+    let ConnectAnswer::Accepted(accepted) = read(body, Encoding::Protobuf).unwrap() else {
+        panic!("refused");
+    };
+    assert_eq!(accepted.data.as_deref(), Some([0xff, 0].as_slice()));
+}
