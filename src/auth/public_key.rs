@@ -58,6 +58,11 @@ pub enum KeyFault {
          separated by line breaks or \\n"
     )]
     Pem,
+    /// A certificate that cannot be read.
+    #[error(
+        "the certificate cannot be read ({0}): expected X.509 version 3, or the public key alone"
+    )]
+    Certificate(String),
     /// The key is of another kind.
     #[error("the key in it is not {expected}")]
     Kind {
@@ -122,6 +127,7 @@ fn subject_public_key(pem: &str) -> Result<Vec<u8>, KeyFault> {
     }
     let certificate =
         CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|_opaque| KeyFault::Pem)?;
-    let certificate = webpki::EndEntityCert::try_from(&certificate);
-    Ok(certificate.map_err(|_opaque| KeyFault::Pem)?.subject_public_key_info().to_vec())
+    let certificate = webpki::EndEntityCert::try_from(&certificate)
+        .map_err(|why| KeyFault::Certificate(why.to_string()))?;
+    Ok(certificate.subject_public_key_info().to_vec())
 }

@@ -61,7 +61,9 @@ fn words(source: &str) -> impl Iterator<Item = (usize, &[u8])> {
     let source = source.as_bytes();
     let mut at = 0;
     std::iter::from_fn(move || {
-        at += source[at..].iter().take_while(|byte| b" \t\r\n".contains(byte)).count();
+        // What the parser takes for white space (CEL's grammar, WHITESPACE).
+        let is_space = |byte: &&u8| b" \t\r\n\x0B\x0C".contains(byte);
+        at += source[at..].iter().take_while(is_space).count();
         let rest = &source[at..];
         let len = match rest.first()? {
             b'/' if rest.starts_with(b"//") => memchr::memchr(b'\n', rest).unwrap_or(rest.len()),
@@ -77,16 +79,18 @@ fn words(source: &str) -> impl Iterator<Item = (usize, &[u8])> {
 
 /// Line and column of the name of a macro, counted from 0 as they are written.
 pub(super) fn macro_place(source: &str, number: usize) -> (usize, usize) {
-    let all: Vec<_> = words(source).collect();
+    let all: Vec<_> = words(source).filter(|(_, word)| !word.starts_with(b"//")).collect();
+    let is_macro = |name: &[u8]| MACROS.iter().any(|known| known.as_bytes() == name);
     let mut places = all.windows(3).filter_map(|three| match three {
-        [(_, b"."), (at, b"all" | b"exists" | b"exists_one" | b"map" | b"filter"), (_, b"(")] => {
-            Some(*at)
-        }
+        [(_, b"."), (at, name), (_, b"(")] if is_macro(name) => Some(*at),
         _ => None,
     });
-    let at = places.nth(number);
-    line_and_column(source, at.expect("each macro is written with a point before it"))
+    // Where it is only helps a person: the whole is as good when it is not found.
+    line_and_column(source, places.nth(number).unwrap_or_default())
 }
+
+/// The macros that walk a list, as cel 0.15 knows them; `existsOne` is another name of `exists_one`.
+const MACROS: [&str; 6] = ["all", "exists", "exists_one", "existsOne", "map", "filter"];
 
 const fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || !byte.is_ascii()

@@ -230,6 +230,8 @@ fn what_takes_too_many_steps_for_every_session_is_refused_with_its_place() {
             "2:106",
         ),
         (format!("[{numbers}, {numbers}, {numbers}, {numbers}] == []"), "1:1"),
+        (format!("[{numbers}].existsOne(x, x == 1 || x == 2)"), "1:83"),
+        (format!("[{numbers}].// .map(\n\x0B\x0Call(x, x == 1 || x == 2)"), "2:3"),
     ] {
         let error = read_with(&source, limits).expect_err(&source);
         let told = format!(
