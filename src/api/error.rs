@@ -114,7 +114,8 @@ impl ApiError {
     /// The store has not said whether it is stored.
     #[must_use]
     pub fn not_known_stored() -> Self {
-        let why = "the shared store did not answer, it may be stored or not, send it again";
+        let why =
+            "the shared store did not say that it is done, it may be stored or not, send it again";
         Self::new(ErrorKind::Internal, why)
     }
 

@@ -36,6 +36,8 @@ pub struct Keeper {
     sweeps: bool,
     /// The same of statuses.
     sweeps_statuses: bool,
+    /// Calls that found too much waiting, since the last sweep. Of the first one the log tells.
+    refused: u64,
     /// Users who left since that was last written, and when.
     left: HashMap<CompactString, i64>,
 }
@@ -76,6 +78,7 @@ impl Keeper {
             caught_up: Position::default(),
             sweeps: false,
             sweeps_statuses: false,
+            refused: 0,
             left: HashMap::new(),
         })
     }
@@ -89,6 +92,8 @@ impl Keeper {
     ) -> Option<Reply> {
         let refuse = |error| Some(reply(asker, Answer::failed(error)));
         let work = if let Question::KeepOut(rule) = question {
+            // Shards carry it out later, and hit the sessions that it would hit now.
+            let rule = rule.made_at(now_s);
             if !self.rules.have_room_for(&rule) {
                 return refuse(ApiError::too_many_rules(RULES_MAX));
             }
@@ -96,9 +101,9 @@ impl Keeper {
                 if self.rules.are_stale() {
                     return refuse(ApiError::store_away());
                 }
-                self.share(*rule, asker, now_s)
+                self.share(rule, asker, now_s)
             } else {
-                Work::Keep(*rule)
+                Work::Keep(rule)
             }
         } else if let Question::Status(order) = question {
             if self.store.storage_of_statuses() == Storage::Redis && self.rules.are_stale() {
@@ -111,8 +116,13 @@ impl Keeper {
             debug_assert!(false, "not for the control thread: {question:?}");
             return None;
         };
-        let Job { work, .. } = self.store.put(Job { work, now_s, name: Some(asker) }).err()?;
-        tracing::warn!(?work, "too much waits to be stored");
+        let refused = self.store.put(Job { work, now_s, name: Some(asker) });
+        let Job { work, .. } = refused.err()?;
+        self.refused += 1;
+        if self.refused == 1 {
+            let what = work.what();
+            tracing::warn!(what, "too much waits to be stored: calls are refused");
+        }
         if let Work::Share { number, .. } = work {
             self.sharing.remove(&number);
         }
@@ -199,7 +209,7 @@ impl Keeper {
         match (work, outcome) {
             (Work::Keep(rule), Outcome::Stored) => {
                 self.rules.apply(&rule, now_s);
-                return self.carry_out(rule.made_at(now_s), name, now_s);
+                return self.carry_out(rule, name, now_s);
             }
             (Work::Share { number, .. }, Outcome::Shared(change)) => {
                 // It is carried out when it is read among the changes of all nodes.
@@ -267,6 +277,7 @@ impl Keeper {
 
     /// Forgets what has ended, here and in the store.
     pub(super) fn sweep(&mut self, now_s: i64) {
+        self.refused = 0;
         self.rounds.forget_lost(now_s);
         self.sharing.retain(|_, sharing| sharing.since_s >= now_s.saturating_sub(SHARING_S_MAX));
         let before = self.rules.len();
@@ -305,4 +316,40 @@ impl Keeper {
 
 fn reply((shard, gather): (usize, GatherId), answer: Answer) -> Reply {
     (shard, Message::Answer { gather, answer })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::Until;
+
+    /// What shards were told to carry out.
+    fn told(keeper: &mut Keeper) -> Vec<Rule> {
+        let mut told = Vec::new();
+        keeper.tell(|_, message| {
+            if let Message::Ask { question: Question::KeepOut(rule), .. } = message {
+                told.push(*rule);
+            }
+            Ok(())
+        });
+        told
+    }
+
+    #[test]
+    fn a_shared_rule_that_counts_from_now_counts_from_when_it_was_asked_for() {
+        let options = StoreOptions { invalidated: Storage::Redis, ..StoreOptions::in_memory() };
+        let rules = Arc::new(Rules::default());
+        let mut keeper = Keeper::open(options, (rules, 1), ("node", 100)).unwrap();
+        let asker = (0, GatherId { index: 1, generation: 0 });
+        let until = Until::FOREVER;
+        let made = |issued_before| Rule::Invalidate { user: "42".into(), issued_before, until };
+        assert!(keeper.ask(asker, Question::KeepOut(Box::new(made(None))), 100).is_none());
+        // It was among what has been read at once, and is not read again.
+        let work = Work::Share { rule: made(None), number: 1 };
+        let outcome = Outcome::Shared(Position::default());
+        let job = Job { work, now_s: 100, name: Some(asker) };
+        let report = Report::Done(Done { job, outcome, statuses: Vec::new() });
+        assert!(keeper.on_report(report, 200).is_none());
+        assert_eq!(told(&mut keeper), [made(Some(100))]);
+    }
 }

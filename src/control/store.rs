@@ -153,6 +153,16 @@ pub(super) enum Work {
     SweepStatuses,
 }
 
+impl Work {
+    /// What it is about, for people.
+    pub(super) const fn what(&self) -> &'static str {
+        match self {
+            Self::Keep(_) | Self::Share { .. } | Self::Sweep | Self::SweepShared => "rules",
+            Self::Status(_) | Self::Left(_) | Self::SweepStatuses => "statuses",
+        }
+    }
+}
+
 /// A job that has been done, or could not be.
 #[derive(Debug)]
 pub(super) struct Done<T> {

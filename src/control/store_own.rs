@@ -5,7 +5,9 @@ use std::sync::mpsc;
 
 use tokio::sync::mpsc as reports;
 
-use super::store::{BATCH_MAX, Done, Job, Outcome, Report, Storage, StoreOptions, Work};
+use super::store::{
+    BATCH_MAX, Done, Job, Outcome, Report, Storage, StoreError, StoreOptions, Work,
+};
 use super::store_redb::Embedded;
 use crate::api::UserStatus;
 
@@ -67,11 +69,20 @@ impl OwnWriter {
         let [_nowhere, file, memory] = jobs;
         let write = |embedded: &mut Embedded, jobs: &[Numbered<'_>]| {
             embedded.write(jobs, limits).map_err(|error| {
-                tracing::error!(%error, jobs = jobs.len(), "rules could not be stored");
+                for what in ["rules", "statuses"] {
+                    log_failed(what, jobs, &error);
+                }
                 Failed
             })
         };
         [Ok(ToldAll::new()), write(&mut self.embedded, &file), write(&mut self.memory, &memory)]
+    }
+}
+
+fn log_failed(what: &str, jobs: &[Numbered<'_>], error: &StoreError) {
+    let jobs = jobs.iter().filter(|job| job.work.what() == what).count();
+    if jobs > 0 {
+        tracing::error!(%error, jobs, "{what} could not be stored");
     }
 }
 

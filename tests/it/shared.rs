@@ -319,6 +319,58 @@ fn what_was_missed_is_read_again_and_carried_out() {
 }
 
 #[test]
+fn a_redis_that_refuses_is_left_and_tried_again_and_callers_hear_what_is_certain() {
+    let redis = Redis::start();
+    let server = sharing(&redis.address(), &json!({}));
+    does(&server, "block_user", json!({"user": "42"}));
+    // It may not write any more.
+    redis.does::<()>("REPLICAOF 127.0.0.1 1");
+    answers(&server, "43", "could not be stored, nothing has changed");
+    eventually("only who follows and who asks are connected", || {
+        (redis.does::<String>("CLIENT LIST").lines().count() == 2).then_some(())
+    });
+    redis.does::<()>("REPLICAOF NO ONE");
+    answers(&server, "43", "done");
+    // It does one half of it.
+    let times = "rollcall.user_tokens_invalidate.issued_before";
+    redis.does::<()>(&format!("SET {times} other"));
+    let invalidate = || server.call("invalidate_user_tokens", json!({"user": "44"}));
+    let message = invalidate()["error"]["message"].clone();
+    assert!(message.as_str().is_some_and(|it| it.contains("may be stored or not")), "{message}");
+    assert_eq!(redis.does::<u64>("ZCARD rollcall.user_tokens_invalidate"), 0);
+    redis.does::<()>(&format!("DEL {times}"));
+    eventually("it is done", || (invalidate() == json!({"result": {}})).then_some(()));
+    let old = connect("44", json!({"iat": unix_s() - 100}));
+    assert_eq!(server.session_raw(&old), invalid());
+}
+
+#[test]
+fn a_redis_that_does_not_tell_changes_is_away_until_it_does() {
+    let redis = Redis::start();
+    let server = sharing(&redis.address(), &json!({}));
+    redis.does::<()>("ACL SETUSER default -xread");
+    redis.does::<()>("CLIENT KILL TYPE normal SKIPME yes");
+    server.wait_log("the shared store is away");
+    eventually("it has been tried some times", || {
+        let told = redis.does::<String>("INFO commandstats");
+        let reads = told.lines().find(|line| line.starts_with("cmdstat_xread:"))?;
+        let (_, refused) = reads.split_once("rejected_calls=")?;
+        let (refused, _) = refused.split_once(',')?;
+        (refused.parse::<u64>().ok()? >= 3).then_some(())
+    });
+    answers(&server, "42", "cannot be reached");
+    redis.does::<()>("ACL SETUSER default +xread");
+    let mut said: Vec<String> = Vec::new();
+    let has = |said: &[String], text: &str| said.iter().any(|line| line.contains(text));
+    eventually("it is back", || {
+        said.extend(server.later.try_iter());
+        has(&said, "the shared store is back").then_some(())
+    });
+    assert!(!has(&said, "the shared store is away"), "nothing is said of each try: {said:?}");
+    answers(&server, "42", "done");
+}
+
+#[test]
 fn shared_rules_end_by_themselves_and_redis_forgets_them() {
     let redis = Redis::start();
     let [first, second] = two(&redis);
@@ -398,6 +450,10 @@ fn a_server_does_not_start_without_its_redis_and_tells_no_password() {
     assert!(start("a:1,b:2", &[]).contains("names several"));
     let both = ["--storage.redis.prefix", ""];
     assert!(start("127.0.0.1:1", &both).contains("storage.redis.prefix"));
+
+    redis.does::<()>("ACL SETUSER default -xread");
+    let deaf = start(&redis.address(), &[]);
+    assert!(deaf.contains("cannot be used") && deaf.contains("xread"), "{deaf}");
 
     redis.kill();
     let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");

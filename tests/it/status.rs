@@ -91,6 +91,22 @@ fn a_status_that_has_not_changed_for_long_is_forgotten() {
 }
 
 #[test]
+fn when_statuses_cannot_be_stored_the_caller_and_the_log_say_so() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let folder = dir.path().join("missing");
+    let server = kept(json!({
+        "storage": {"path": folder.join("statuses.redb")},
+        "user_status": {"storage_type": "embedded"},
+    }));
+    let update = || server.call("update_user_status", json!({"users": ["a"]}));
+    assert_eq!(update()["error"]["code"], 100);
+    let line = server.wait_log("could not be stored");
+    assert!(line.contains("statuses could not be stored"), "{line}");
+    std::fs::create_dir(&folder).expect("a folder");
+    assert_eq!(update(), json!({"result": {}}));
+}
+
+#[test]
 fn no_more_statuses_are_kept_than_there_may_be() {
     for storage in ["embedded", "memory"] {
         let server = kept(json!({"user_status": {"limit": 2, "storage_type": storage}}));

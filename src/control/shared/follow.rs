@@ -24,6 +24,9 @@ const BACKOFF_MIN: Duration = Duration::from_millis(50);
 /// Before each try when Redis has been away for long.
 const BACKOFF_MAX: Duration = Duration::from_secs(2);
 
+/// To look for changes without waiting for any: 0 would be for ever.
+const BLOCK_MS_MIN: u64 = 1;
+
 /// What the follower has put into memory.
 #[derive(Debug)]
 pub(in crate::control) enum News {
@@ -49,6 +52,8 @@ pub(in crate::control) struct Follower {
     position: Position,
     /// It read nothing although there was a change: the stream is not what it was.
     lags: bool,
+    /// Before the next try.
+    backoff: Duration,
 }
 
 /// Nobody listens any more.
@@ -74,16 +79,16 @@ impl Follower {
         node: String,
     ) -> Self {
         let keys = RuleKeys::new(&options);
-        Self { options, keys, kinds, rules, node, position: Position::default(), lags: false }
+        let position = Position::default();
+        Self { options, keys, kinds, rules, node, position, lags: false, backoff: BACKOFF_MIN }
     }
 
     /// Connects and reads all rules into memory.
     pub(in crate::control) fn begin(&mut self) -> Result<Connection, RedisError> {
-        let mut connection = self.options.connect()?;
-        match self.read_all(&mut connection, &mut |_| Ok(())) {
-            Ok(()) | Err(Stop::Over) => Ok(connection),
-            Err(Stop::Away(error)) => Err(error),
-        }
+        self.come_back(&mut |_| Ok(())).map_err(|stopped| match stopped {
+            Stop::Away(error) => error,
+            Stop::Over => unreachable!("it hears everything"),
+        })
     }
 
     /// Follows changes until nobody listens, or the other end of `stop` is dropped.
@@ -96,7 +101,6 @@ impl Follower {
         let mut tell =
             |news: News| reports.blocking_send(Report::News(news)).map_err(|_unheard| Over);
         let mut connected = Some(connection);
-        let mut backoff = BACKOFF_MIN;
         loop {
             let stopped = match connected.take() {
                 Some(connection) => self.follow(connection, stop, &mut tell),
@@ -105,7 +109,6 @@ impl Follower {
                         let at = self.options.place();
                         tracing::info!(at, "the shared store is back");
                         self.rules.become_fresh();
-                        backoff = BACKOFF_MIN;
                         connected = Some(connection);
                         continue;
                     }
@@ -122,19 +125,21 @@ impl Follower {
                 );
                 self.rules.become_stale();
             }
-            if stop.recv_timeout(backoff) != Err(mpsc::RecvTimeoutError::Timeout) {
+            if stop.recv_timeout(self.backoff) != Err(mpsc::RecvTimeoutError::Timeout) {
                 return;
             }
-            backoff = (backoff * 2).min(BACKOFF_MAX);
+            self.backoff = (self.backoff * 2).min(BACKOFF_MAX);
         }
     }
 
+    /// Connects, reads all rules, and looks whether changes may be read too.
     fn come_back(
         &mut self,
         tell: &mut impl FnMut(News) -> Result<(), Over>,
     ) -> Result<Connection, Stop> {
         let mut connection = self.options.connect()?;
         self.read_all(&mut connection, tell)?;
+        self.read_some(&mut connection, BLOCK_MS_MIN, tell)?;
         Ok(connection)
     }
 
@@ -145,10 +150,12 @@ impl Follower {
         stop: &mpsc::Receiver<()>,
         tell: &mut impl FnMut(News) -> Result<(), Over>,
     ) -> Stop {
+        let block_ms = self.options.block_ms();
         while stop.try_recv() == Err(mpsc::TryRecvError::Empty) {
-            if let Err(stopped) = self.read_some(&mut connection, tell) {
+            if let Err(stopped) = self.read_some(&mut connection, block_ms, tell) {
                 return stopped;
             }
+            self.backoff = BACKOFF_MIN;
         }
         Stop::Over
     }
@@ -156,9 +163,10 @@ impl Follower {
     fn read_some(
         &mut self,
         connection: &mut Connection,
+        block_ms: u64,
         tell: &mut impl FnMut(News) -> Result<(), Over>,
     ) -> Result<(), Stop> {
-        let (after, block_ms) = (self.position.number, self.options.block_ms());
+        let after = self.position.number;
         let changes = self.keys.changes(connection, after, block_ms)?;
         let mut is_whole = true;
         if changes.is_empty() {

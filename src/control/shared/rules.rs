@@ -27,13 +27,16 @@ const CHANGES_AT_ONCE: u32 = 256;
 const RULES_AT_ONCE: usize = 1_000;
 
 /// Stores a rule and announces it. Returns the epoch and the number of the change.
+///
+/// The number comes first: when something of the rest is refused a number is missing, and everybody
+/// reads what there is.
 const KEEP: &str = r"
 local kind, id, over, before = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-if kind == 'unblock' then redis.call('ZREM', KEYS[3], id)
-else redis.call('ZADD', KEYS[3], over, id) end
-if kind == 'invalidate' then redis.call('HSET', KEYS[4], id, before) end
 redis.call('HSETNX', KEYS[1], 'epoch', ARGV[6])
 local number = redis.call('HINCRBY', KEYS[1], 'number', 1)
+if kind == 'invalidate' then redis.call('HSET', KEYS[4], id, before) end
+if kind == 'unblock' then redis.call('ZREM', KEYS[3], id)
+else redis.call('ZADD', KEYS[3], over, id) end
 local function announce()
   return redis.pcall('XADD', KEYS[2], 'MAXLEN', '~', ARGV[7], number .. '-0',
     'epoch', redis.call('HGET', KEYS[1], 'epoch'),

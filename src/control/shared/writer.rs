@@ -2,7 +2,8 @@
 //!
 //! One job after the other, so that each knows what became of it. A connection that breaks at the
 //! first words of a job, because Redis was restarted since the last one, is replaced once: every job
-//! may be done twice. While the follower cannot reach Redis, nothing is tried.
+//! may be done twice. One that said no is left: behind the same address there may be another Redis by
+//! now, which would not. While the follower cannot reach Redis, nothing is tried.
 
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -27,6 +28,10 @@ pub(in crate::control) struct SharedWriter {
     node: String,
     connection: Option<Connection>,
 }
+
+/// What Redis says before it has done anything, by the first word.
+const REFUSALS: [&str; 7] =
+    ["READONLY", "LOADING", "MASTERDOWN", "NOAUTH", "OOM", "MISCONF", "NOREPLICAS"];
 
 /// What came of a job that Redis has done.
 #[derive(Default)]
@@ -66,13 +71,16 @@ impl SharedWriter {
             return (Outcome::Away, Vec::new());
         }
         let mut was_open = self.connection.is_some();
+        // It may have been done before anybody heard of it.
+        let mut was_sent = false;
         loop {
             let mut connection =
                 match self.connection.take().map_or_else(|| self.options.connect(), Ok) {
                     Ok(connection) => connection,
                     Err(error) => {
                         self.warn(&error);
-                        return (Outcome::Away, Vec::new());
+                        let outcome = if was_sent { Outcome::Unknown } else { Outcome::Away };
+                        return (outcome, Vec::new());
                     }
                 };
             match self.put(&mut connection, &job.work, job.now_s) {
@@ -81,16 +89,15 @@ impl SharedWriter {
                     let outcome = change.map_or(Outcome::Stored, Outcome::Shared);
                     return (outcome, statuses);
                 }
-                Err(error) if error.code().is_some() => {
-                    // Redis has said no.
-                    self.connection = Some(connection);
-                    self.warn(&error);
-                    return (Outcome::Failed, Vec::new());
+                Err(error) if was_open && error.is_connection_dropped() => {
+                    (was_open, was_sent) = (false, true);
                 }
-                Err(error) if was_open && error.is_connection_dropped() => was_open = false,
                 Err(error) => {
                     self.warn(&error);
-                    return (Outcome::Unknown, Vec::new());
+                    let is_undone =
+                        !was_sent && error.code().is_some_and(|it| REFUSALS.contains(&it));
+                    let outcome = if is_undone { Outcome::Failed } else { Outcome::Unknown };
+                    return (outcome, Vec::new());
                 }
             }
         }
@@ -124,5 +131,81 @@ impl SharedWriter {
             }
         }
         Ok(told)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::auth::{Rule, Until};
+    use crate::control::shared::SharedAddress;
+
+    const DONE: &str = "*2\r\n$1\r\ne\r\n:1\r\n";
+    const READ_ONLY: &str = "-READONLY You can't write against a read only replica.\r\n";
+    const WRONG_TYPE: &str = "-WRONGTYPE Operation against a key of another kind\r\n";
+
+    /// Answers like this, connection by connection, and hangs up at the next question, unless the
+    /// other side did. Nobody listens any more once the last one is there.
+    fn answer(listener: TcpListener, connections: &[&[&str]]) {
+        let mut listener = Some(listener);
+        for (at, answers) in connections.iter().enumerate() {
+            let (mut stream, _) = listener.as_ref().expect("it listens").accept().unwrap();
+            if at + 1 == connections.len() {
+                drop(listener.take());
+            }
+            let mut asked = [0; 4_096];
+            for answer in *answers {
+                if stream.read(&mut asked).unwrap() == 0 {
+                    break;
+                }
+                stream.write_all(answer.as_bytes()).unwrap();
+            }
+            let _asked = stream.read(&mut asked);
+        }
+    }
+
+    /// What becomes of one job after the other.
+    #[track_caller]
+    fn check(connections: &[&[&str]], outcomes: &[Outcome]) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let said = SharedAddress { address: &address, user: "", password: "", db: 0 };
+        let time = Duration::from_secs(10);
+        let options = SharedOptions::new(said, "rollcall", (time, time)).unwrap();
+        let mut writer = SharedWriter::new(options, Arc::default(), "node".to_owned(), 1);
+        std::thread::scope(|scope| {
+            scope.spawn(|| answer(listener, connections));
+            for outcome in outcomes {
+                let rule = Rule::Block { user: "42".into(), until: Until::FOREVER };
+                let work = Work::Share { rule, number: 1 };
+                let (came, _) = writer.write(&Job { work, now_s: 100, name: () });
+                assert_eq!(came, *outcome, "{connections:?}");
+            }
+            drop(writer);
+        });
+    }
+
+    #[test]
+    fn a_caller_hears_that_nothing_has_changed_only_when_that_is_certain() {
+        let done = || Outcome::Shared(Position { epoch: "e".to_owned(), number: 1 });
+        check(&[&[DONE, DONE]], &[done(), done()]);
+        check(&[&[READ_ONLY]], &[Outcome::Failed, Outcome::Away]);
+        check(&[&[WRONG_TYPE]], &[Outcome::Unknown, Outcome::Away]);
+        check(&[&[]], &[Outcome::Unknown, Outcome::Away]);
+        // Sent, and nobody knows what became of it; so it is sent again.
+        check(&[&[DONE], &[DONE]], &[done(), done()]);
+        check(&[&[DONE], &[READ_ONLY]], &[done(), Outcome::Unknown]);
+        check(&[&[DONE], &[]], &[done(), Outcome::Unknown]);
+        check(&[&[DONE]], &[done(), Outcome::Unknown, Outcome::Away]);
+    }
+
+    #[test]
+    fn a_redis_that_may_not_write_any_more_is_left() {
+        let done = Outcome::Shared(Position { epoch: "e".to_owned(), number: 1 });
+        check(&[&[READ_ONLY, READ_ONLY], &[DONE]], &[Outcome::Failed, done]);
     }
 }
