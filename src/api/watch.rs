@@ -142,7 +142,7 @@ impl Wanted {
     }
 
     /// The next piece of a snapshot: it ends when the budget is spent, or behind the session that
-    /// passes [`PIECE_BYTES`].
+    /// passes 64 KiB.
     pub fn piece(
         &self,
         looking: &mut Looking,
