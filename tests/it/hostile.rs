@@ -85,7 +85,8 @@ fn frames_before_the_answer_to_the_handshake_are_refused() {
 
 #[test]
 fn half_messages_cost_no_more_than_the_longest_and_are_forgotten_with_their_client() {
-    let server = Server::start(&json!({}));
+    // One shard: with more, each keeps what its own busiest round took.
+    let server = Server::start(&json!({"shards": {"count": 1}}));
     let before = server.rss();
     let half = &frame(0x01, &[b' '; 60_000])[..50_000];
     let mut grown = 0;
