@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::sync::Arc;
 
 use regex::Regex;
 
@@ -104,7 +103,7 @@ impl Expected {
 /// Verifies connection tokens. One per shard.
 pub struct Verifier {
     keys: Keys,
-    options: Arc<TokenOptions>,
+    options: TokenOptions,
     /// Taken for the length of one verification, so that none allocates for what it throws away.
     scratch: Cell<Scratch>,
 }
@@ -112,8 +111,8 @@ pub struct Verifier {
 /// Never larger than the largest token, which the request body's limit bounds.
 #[derive(Default)]
 struct Scratch {
-    header: Vec<u8>,
-    payload: Vec<u8>,
+    /// The header, then the payload.
+    json: Vec<u8>,
     signature: Vec<u8>,
 }
 
@@ -129,7 +128,7 @@ impl Verifier {
             keys.add_hmac_secret(&previous.secret, previous.until_s);
         }
         keys.add_public(&options.public_keys);
-        Self { keys, options: Arc::new(options.clone()), scratch: Cell::default() }
+        Self { keys, options: options.clone(), scratch: Cell::default() }
     }
 
     /// The claims of a connection token that is good at this moment. No leeway.
@@ -152,17 +151,17 @@ impl Verifier {
         token: &str,
         now: Now,
     ) -> Result<Claims, TokenError> {
-        let options = &*self.options;
+        let options = &self.options;
         if self.keys.is_empty() && options.signatures == Signatures::Checked {
             return Err(TokenError::NoKey);
         }
         let token = Token::split(token)?;
-        let header = token.decode_header(&mut scratch.header)?;
+        let header = token.decode_header(&mut scratch.json)?;
         token.decode_signature(&mut scratch.signature)?;
         if options.signatures == Signatures::Checked {
             self.keys.check(&header.alg, token, &scratch.signature, now)?;
         }
-        let payload = token.decode_payload(&mut scratch.payload)?;
+        let payload = token.decode_payload(&mut scratch.json)?;
         let claims = RawClaims::parse(payload)?;
         let mut typed = claims.typed()?;
         self.check_parties(&typed)?;
@@ -176,7 +175,7 @@ impl Verifier {
     }
 
     fn check_parties(&self, typed: &TypedClaims<'_>) -> Result<(), TokenError> {
-        let options = &*self.options;
+        let options = &self.options;
         if !options.audience.is_met_by(typed.audience.names()) {
             return Err(TokenError::Audience);
         }

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::proxy;
 use crate::api;
-use crate::config::{CodeTransform, Config, ErrorMode, HttpTransform, UniWebSocket, WebSocket};
+use crate::config::{
+    CodeTransform, Config, ErrorMode, HttpTransform, UniWebSocket, WebSocket, some,
+};
 use crate::connection::Options;
 use crate::connection::options::{
     Anonymous, Choice, Compression, EmulationEndpoint, Endpoints, HttpRefusal, StreamEndpoint,
@@ -254,10 +256,6 @@ fn http_refusals(transforms: &[HttpTransform]) -> Vec<HttpRefusal> {
         body: line.to.body.clone(),
     };
     transforms.iter().map(line).collect()
-}
-
-fn some(text: &str) -> Option<String> {
-    (!text.is_empty()).then(|| text.to_owned())
 }
 
 pub(super) fn millis(duration: Duration) -> u64 {

@@ -26,7 +26,7 @@ pub use file::{ConfigFile, Format};
 pub use load::{LoadError, LoadErrors, Loaded, Sources, load};
 pub use setting::{
     ClaimPick, ClaimPicks, CodeTarget, CodeTransform, ErrorMode, ErrorTarget, Headers, HttpTarget,
-    HttpTransform, Kind, Secret, StatusTransform,
+    HttpTransform, Kind, Secret, StatusTransform, some,
 };
 pub use table::{
     Client, ClosedSessions, Config, Disconnect, Emulation, GrpcApi, Health, HttpApi, HttpServer,

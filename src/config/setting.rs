@@ -258,6 +258,12 @@ pub struct HttpTarget {
     pub body: String,
 }
 
+/// A text that somebody has set: empty is none.
+#[must_use]
+pub fn some(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
 /// Values taken from claims.
 #[derive(Clone, PartialEq, Eq, Default, Debug, Serialize)]
 pub struct ClaimPicks(pub Vec<ClaimPick>);

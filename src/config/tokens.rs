@@ -2,7 +2,7 @@
 
 use regex::Regex;
 
-use super::setting::ClaimPicks;
+use super::setting::{ClaimPicks, some};
 use super::table::{Config, Token};
 use super::validate::Fault;
 use crate::auth::{
@@ -143,8 +143,4 @@ fn is_identifier(key: &str) -> bool {
     key.bytes().all(is_in)
         && !key.is_empty()
         && !key.starts_with(|char: char| char.is_ascii_digit())
-}
-
-fn some(text: &str) -> Option<String> {
-    (!text.is_empty()).then(|| text.to_owned())
 }

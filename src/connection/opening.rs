@@ -155,3 +155,17 @@ pub struct Connecting {
     /// How often it has tried to make room for itself.
     pub tries: u8,
 }
+
+impl Connecting {
+    /// A connect that has not tried to come in yet.
+    #[must_use]
+    pub fn new(
+        credentials: Credentials,
+        request: ConnectRequest,
+        (wire, caller, id): (Wire, Caller, u32),
+        promise: Option<u64>,
+    ) -> Self {
+        let ConnectRequest { name: app_name, version: app_version, .. } = request;
+        Self { credentials, app_name, app_version, wire, caller, id, promise, tries: 0 }
+    }
+}

@@ -47,10 +47,7 @@ impl Shard {
             }
             Err(refused) => return self.refuse_connect(conn, wire, &caller, (id, refused), now),
         };
-        let ConnectRequest { name: app_name, version: app_version, .. } = request;
-        let (promise, tries) = (None, 0);
-        let connecting =
-            Connecting { credentials, app_name, app_version, wire, caller, id, promise, tries };
+        let connecting = Connecting::new(credentials, request, (wire, caller, id), None);
         self.let_in(conn, connecting, now);
     }
 

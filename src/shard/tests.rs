@@ -10,7 +10,7 @@ use crate::auth::TokenOptions;
 use crate::connection::options::{EmulationEndpoint, StreamEndpoint};
 
 pub(super) const SECRET: &str = "a secret of the tests";
-const NOW: Now = Now { mono_ms: 10_000, unix_ms: 1_800_000_000_000 };
+pub(super) const NOW: Now = Now { mono_ms: 10_000, unix_ms: 1_800_000_000_000 };
 const CONN: ConnId = ConnId { index: 0, generation: 1 };
 
 fn shard(id: usize, directory: &Arc<Directory>) -> Shard {
@@ -30,9 +30,21 @@ fn shard(id: usize, directory: &Arc<Directory>) -> Shard {
     let setup = Setup {
         id: ShardId::new(id),
         shards: 2,
-        options: Options { endpoints, token, ..Options::default() },
         directory: Arc::clone(directory),
         admission: Arc::new(Admission::new(Default::default(), 2)),
+        ..alone(Options { endpoints, token, ..Options::default() })
+    };
+    Shard::new(setup, NOW)
+}
+
+/// The only shard of a server.
+pub(super) fn alone(options: Options) -> Setup {
+    Setup {
+        id: ShardId::new(0),
+        shards: 1,
+        options,
+        directory: Arc::new(Directory::new()),
+        admission: Arc::new(Admission::new(Default::default(), 1)),
         rules: Arc::default(),
         hasher: UserHasher::new([1, 2, 3, 4]),
         keys: IdKeys::new([7; 32]),
@@ -42,8 +54,7 @@ fn shard(id: usize, directory: &Arc<Directory>) -> Shard {
         watched: false,
         started: NOW,
         synthetic: Synthetic::default(),
-    };
-    Shard::new(setup, NOW)
+    }
 }
 
 pub(super) fn post(shard: &mut Shard, conn: ConnId, path: &str, body: &Value) {

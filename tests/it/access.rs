@@ -12,23 +12,23 @@ use crate::socket::{Heard, Socket};
 
 const DONE: &str = r#"{"result":{}}"#;
 
-fn connect(user: &str, claims: Value) -> Value {
+pub(crate) fn connect(user: &str, claims: Value) -> Value {
     json!({"token": token(user, claims)})
 }
 
-fn does(server: &Server, method: &str, params: Value) {
+pub(crate) fn does(server: &Server, method: &str, params: Value) {
     assert_eq!(server.call(method, params.clone()).to_string(), DONE, "{method} {params}");
 }
 
-fn told(mut stream: Stream) -> Value {
+pub(crate) fn told(mut stream: Stream) -> Value {
     stream.push_after_pings().expect("a last push")
 }
 
-fn blocked() -> Value {
+pub(crate) fn blocked() -> Value {
     json!({"disconnect": {"code": 3507, "reason": "user is blocked"}})
 }
 
-fn invalid() -> Value {
+pub(crate) fn invalid() -> Value {
     json!({"disconnect": {"code": 3500, "reason": "invalid token"}})
 }
 

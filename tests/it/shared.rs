@@ -6,9 +6,9 @@ use std::process::{Command, Stdio};
 use redis::FromRedisValue;
 use serde_json::{Value, json};
 
+use crate::access::{blocked, connect, does, invalid, told};
 use crate::harness::{
-    KEY, Running, SECRET, Server, Stream, binary, eventually, lines, overlay, run, token, unix_s,
-    wait_line,
+    KEY, Running, SECRET, Server, binary, eventually, lines, overlay, run, unix_s, wait_line,
 };
 
 /// A Redis that keeps everything it has acknowledged, killed when the test ends.
@@ -95,27 +95,6 @@ fn sharing(address: &str, more: &Value) -> Server {
 
 fn two(redis: &Redis) -> [Server; 2] {
     [0, 1].map(|_| sharing(&redis.address(), &json!({})))
-}
-
-fn does(server: &Server, method: &str, params: Value) {
-    let reply = server.call(method, params.clone());
-    assert_eq!(reply, json!({"result": {}}), "{method} {params}");
-}
-
-fn connect(user: &str, claims: Value) -> Value {
-    json!({"token": token(user, claims)})
-}
-
-fn told(mut stream: Stream) -> Value {
-    stream.push_after_pings().expect("a last push")
-}
-
-fn blocked() -> Value {
-    json!({"disconnect": {"code": 3507, "reason": "user is blocked"}})
-}
-
-fn invalid() -> Value {
-    json!({"disconnect": {"code": 3500, "reason": "invalid token"}})
 }
 
 /// What `info` says that a server has counted.

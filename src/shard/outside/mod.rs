@@ -125,10 +125,7 @@ impl Shard {
             Ok(credentials) => credentials,
             Err(refused) => return self.refuse_connect(conn, wire, &caller, (id, refused), now),
         };
-        let (app_name, app_version) = (request.name, request.version);
-        let (promise, tries) = (Some(promise), 0);
-        let connecting =
-            Connecting { credentials, app_name, app_version, wire, caller, id, promise, tries };
+        let connecting = Connecting::new(credentials, request, (wire, caller, id), Some(promise));
         self.let_in(conn, connecting, now);
     }
 

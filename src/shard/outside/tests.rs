@@ -1,25 +1,19 @@
 //! One shard, clients that a backend must name, and a control thread that is played by the test.
 
-use std::sync::Arc;
-
 use serde_json::json;
 
-use super::super::admission::Admission;
-use super::super::directory::Directory;
 use super::super::effects::{Effect, Effects};
 use super::super::inquiries::INQUIRIES_MAX;
-use super::super::{Gone, Setup, Shard, Synthetic};
+use super::super::tests::{NOW, alone};
+use super::super::{Gone, Shard};
 use super::*;
 use crate::connection::Options;
 use crate::connection::open::Scope;
 use crate::connection::options::{Choice, Endpoints, StreamEndpoint, WebSocketEndpoint};
-use crate::ids::ShardId;
 use crate::protocol::Encoding;
 use crate::proxy::{Accepted, ConnectAnswer};
-use crate::session::{IdKeys, UserHasher};
 use crate::wire::websocket::Limits;
 
-const NOW: Now = Now { mono_ms: 10_000, unix_ms: 1_800_000_000_000 };
 const CONNECT: &str = r#"{"id":1,"connect":{"data":{"key":7},"name":"app"}}"#;
 
 /// What a shard has said since it was last asked.
@@ -51,23 +45,7 @@ impl World {
             ..Endpoints::default()
         };
         let options = Options { endpoints, connect_proxy: Choice::Allow, ..Options::default() };
-        let setup = Setup {
-            id: ShardId::new(0),
-            shards: 1,
-            options,
-            directory: Arc::new(Directory::new()),
-            admission: Arc::new(Admission::new(Default::default(), 1)),
-            rules: Arc::default(),
-            hasher: UserHasher::new([1, 2, 3, 4]),
-            keys: IdKeys::new([7; 32]),
-            seed: [9; 32],
-            node_uid: "node".to_owned(),
-            query_timeout_ms: 1_000,
-            watched: false,
-            started: NOW,
-            synthetic: Synthetic::default(),
-        };
-        Self { shard: Shard::new(setup, NOW), now: NOW }
+        Self { shard: Shard::new(alone(options), NOW), now: NOW }
     }
 
     fn bytes(&mut self, conn: ConnId, bytes: &[u8]) {

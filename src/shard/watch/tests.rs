@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use super::super::admission::Admission;
 use super::super::directory::Directory;
 use super::super::effects::{Effect, Effects};
-use super::super::{Gone, Setup, Shard, Synthetic};
+use super::super::tests::{NOW, alone};
+use super::super::{Gone, Setup, Shard};
 use crate::api;
 use crate::auth::TokenOptions;
 use crate::connection::Options;
@@ -21,11 +22,9 @@ use crate::connection::options::{Endpoints, StreamEndpoint};
 use crate::ids::{ConnId, ShardId};
 use crate::limits::LabelLimits;
 use crate::messages::{Message, Peer};
-use crate::session::{FilterLimits, IdKeys, UserHasher};
-use crate::time::Now;
+use crate::session::FilterLimits;
 
 const SECRET: &str = "a secret of the tests";
-const NOW: Now = Now { mono_ms: 10_000, unix_ms: 1_800_000_000_000 };
 const USERS: [&str; 3] = ["ann", "bob", "eve"];
 
 /// What a watcher has heard so far.
@@ -96,18 +95,10 @@ impl World {
             let setup = Setup {
                 id: ShardId::new(id),
                 shards,
-                options: options.clone(),
                 directory: Arc::clone(&directory),
                 admission: Arc::clone(&admission),
-                rules: Arc::default(),
-                hasher: UserHasher::new([1, 2, 3, 4]),
-                keys: IdKeys::new([7; 32]),
                 seed: [u8::try_from(id).expect("few shards"); 32],
-                node_uid: "node".to_owned(),
-                query_timeout_ms: 1_000,
-                watched: false,
-                started: NOW,
-                synthetic: Synthetic::default(),
+                ..alone(options.clone())
             };
             Shard::new(setup, NOW)
         };

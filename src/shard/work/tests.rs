@@ -1,11 +1,10 @@
 //! One shard with sessions that nobody holds and some that somebody does, a stretch at a time.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::super::tests::{SECRET, connect, post};
+use super::super::tests::{NOW, SECRET, alone, connect, post};
 use super::{Stage, TURN_STEPS, WAITING_MAX, WORKS_MAX};
 use crate::api::{self, Question};
 use crate::auth::{Rule, TokenOptions, Until};
@@ -13,17 +12,14 @@ use crate::connection::Options;
 use crate::connection::close::CloseReason;
 use crate::connection::open::Scope;
 use crate::connection::options::{Endpoints, StreamEndpoint};
-use crate::ids::{ConnId, ShardId};
+use crate::ids::ConnId;
 use crate::messages::{GatherId, Message, Peer};
-use crate::session::{IdKeys, Session, UserHasher};
-use crate::shard::admission::Admission;
-use crate::shard::directory::Directory;
+use crate::session::Session;
 use crate::shard::effects::{Effect, Effects};
 use crate::shard::orders::ACTS_PER_TURN;
 use crate::shard::{Setup, Shard, Synthetic};
 use crate::time::Now;
 
-const NOW: Now = Now { mono_ms: 10_000, unix_ms: 1_800_000_000_000 };
 const API: ConnId = ConnId { index: 0, generation: 1 };
 
 /// Milliseconds after the beginning.
@@ -58,22 +54,8 @@ fn shard(sessions: u64, disconnect_rate: u32) -> Shard {
         disconnect_rate,
         ..Options::default()
     };
-    let setup = Setup {
-        id: ShardId::new(0),
-        shards: 1,
-        options,
-        directory: Arc::new(Directory::new()),
-        admission: Arc::new(Admission::new(Default::default(), 1)),
-        rules: Arc::default(),
-        hasher: UserHasher::new([1, 2, 3, 4]),
-        keys: IdKeys::new([7; 32]),
-        seed: [9; 32],
-        node_uid: "node".to_owned(),
-        query_timeout_ms: 1_000,
-        watched: false,
-        started: NOW,
-        synthetic: Synthetic { sessions, labelled: false },
-    };
+    let synthetic = Synthetic { sessions, labelled: false };
+    let setup = Setup { synthetic, ..alone(options) };
     let mut shard = Shard::new(setup, NOW);
     shard.on_open(API, Scope::All, NOW);
     shard
