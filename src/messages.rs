@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use crate::api::watch::Unread;
 use crate::api::{Answer, Question, Refusal, Route, Selector};
+use crate::auth::{KeyNeeded, KeySearch};
 use crate::ids::{CallId, ClientId, InquiryId, SessionId, ShardId, StreamId};
 use crate::protocol::{DecodeError, Encoding};
 use crate::proxy::{ConnectAnswer, ConnectQuestion, Header};
@@ -184,6 +185,8 @@ const _: () = assert!(size_of::<Message>() <= 160, "rings hold thousands of mess
 pub enum Inquiry {
     /// Who a client is.
     Connect(Box<ConnectQuestion>),
+    /// A key that tokens are verified with.
+    Key(Box<KeyNeeded>),
 }
 
 /// What the outside says to an inquiry.
@@ -191,6 +194,8 @@ pub enum Inquiry {
 pub enum Finding {
     /// Who the client is.
     Connect(ConnectAnswer),
+    /// Whether there is such a key.
+    Key(KeySearch),
     /// Nothing: it cannot be reached, did not answer in time or makes no sense. What waits is
     /// refused for now.
     Nothing,

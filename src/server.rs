@@ -200,7 +200,7 @@ pub fn start(
     let of = (Arc::clone(&rules), shards);
     let keeper = Keeper::open(options.store.clone(), of, (&node_uid, unix_s()))?;
     let setups = setups(&plan, connection, (&rules, &node_uid), shards)?;
-    let sources = Sources::new(options.outside.clone())?;
+    let sources = Sources::new(options.outside.clone(), connection.token.jwks.clone())?;
     let work = Work { mesh, on_event, shutdown_timeout, uni_grpc, grpc_api, keeper, sources };
     let control = Control::new(work);
     let control = control.map_err(ServerError::Control)?;

@@ -33,7 +33,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "wire",
         ],
     ),
-    ("messages", &["ids", "time", "limits", "api", "protocol", "proxy"]),
+    ("messages", &["ids", "time", "limits", "api", "auth", "protocol", "proxy"]),
     (
         "shard",
         &[
@@ -120,7 +120,12 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("hyper", &["src/control/"], "gRPC is spoken on the control thread"),
     (
         "papaya",
-        &["src/shard/directory.rs", "src/shard/seats.rs", "src/auth/rules.rs"],
+        &[
+            "src/shard/directory.rs",
+            "src/shard/seats.rs",
+            "src/auth/rules.rs",
+            "src/auth/key_ring.rs",
+        ],
         "no guard may escape; what all shards look up is there, everything else is a message",
     ),
     ("redb", &["src/control/store.rs", "src/control/store_redb.rs"], "one file knows the file"),

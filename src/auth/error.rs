@@ -7,7 +7,10 @@ use crate::limits::LabelFault;
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum TokenError {
     /// The server has no key that could verify anything.
-    #[error("no token key is configured: set client.token.hmac_secret_key, or another key")]
+    #[error(
+        "no token key is configured: set client.token.hmac_secret_key, another key, or \
+         client.token.jwks_public_endpoint"
+    )]
     NoKey,
     /// It does not have the shape of a JWT in compact form (RFC 7515 §3.1).
     #[error("not a JWT: expected three parts separated by two dots")]
@@ -30,6 +33,15 @@ pub enum TokenError {
         /// The first characters of the header's `alg`.
         algorithm: String,
     },
+    /// The header names no key, and keys are told apart by their ids.
+    #[error("the header has no \"kid\", which client.token.jwks_public_endpoint needs")]
+    NoKeyId,
+    /// The claims do not say where the keys are.
+    #[error("claims \"iss\" and \"aud\" do not fill client.token.jwks_public_endpoint")]
+    KeyAddress,
+    /// The key has to be fetched first.
+    #[error("there is no key {:?} at {}", .0.id, .0.address)]
+    KeyNeeded(Box<KeyNeeded>),
     /// The signature was not made with our key over these bytes.
     #[error("the signature does not match")]
     Signature,
@@ -77,13 +89,15 @@ impl TokenError {
     pub const fn fault(&self) -> TokenFault {
         match self {
             Self::Expired | Self::NotYetValid => TokenFault::Expired,
-            Self::Info => TokenFault::Internal,
+            Self::Info | Self::KeyNeeded(_) => TokenFault::Internal,
             Self::NoKey
             | Self::Shape
             | Self::Base64 { .. }
             | Self::Header
             | Self::Critical
             | Self::Algorithm { .. }
+            | Self::NoKeyId
+            | Self::KeyAddress
             | Self::Signature
             | Self::User(_)
             | Self::ClaimsSyntax
@@ -96,6 +110,24 @@ impl TokenError {
     }
 }
 
+/// A key that a token was signed with, and that is not here.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeyNeeded {
+    /// Where it should be.
+    pub address: Box<str>,
+    /// Its `kid`.
+    pub id: Box<str>,
+}
+
+/// What has come of looking for a key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KeySearch {
+    /// The keys of its address have been put into the ring, and it is one of them.
+    Found,
+    /// They have been fetched since it was first asked for, and it is none of them.
+    Unknown,
+}
+
 /// The three things a client can be told about its token.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TokenFault {
@@ -103,6 +135,7 @@ pub enum TokenFault {
     Expired,
     /// It will never be accepted.
     Invalid,
-    /// The token is good, what it carries is not.
+    /// The token is good and what it carries is not, or nobody can say before its key has been
+    /// fetched.
     Internal,
 }

@@ -87,12 +87,30 @@ impl Keys {
         if self.secrets.iter().any(is_by) {
             return Ok(());
         }
-        let mut public = self.public.iter().filter(|key| key.algorithm == algorithm);
-        if public.any(|key| key.verifies(message, signature)) {
-            return Ok(());
+        match check_with(self.public.iter(), named, token, signature) {
+            // A secret of that algorithm was tried.
+            Err(TokenError::Algorithm { .. }) => Err(TokenError::Signature),
+            checked => checked,
         }
-        Err(TokenError::Signature)
     }
+}
+
+/// Whether one of these keys made this signature, by the algorithm of this name.
+pub(super) fn check_with<'k>(
+    keys: impl Iterator<Item = &'k PublicKey>,
+    named: &str,
+    token: Token<'_>,
+    signature: &[u8],
+) -> Result<(), TokenError> {
+    let algorithm = Algorithm::named(named).ok_or_else(|| unknown(named))?;
+    let mut keys = keys.filter(|key| key.algorithm == algorithm).peekable();
+    if keys.peek().is_none() {
+        return Err(unknown(named));
+    }
+    if keys.any(|key| key.verifies(token.signed.as_bytes(), signature)) {
+        return Ok(());
+    }
+    Err(TokenError::Signature)
 }
 
 fn unknown(algorithm: &str) -> TokenError {

@@ -7,7 +7,8 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519,
     EcdsaVerificationAlgorithm, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
     RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256,
-    RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RsaParameters, RsaSubjectPublicKey,
+    RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RsaParameters, RsaPublicKeyComponents,
+    RsaSubjectPublicKey,
 };
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer};
@@ -26,15 +27,18 @@ const RSA: [(Algorithm, &RsaParameters); 6] = [
     (Algorithm::Ps512, &RSA_PSS_2048_8192_SHA512),
 ];
 
-const ELLIPTIC: [(Algorithm, &EcdsaVerificationAlgorithm); 3] = [
-    (Algorithm::Es256, &ECDSA_P256_SHA256_FIXED),
-    (Algorithm::Es384, &ECDSA_P384_SHA384_FIXED),
-    (Algorithm::Es512, &ECDSA_P521_SHA512_FIXED),
+/// With the name of each curve in a JWK (RFC 7518 §6.2.1.1).
+const ELLIPTIC: [(Algorithm, &EcdsaVerificationAlgorithm, &str); 3] = [
+    (Algorithm::Es256, &ECDSA_P256_SHA256_FIXED, "P-256"),
+    (Algorithm::Es384, &ECDSA_P384_SHA384_FIXED, "P-384"),
+    (Algorithm::Es512, &ECDSA_P521_SHA512_FIXED, "P-521"),
 ];
 
 /// A public key for one algorithm, prepared once for every shard. Cloning shares it.
 #[derive(Clone, Debug)]
 pub struct PublicKey {
+    /// Its `kid`; configured keys have none.
+    pub(super) id: Option<Arc<str>>,
     pub(super) algorithm: Algorithm,
     key: Arc<ParsedPublicKey>,
 }
@@ -44,8 +48,12 @@ impl PublicKey {
         self.key.verify_sig(message, signature).is_ok()
     }
 
+    pub(super) fn named(self, id: &Arc<str>) -> Self {
+        Self { id: Some(Arc::clone(id)), ..self }
+    }
+
     fn new(algorithm: Algorithm, key: ParsedPublicKey) -> Self {
-        Self { algorithm, key: Arc::new(key) }
+        Self { id: None, algorithm, key: Arc::new(key) }
     }
 }
 
@@ -96,7 +104,7 @@ pub fn rsa_public_key(pem: &str) -> Result<Vec<PublicKey>, KeyFault> {
 /// Why it cannot be used.
 pub fn ecdsa_public_key(pem: &str) -> Result<Vec<PublicKey>, KeyFault> {
     let info = subject_public_key(pem)?;
-    let key = ELLIPTIC.into_iter().find_map(|(algorithm, how)| {
+    let key = ELLIPTIC.into_iter().find_map(|(algorithm, how, _)| {
         Some(PublicKey::new(algorithm, ParsedPublicKey::new(how, &info).ok()?))
     });
     let expected = "an elliptic key on P-256, P-384 or P-521";
@@ -109,9 +117,32 @@ pub fn ecdsa_public_key(pem: &str) -> Result<Vec<PublicKey>, KeyFault> {
 /// Why it cannot be used.
 pub fn eddsa_public_key(pem: &str) -> Result<Vec<PublicKey>, KeyFault> {
     let info = subject_public_key(pem)?;
-    let key = ParsedPublicKey::new(&ED25519, &info);
-    let key = key.map_err(|_opaque| KeyFault::Kind { expected: "an Ed25519 key" })?;
-    Ok(vec![PublicKey::new(Algorithm::EdDsa, key)])
+    ed25519(&info).map(|key| vec![key]).ok_or(KeyFault::Kind { expected: "an Ed25519 key" })
+}
+
+/// A key of RSA given as modulus and exponent, big-endian.
+pub(super) fn rsa_of_parts(modulus: &[u8], exponent: &[u8]) -> Option<Vec<PublicKey>> {
+    // Some issuers write the sign bit of an ASN.1 integer in front.
+    let n = modulus.iter().position(|byte| *byte != 0).and_then(|at| modulus.get(at..))?;
+    check_bits(n.len() * 8).ok()?;
+    let parts = RsaPublicKeyComponents { n, e: exponent };
+    let key = |(algorithm, how): (_, &'static RsaParameters)| {
+        Some(PublicKey::new(algorithm, parts.to_parsed_public_key(how).ok()?))
+    };
+    RSA.into_iter().map(key).collect()
+}
+
+/// A key on a curve, given as coordinates.
+pub(super) fn elliptic_of_parts(curve: &str, x: &[u8], y: &[u8]) -> Option<PublicKey> {
+    let (algorithm, how, _) = ELLIPTIC.into_iter().find(|(_, _, name)| *name == curve)?;
+    // An uncompressed point (SEC 1 §2.3.3). Coordinates of another length lie on no curve.
+    let point = [&[4], x, y].concat();
+    Some(PublicKey::new(algorithm, ParsedPublicKey::new(how, point).ok()?))
+}
+
+/// An Ed25519 key: 32 bytes, or a `SubjectPublicKeyInfo`.
+pub(super) fn ed25519(bytes: &[u8]) -> Option<PublicKey> {
+    Some(PublicKey::new(Algorithm::EdDsa, ParsedPublicKey::new(&ED25519, bytes).ok()?))
 }
 
 fn check_bits(bits: usize) -> Result<(), KeyFault> {

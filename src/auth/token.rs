@@ -59,12 +59,15 @@ fn decode(part: &'static str, text: &str, buffer: &mut Vec<u8>) -> Result<(), To
     URL_SAFE_NO_PAD.decode_vec(text, buffer).map_err(|_position| TokenError::Base64 { part })
 }
 
-/// What of a JOSE header matters here. `jku`, `jwk` and `x5u` do not: they would let a token bring its
-/// own key (RFC 8725 §3.10). A repeated parameter is refused (RFC 7515 §4).
+/// What of a JOSE header matters here. A repeated parameter is refused (RFC 7515 §4).
 #[derive(Deserialize)]
 pub(super) struct Header<'h> {
     #[serde(borrow)]
     pub(super) alg: Cow<'h, str>,
+    /// Which key it was signed with (RFC 7515 §4.1.4). `jku`, `jwk` and `x5u` are not looked at:
+    /// they would let a token bring its own key (RFC 8725 §3.10).
+    #[serde(borrow, default)]
+    pub(super) kid: Option<Cow<'h, str>>,
     #[serde(default)]
     crit: Option<IgnoredAny>,
 }

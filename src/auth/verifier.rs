@@ -1,16 +1,20 @@
 //! A token to its claims: what is checked, in which order, against keys prepared once.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt;
+use std::time::Duration;
 
-use regex::Regex;
+use regex::{Captures, Regex};
 
 use super::claims::{Claims, RawClaims, TypedClaims};
-use super::error::TokenError;
-use super::keys::Keys;
+use super::endpoint::Endpoint;
+use super::error::{KeyNeeded, TokenError};
+use super::key_ring::KeyRing;
+use super::keys::{Keys, check_with};
 use super::pick::{self, Pick};
 use super::public_key::PublicKey;
-use super::token::Token;
+use super::token::{Header, Token};
 use crate::limits::LabelLimits;
 use crate::time::Now;
 
@@ -23,6 +27,9 @@ pub struct TokenOptions {
     pub hmac_previous: Option<PreviousSecret>,
     /// Keys that anybody may know.
     pub public_keys: Vec<PublicKey>,
+    /// Where keys are instead, when the identity provider publishes them. Then no configured key
+    /// counts (Centrifugo v6).
+    pub jwks: Option<Jwks>,
     /// What `aud` must be or contain.
     pub audience: Expected,
     /// What `iss` must be.
@@ -46,6 +53,17 @@ pub struct PreviousSecret {
     pub secret: String,
     /// From then on it verifies nothing, Unix seconds; `None` for as long as it is configured.
     pub until_s: Option<i64>,
+}
+
+/// The published keys of identity providers.
+#[derive(Clone, Debug)]
+pub struct Jwks {
+    /// Where they are.
+    pub endpoint: Endpoint,
+    /// Those that have been fetched.
+    pub ring: KeyRing,
+    /// How long they count before they are asked for again.
+    pub age_max: Duration,
 }
 
 /// What a claim must be.
@@ -77,6 +95,7 @@ impl fmt::Debug for TokenOptions {
             .field("hmac_secret", &set(self.hmac_secret.is_some()))
             .field("hmac_previous", &set(self.hmac_previous.is_some()))
             .field("public_keys", &self.public_keys.len())
+            .field("jwks", &self.jwks)
             .field("audience", &self.audience)
             .field("issuer", &self.issuer)
             .field("user_claim", &self.user_claim)
@@ -89,6 +108,15 @@ impl fmt::Debug for TokenOptions {
 }
 
 impl Expected {
+    /// The pattern, when it is one.
+    #[must_use]
+    pub const fn pattern(&self) -> Option<&Regex> {
+        match self {
+            Self::Matching(pattern) => Some(pattern),
+            Self::Anything | Self::Exactly(_) => None,
+        }
+    }
+
     /// Whether one of these is what it must be.
     fn is_met_by<'t>(&self, texts: impl IntoIterator<Item = &'t str>) -> bool {
         let mut texts = texts.into_iter();
@@ -97,6 +125,11 @@ impl Expected {
             Self::Exactly(expected) => texts.any(|text| text == expected),
             Self::Matching(pattern) => texts.any(|text| pattern.is_match(text)),
         }
+    }
+
+    fn captures<'t>(&self, texts: impl IntoIterator<Item = &'t str>) -> Option<Captures<'t>> {
+        let pattern = self.pattern()?;
+        texts.into_iter().find_map(|text| pattern.captures(text))
     }
 }
 
@@ -111,8 +144,8 @@ pub struct Verifier {
 /// Never larger than the largest token, which the request body's limit bounds.
 #[derive(Default)]
 struct Scratch {
-    /// The header, then the payload.
-    json: Vec<u8>,
+    header: Vec<u8>,
+    payload: Vec<u8>,
     signature: Vec<u8>,
 }
 
@@ -133,11 +166,12 @@ impl Verifier {
 
     /// The claims of a connection token that is good at this moment. No leeway.
     ///
-    /// Nothing of the claims is parsed before the signature has been checked. After that the
-    /// order is Centrifugo's: types, `aud`, `iss`, `channel`, `exp`, `nbf`, the contents.
+    /// Nothing of the claims is parsed before the signature has been checked, unless they say where
+    /// the key is. After that the order is Centrifugo's: types, `aud`, `iss`, `channel`, `exp`,
+    /// `nbf`, the contents.
     ///
     /// # Errors
-    /// The first thing that is wrong with it.
+    /// The first thing that is wrong with it, or the key that is not here yet.
     pub fn verify(&self, token: &str, now: Now) -> Result<Claims, TokenError> {
         let mut scratch = self.scratch.take();
         let verified = self.verify_with(&mut scratch, token, now);
@@ -152,16 +186,26 @@ impl Verifier {
         now: Now,
     ) -> Result<Claims, TokenError> {
         let options = &self.options;
-        if self.keys.is_empty() && options.signatures == Signatures::Checked {
+        if self.keys.is_empty()
+            && options.jwks.is_none()
+            && options.signatures == Signatures::Checked
+        {
             return Err(TokenError::NoKey);
         }
         let token = Token::split(token)?;
-        let header = token.decode_header(&mut scratch.json)?;
+        let header = token.decode_header(&mut scratch.header)?;
         token.decode_signature(&mut scratch.signature)?;
-        if options.signatures == Signatures::Checked {
-            self.keys.check(&header.alg, token, &scratch.signature, now)?;
+        let payload = &mut scratch.payload;
+        match (options.signatures, &options.jwks) {
+            (Signatures::Ignored, _) => {}
+            (Signatures::Checked, Some(jwks)) => {
+                self.check_published(jwks, &header, token, (&scratch.signature, payload))?;
+            }
+            (Signatures::Checked, None) => {
+                self.keys.check(&header.alg, token, &scratch.signature, now)?;
+            }
         }
-        let payload = token.decode_payload(&mut scratch.json)?;
+        let payload = token.decode_payload(payload)?;
         let claims = RawClaims::parse(payload)?;
         let mut typed = claims.typed()?;
         self.check_parties(&typed)?;
@@ -183,6 +227,42 @@ impl Verifier {
             return Err(TokenError::Issuer);
         }
         Ok(())
+    }
+
+    /// Checks the signature by a published key, which the header must name.
+    fn check_published(
+        &self,
+        jwks: &Jwks,
+        header: &Header<'_>,
+        token: Token<'_>,
+        (signature, payload): (&[u8], &mut Vec<u8>),
+    ) -> Result<(), TokenError> {
+        let id = header.kid.as_deref().filter(|id| !id.is_empty()).ok_or(TokenError::NoKeyId)?;
+        let address = match jwks.endpoint.fixed() {
+            Some(address) => Cow::Borrowed(address),
+            None => {
+                let typed = RawClaims::parse(token.decode_payload(payload)?)?.typed()?;
+                self.check_parties(&typed)?;
+                Cow::Owned(self.address(jwks, &typed)?)
+            }
+        };
+        let needed = || {
+            let (address, id) = (address.as_ref().into(), id.into());
+            TokenError::KeyNeeded(Box::new(KeyNeeded { address, id }))
+        };
+        let set = jwks.ring.get(&address).ok_or_else(needed)?;
+        let mut keys = set.named(id).peekable();
+        if keys.peek().is_none() {
+            return Err(needed());
+        }
+        check_with(keys, &header.alg, token, signature)
+    }
+
+    fn address(&self, jwks: &Jwks, typed: &TypedClaims<'_>) -> Result<String, TokenError> {
+        let by_issuer = self.options.issuer.captures(typed.issuer.as_deref());
+        let by_audience = self.options.audience.captures(typed.audience.names());
+        let captured: Vec<_> = by_issuer.into_iter().chain(by_audience).collect();
+        jwks.endpoint.filled(&captured).ok_or(TokenError::KeyAddress)
     }
 }
 

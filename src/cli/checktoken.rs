@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use clap::ArgMatches;
 
-use crate::auth::{self, TokenOptions, Verifier};
+use crate::auth::{self, TokenError, TokenOptions, Verifier};
+use crate::control::outside;
 use crate::time::Now;
 
 /// Prints whose token it is and its claims, or why it would be refused.
@@ -30,7 +31,18 @@ pub(super) fn checktoken(matches: &ArgMatches, program: &str, now: Now) -> ExitC
 fn check(options: &TokenOptions, token: &str, now: Now) -> Result<String, String> {
     let said = auth::read_unverified(token).map_err(|why| format!("token has error: {why}"))?;
     let claims = one_line(&said.claims);
-    match Verifier::new(options).verify(token, now) {
+    let verifier = Verifier::new(options);
+    let verified = match (verifier.verify(token, now), &options.jwks) {
+        (Err(TokenError::KeyNeeded(needed)), Some(jwks)) => {
+            let address = &needed.address;
+            let set = outside::fetch_keys(address);
+            let set = set.map_err(|why| format!("keys cannot be fetched from {address}: {why}"))?;
+            jwks.ring.put(address, set);
+            verifier.verify(token, now)
+        }
+        (verified, _) => verified,
+    };
+    match verified {
         Ok(verified) => {
             let user = match verified.user.as_str() {
                 "" => "anonymous user".to_owned(),

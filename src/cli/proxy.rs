@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::config::{Config, ConnectProxyTls, StatusTransform};
-use crate::control::outside::{BackendOptions, BreakerOptions, TlsOptions};
+use crate::control::outside::{BackendOptions, BreakerOptions, KEY_SEARCH_MAX, TlsOptions};
 use crate::protocol::codes::{Disconnect, ErrorCode};
 use crate::proxy::{CarriedNames, DataForm, Denied};
 
@@ -57,9 +57,9 @@ pub(super) fn shown(config: &Config) -> CarriedNames {
 /// What the way to the control thread and back may take beyond what a backend may take.
 const SLACK: Duration = Duration::from_secs(5);
 
-/// How long a shard waits for what backends say.
+/// How long a shard waits for what the outside says.
 pub(super) fn inquiry_timeout_ms(config: &Config) -> u64 {
-    super::options::millis(config.client.proxy.connect.timeout + SLACK)
+    super::options::millis(config.client.proxy.connect.timeout.max(KEY_SEARCH_MAX) + SLACK)
 }
 
 /// A line says exactly one thing; the configuration was checked first.

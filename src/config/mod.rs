@@ -9,6 +9,7 @@ mod setting;
 mod shared;
 mod table;
 mod table_proxy;
+mod table_token;
 
 mod centrifugo;
 mod env;
@@ -31,12 +32,13 @@ pub use setting::{
 pub use table::{
     Client, ClosedSessions, Config, Disconnect, Emulation, GrpcApi, Health, HttpApi, HttpServer,
     HttpStream, HttpStreamRefusals, LabelFilter, Labels, Log, Node, OPTIONS, Queries, Sessions,
-    Shards, Shutdown, Sse, SseRefusals, StorageFile, StorageRedis, Swagger, Test, Token,
-    TokenRevoke, TokenRevokeRedis, UniDisconnects, UniGrpc, UniHttpStream, UniSse, UniWebSocket,
-    UserBlock, UserBlockRedis, UserStatus, UserStatusRedis, UserTokensInvalidate,
-    UserTokensInvalidateRedis, Watch, WebSocket,
+    Shards, Shutdown, Sse, SseRefusals, StorageFile, StorageRedis, Swagger, Test, TokenRevoke,
+    TokenRevokeRedis, UniDisconnects, UniGrpc, UniHttpStream, UniSse, UniWebSocket, UserBlock,
+    UserBlockRedis, UserStatus, UserStatusRedis, UserTokensInvalidate, UserTokensInvalidateRedis,
+    Watch, WebSocket,
 };
 pub use table_proxy::{ConnectProxy, ConnectProxyHttp, ConnectProxyTls, Proxies};
+pub use table_token::Token;
 pub use validate::dangers;
 
 #[cfg(test)]

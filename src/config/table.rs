@@ -8,33 +8,45 @@ use std::time::Duration;
 use tracing_subscriber::filter::LevelFilter;
 
 use super::declare::{Declared, dotted, options, place};
-use super::setting::{
-    ClaimPicks, CodeTransform, ErrorMode, Headers, HttpTransform, Secret, Setting,
-};
+use super::setting::{CodeTransform, ErrorMode, Headers, HttpTransform, Secret, Setting};
 use super::table_proxy::{self, Proxies};
+use super::table_token::{self, Token};
 use crate::connection::options::WhenFull;
 use crate::control::store::Storage;
 use crate::engine::boot::{DriverChoice, ParkingChoice};
 
+/// Every table, in the order of `docs/config.md`.
+const TABLES: &[&[Declared]] = &[DECLARED, table_token::DECLARED, table_proxy::DECLARED];
+
 /// Every option, in the order of the tables.
-pub const OPTIONS: &[Declared] = &joined::<
-    Declared,
-    { DECLARED.len() + table_proxy::DECLARED.len() },
->(DECLARED, table_proxy::DECLARED);
+pub const OPTIONS: &[Declared] = &joined::<_, { count(TABLES) }>(TABLES);
 
 /// What each section is for, by its path.
 #[cfg(test)]
-pub(super) const SECTIONS: &[(&str, &[&str])] = &joined::<
-    (&str, &[&str]),
-    { ABOUT.len() + table_proxy::ABOUT.len() },
->(ABOUT, table_proxy::ABOUT);
+pub(super) const SECTIONS: &[(&str, &[&str])] = &joined::<_, { count(ABOUTS) }>(ABOUTS);
 
-/// Both, one after the other.
-const fn joined<T: Copy, const N: usize>(first: &[T], second: &[T]) -> [T; N] {
-    let (mut all, mut at) = ([first[0]; N], 0);
-    while at < N {
-        all[at] = if at < first.len() { first[at] } else { second[at - first.len()] };
-        at += 1;
+#[cfg(test)]
+const ABOUTS: &[&[(&str, &[&str])]] = &[ABOUT, table_token::ABOUT, table_proxy::ABOUT];
+
+const fn count<T>(tables: &[&[T]]) -> usize {
+    let (mut all, mut table) = (0, 0);
+    while table < tables.len() {
+        all += tables[table].len();
+        table += 1;
+    }
+    all
+}
+
+/// All of them, one after the other.
+const fn joined<T: Copy, const N: usize>(tables: &[&[T]]) -> [T; N] {
+    let (mut all, mut at, mut table) = ([tables[0][0]; N], 0, 0);
+    while table < tables.len() {
+        let mut own = 0;
+        while own < tables[table].len() {
+            all[at] = tables[table][own];
+            (at, own) = (at + 1, own + 1);
+        }
+        table += 1;
     }
     all
 }
@@ -267,40 +279,6 @@ options! {
         /// Speaks the push form of Centrifugo v3 to unidirectional clients that do not ask for
         /// another (`{"type":6,"data":{…}}`).
         protocol_v1_by_default: bool = false, ["use_client_protocol_v1_by_default"], [];
-    }
-
-    /// Tokens that clients connect with.
-    Token at (client.token) {
-        /// Key of HS256, HS384 and HS512. Empty: no such token is accepted.
-        hmac_secret_key: Secret = Secret::default(), ["token_hmac_secret_key"], [];
-        /// Key of HS256, HS384 and HS512 that still counts beside the other while clients have
-        /// tokens of it.
-        hmac_previous_secret_key: Secret = Secret::default(), [], [];
-        /// When the previous key ends, Unix seconds. 0: never.
-        hmac_previous_secret_key_valid_until: i64 = 0, [], [];
-        /// Key of RS256 to RS512 and PS256 to PS512 as PEM text, a public key or a certificate.
-        rsa_public_key: String = String::new(), ["token_rsa_public_key"], [];
-        /// Key of ES256, ES384 or ES512, by its curve, as PEM text.
-        ecdsa_public_key: String = String::new(), ["token_ecdsa_public_key"], [];
-        /// Key of EdDSA as PEM text: an Ed25519 key.
-        eddsa_public_key: String = String::new(), [], [];
-        /// What `aud` must contain. Empty: not checked.
-        audience: String = String::new(), ["token_audience"], [];
-        /// Pattern of which a match must stand anywhere in `aud`: begin it with ^ and end it with $.
-        /// Instead of `audience`.
-        audience_regex: String = String::new(), ["token_audience_regex"], [];
-        /// What `iss` must be. Empty: not checked.
-        issuer: String = String::new(), ["token_issuer"], [];
-        /// Pattern of which a match must stand anywhere in `iss`: begin it with ^ and end it with $.
-        /// Instead of `issuer`.
-        issuer_regex: String = String::new(), ["token_issuer_regex"], [];
-        /// Claim that names the user instead of `sub`: letters and underscores.
-        user_id_claim: String = String::new(), ["token_user_id_claim"], [];
-        /// Members of `meta` that are taken from claims: their keys, and where each stands
-        /// (`realm_access.roles.0`). They win over those in the claim `meta`.
-        meta_from_claim: ClaimPicks = ClaimPicks::default(), [], [];
-        /// Labels that are taken from claims, in the same way.
-        labels_from_claim: ClaimPicks = ClaimPicks::default(), [], [];
     }
 
     /// Labels of a session: what its backend finds it by. A token with more, or longer ones, is

@@ -67,6 +67,7 @@ fn sample(option: &Declared) -> String {
         (Kind::Text, "client.token.rsa_public_key") => RSA,
         (Kind::Text, "client.token.ecdsa_public_key") => ECDSA,
         (Kind::Text, "client.token.eddsa_public_key") => EDDSA,
+        (Kind::Text, "client.token.jwks_public_endpoint") => "https://idp.example/keys",
         (Kind::Text, "client.token.user_id_claim") => "email",
         (Kind::Text | Kind::Secret, _) => "/x",
     };
@@ -553,5 +554,9 @@ fn what_is_configured_about_tokens_is_read_at_the_start() {
     check_token(&json!({"meta_from_claim": {"a-b": "c"}}), "no digit first");
     check_token(&json!({"labels_from_claim": {"a": "b.#"}}), "not supported");
     check_token(&json!({"labels_from_claim": 7}), "an object such as");
+    check_token(&json!({"jwks_public_endpoint": "https://a/{{t}}"}), "nothing fills {{t}}");
+    let open = json!({"jwks_public_endpoint": "https://a/{{t}}", "issuer_regex": "(?P<t>.*)"});
+    check_token(&open, "more than a few words");
+    check_token(&json!({"jwks_max_age": "10ms"}), "jwks_max_age");
     check_token(&json!({"hmac_previous_secret_key_valid_until": -1}), "must not be negative");
 }

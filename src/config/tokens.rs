@@ -3,10 +3,12 @@
 use regex::Regex;
 
 use super::setting::{ClaimPicks, some};
-use super::table::{Config, Token};
+use super::table::Config;
+use super::table_token::Token;
 use super::validate::Fault;
 use crate::auth::{
-    self, ClaimPath, Expected, KeyFault, Pick, PreviousSecret, PublicKey, Signatures, TokenOptions,
+    self, ClaimPath, Endpoint, Expected, Jwks, KeyFault, KeyRing, Pick, PreviousSecret, PublicKey,
+    Safety, Signatures, TokenOptions,
 };
 use crate::limits::LabelLimits;
 
@@ -50,8 +52,10 @@ pub(super) fn options(config: &Config) -> Result<TokenOptions, Vec<Fault>> {
         } else {
             Signatures::Checked
         },
+        jwks: None,
     };
-    if faults.is_empty() { Ok(options) } else { Err(faults) }
+    let jwks = jwks(token, &options, &mut faults);
+    if faults.is_empty() { Ok(TokenOptions { jwks, ..options }) } else { Err(faults) }
 }
 
 const AUDIENCE: &str = "client.token.audience_regex";
@@ -143,4 +147,23 @@ fn is_identifier(key: &str) -> bool {
     key.bytes().all(is_in)
         && !key.is_empty()
         && !key.starts_with(|char: char| char.is_ascii_digit())
+}
+
+fn jwks(token: &Token, options: &TokenOptions, faults: &mut Vec<Fault>) -> Option<Jwks> {
+    let address = some(&token.jwks_public_endpoint)?;
+    let safety = if token.insecure_skip_jwks_endpoint_safety_check {
+        Safety::Skipped
+    } else {
+        Safety::Checked
+    };
+    let patterns = [&options.issuer, &options.audience].into_iter().filter_map(Expected::pattern);
+    match Endpoint::new(&address, &patterns.collect::<Vec<_>>(), safety) {
+        Ok(endpoint) => {
+            Some(Jwks { endpoint, ring: KeyRing::default(), age_max: token.jwks_max_age })
+        }
+        Err(fault) => {
+            faults.push(("client.token.jwks_public_endpoint", fault.to_string()));
+            None
+        }
+    }
 }

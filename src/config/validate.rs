@@ -94,7 +94,8 @@ pub fn dangers(config: &Config) -> Vec<String> {
     let no_key = token.hmac_secret_key.expose().is_empty()
         && token.rsa_public_key.is_empty()
         && token.ecdsa_public_key.is_empty()
-        && token.eddsa_public_key.is_empty();
+        && token.eddsa_public_key.is_empty()
+        && token.jwks_public_endpoint.is_empty();
     let nobody_connects = no_key
         && client.user_id_http_header.is_empty()
         && !client.proxy.connect.enabled
@@ -129,11 +130,6 @@ pub fn dangers(config: &Config) -> Vec<String> {
             "client.proxy.connect.http.tls.insecure_skip_verify lets whoever answers be the backend",
         ),
         (
-            client.proxy.connect.http.tls.enabled
-                && client.proxy.connect.http.tls.insecure_skip_verify,
-            "client.proxy.connect.http.tls.insecure_skip_verify lets whoever answers be the backend",
-        ),
-        (
             nobody_connects,
             "client.token.hmac_secret_key is not set, nor another key: no client can connect",
         ),
@@ -141,6 +137,11 @@ pub fn dangers(config: &Config) -> Vec<String> {
             client.insecure_skip_token_signature_verify,
             "INSECURE tokens (client.insecure_skip_token_signature_verify): every token is believed, \
              whoever signed it",
+        ),
+        (
+            token.insecure_skip_jwks_endpoint_safety_check,
+            "client.token.insecure_skip_jwks_endpoint_safety_check lets tokens choose where their keys \
+             are fetched",
         ),
         (
             config.http_api.key.expose().is_empty() && !config.http_api.insecure && api_in_use,
@@ -186,6 +187,8 @@ fn durations(config: &Config, faults: &mut Vec<Fault>) {
     let minute = 60 * second;
     let (connect, pause) = (client.proxy.connect.timeout, client.proxy.breaker_pause);
     check("client.proxy.connect.timeout", connect, millisecond, minute);
+    let age = client.token.jwks_max_age;
+    check("client.token.jwks_max_age", age, second, 30 * DAY);
     check("client.proxy.breaker_pause", pause, millisecond, 60 * minute);
     check("user_status.expire_interval", config.user_status.expire_interval, second, 3_650 * DAY);
     let redis = &config.storage.redis;

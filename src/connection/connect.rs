@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::auth::{self, Bearer, Claims, KeptOut, Rules, TokenError, TokenFault, Verifier};
+use crate::auth::{
+    self, Bearer, Claims, KeptOut, KeyNeeded, KeySearch, Rules, TokenError, TokenFault, Verifier,
+};
 use crate::connection::Options;
 use crate::connection::commands::Permission;
 use crate::connection::options::Choice;
@@ -104,6 +106,8 @@ pub enum Identified {
     Known(Credentials),
     /// Its backend must say.
     AskBackend,
+    /// The key of its token must be fetched first.
+    FetchKey(Box<KeyNeeded>),
 }
 
 /// Decides who a connect request is.
@@ -120,15 +124,37 @@ pub fn authenticate(
     header_user: Option<&str>,
     now: Now,
 ) -> Result<Identified, Refused> {
-    let credentials = if !request.token.is_empty() {
-        by_token(options, verifier, &request.token, now)?
-    } else if options.connect_proxy == Choice::Allow {
-        return Ok(Identified::AskBackend);
-    } else {
-        by_nothing(options, header_user)?
-    };
-    check_end(credentials.expire_at, now)?;
-    Ok(Identified::Known(credentials))
+    if request.token.is_empty() {
+        return match options.connect_proxy {
+            Choice::Allow => Ok(Identified::AskBackend),
+            Choice::Refuse => by_nothing(options, header_user).map(Identified::Known),
+        };
+    }
+    match verifier.verify(&request.token, now) {
+        Ok(claims) => by_claims(options, claims, now).map(Identified::Known),
+        Err(TokenError::KeyNeeded(needed)) => Ok(Identified::FetchKey(needed)),
+        Err(error) => Err(refusal(&error)),
+    }
+}
+
+/// Decides again who a token's client is, when its key has been looked for.
+///
+/// # Errors
+/// Why the connect is refused: for good only when the key is known not to be there.
+pub fn by_searched_key(
+    options: &Options,
+    verifier: &Verifier,
+    token: &str,
+    search: KeySearch,
+    now: Now,
+) -> Result<Credentials, Refused> {
+    match verifier.verify(token, now) {
+        Ok(claims) => by_claims(options, claims, now),
+        Err(TokenError::KeyNeeded(_)) if search == KeySearch::Unknown => {
+            Err(Refused::Disconnect(codes::INVALID_TOKEN))
+        }
+        Err(error) => Err(refusal(&error)),
+    }
 }
 
 /// Decides by what a backend says who a connect request is.
@@ -187,22 +213,18 @@ const fn by_name(user: String) -> Credentials {
     }
 }
 
-fn by_token(
-    options: &Options,
-    verifier: &Verifier,
-    token: &str,
-    now: Now,
-) -> Result<Credentials, Refused> {
-    let claims = verifier.verify(token, now).map_err(|error| refusal(&error))?;
+fn by_claims(options: &Options, claims: Claims, now: Now) -> Result<Credentials, Refused> {
     let own_sessions = permission(&claims);
     let Claims { user, expire_at, uid, issued_at, meta, labels, sessions_max, .. } = claims;
     let sessions_max = sessions_max.filter(|_| options.limit_by_token == Choice::Allow);
     if user.is_empty() && !options.anonymous.by_token() {
         return Err(Refused::Disconnect(codes::PERMISSION_DENIED));
     }
+    let expire_at = expire_at.filter(|_| !options.insecure);
+    check_end(expire_at, now)?;
     Ok(Credentials {
         user,
-        expire_at: expire_at.filter(|_| !options.insecure),
+        expire_at,
         token_uid: uid,
         token_issued_at: issued_at,
         meta,
@@ -211,6 +233,15 @@ fn by_token(
         own_sessions,
         data: None,
     })
+}
+
+/// What can be said of a session's next token at once.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Renewal {
+    /// The session goes on.
+    Granted(Refreshed),
+    /// Its key must be fetched first.
+    FetchKey(Box<KeyNeeded>),
 }
 
 /// What a session goes on with. `meta` and labels stay what it connected with, or what a backend has
@@ -237,12 +268,16 @@ pub fn refresh(
     user: &str,
     token: &str,
     now: Now,
-) -> Result<Refreshed, Refused> {
-    let claims = verifier.verify(token, now).map_err(|error| match error.fault() {
-        // Unlike at a connect: the client has a session, and comes back with a better token.
-        TokenFault::Expired => Refused::Disconnect(codes::CONNECTION_EXPIRED),
-        TokenFault::Invalid | TokenFault::Internal => refusal(&error),
-    })?;
+) -> Result<Renewal, Refused> {
+    let claims = match verifier.verify(token, now) {
+        Ok(claims) => claims,
+        Err(TokenError::KeyNeeded(needed)) => return Ok(Renewal::FetchKey(needed)),
+        Err(error) if error.fault() == TokenFault::Expired => {
+            // Unlike at a connect: the client has a session, and comes back with a better token.
+            return Err(Refused::Disconnect(codes::CONNECTION_EXPIRED));
+        }
+        Err(error) => return Err(refusal(&error)),
+    };
     if claims.user != user {
         return Err(Refused::Disconnect(codes::INVALID_TOKEN));
     }
@@ -254,7 +289,8 @@ pub fn refresh(
     let expire_at = claims.expire_at.filter(|_| !options.insecure);
     check_end(expire_at, now)?;
     let own_sessions = permission(&claims);
-    Ok(Refreshed { expire_at, own_sessions, token_uid: claims.uid, token_issued_at })
+    let token_uid = claims.uid;
+    Ok(Renewal::Granted(Refreshed { expire_at, own_sessions, token_uid, token_issued_at }))
 }
 
 const fn permission(claims: &Claims) -> Permission {

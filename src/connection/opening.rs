@@ -116,8 +116,8 @@ pub struct Applying {
     pub caller: Caller,
     /// Id of the connect command; 0 on unidirectional transports, which have no commands.
     pub id: u32,
-    /// Of the id that its backend has been told.
-    pub promise: u64,
+    /// Of the id that its backend has been told, if it was one that was asked.
+    pub promise: Option<u64>,
 }
 
 /// What a connection's request told about its client.

@@ -108,7 +108,7 @@ impl Default for Options {
             insecure: false,
             connect_proxy: Choice::Refuse,
             shown: CarriedNames::default(),
-            inquiry_timeout_ms: 6_000,
+            inquiry_timeout_ms: 7_000,
             user_id_header: None,
             origins: Origins::none(),
             trusted_proxies: TrustedProxies::default(),

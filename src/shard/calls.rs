@@ -11,7 +11,7 @@ use crate::api::{
 };
 use crate::connection::close::CloseReason;
 use crate::connection::commands::{self, Answer, SessionsCall};
-use crate::connection::connect::{self, Refreshed, Refused};
+use crate::connection::connect::{self, Refreshed, Refused, Renewal};
 use crate::connection::opening::Stage;
 use crate::ids::{ClientId, ConnId};
 use crate::protocol::codes::{self, Disconnect};
@@ -126,7 +126,12 @@ impl Shard {
         let verdict =
             connect::refresh(&self.options, (&self.verifier, &self.rules), user, token, now);
         let refreshed = match verdict {
-            Ok(refreshed) => refreshed,
+            Ok(Renewal::Granted(refreshed)) => refreshed,
+            Ok(Renewal::FetchKey(needed)) => {
+                // The client asks again, and the key is here by then.
+                self.fetch_key_ahead(needed, now);
+                return self.reply_to(conn, id, &Reply::from(&codes::ERROR_INTERNAL));
+            }
             Err(Refused::Error(error)) => return self.reply_to(conn, id, &Reply::from(&error)),
             Err(Refused::Disconnect(disconnect)) => return self.end_client(conn, disconnect, now),
         };

@@ -17,6 +17,8 @@ pub(super) enum Inquirer {
         /// Its connection.
         conn: ConnId,
     },
+    /// Nobody: something is found out for those who come later.
+    Nobody,
 }
 
 /// The inquiries of one shard.
@@ -28,20 +30,25 @@ pub(super) struct Inquiries {
     by_deadline: VecDeque<(u64, InquiryId)>,
     last: u64,
     timeout_ms: u64,
+    /// Whether one is made for nobody.
+    any_for_nobody: bool,
 }
 
 impl Inquiries {
     /// No inquiry; each waits at most `timeout_ms`.
     pub(super) fn new(timeout_ms: u64) -> Self {
         let (waiting, by_deadline) = (HashMap::default(), VecDeque::new());
-        Self { waiting, by_deadline, last: 0, timeout_ms }
+        Self { waiting, by_deadline, last: 0, timeout_ms, any_for_nobody: false }
     }
 
-    /// Notes who waits, unless [`INQUIRIES_MAX`] do.
+    /// Notes who waits, unless [`INQUIRIES_MAX`] do. For nobody there is one at a time
+    /// (`a_session_whose_next_key_is_not_known_stays_and_the_key_is_fetched_once`).
     pub(super) fn open(&mut self, inquirer: Inquirer, now_ms: u64) -> Option<InquiryId> {
-        if self.waiting.len() >= INQUIRIES_MAX {
+        let is_for_nobody = inquirer == Inquirer::Nobody;
+        if self.waiting.len() >= INQUIRIES_MAX || (is_for_nobody && self.any_for_nobody) {
             return None;
         }
+        self.any_for_nobody |= is_for_nobody;
         self.last += 1;
         let id = InquiryId(self.last);
         self.waiting.insert(id, inquirer);
@@ -52,6 +59,7 @@ impl Inquiries {
     /// Who waited for this, if anybody still did. Nobody does any more.
     pub(super) fn close(&mut self, id: InquiryId) -> Option<Inquirer> {
         let inquirer = self.waiting.remove(&id)?;
+        self.any_for_nobody &= inquirer != Inquirer::Nobody;
         self.forget_closed();
         Some(inquirer)
     }

@@ -13,7 +13,7 @@ use super::{LINGER_MS, Shard};
 use crate::api::watch::Told;
 use crate::connection::connect::{self, Identified, Refused};
 use crate::connection::open;
-use crate::connection::opening::{Caller, Connecting, Opening, Stage};
+use crate::connection::opening::{Applying, Caller, Connecting, Opening, Stage};
 use crate::connection::options::StreamEndpoint;
 use crate::ids::{ClientId, ConnId, SessionId, UserHash};
 use crate::messages::SessionChange;
@@ -44,6 +44,10 @@ impl Shard {
             Ok(Identified::Known(credentials)) => credentials,
             Ok(Identified::AskBackend) => {
                 return self.ask_backend(conn, wire, (id, request), caller, now);
+            }
+            Ok(Identified::FetchKey(needed)) => {
+                let applying = Applying { request, caller, id, promise: None };
+                return self.fetch_key(conn, wire, applying, needed, now);
             }
             Err(refused) => return self.refuse_connect(conn, wire, &caller, (id, refused), now),
         };

@@ -1,95 +1,11 @@
 //! Tokens of every algorithm, their keys made and used by `openssl`, as a backend would.
 
-use std::path::Path;
 use std::process::Command;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use serde_json::{Value, json};
 
 use crate::harness::{Server, run, unix_s};
-
-/// A key pair in a file.
-struct Pair<'d> {
-    dir: &'d Path,
-    name: &'static str,
-}
-
-fn openssl(dir: &Path, args: &[&str]) -> String {
-    let output = run(Command::new("openssl").current_dir(dir).args(args));
-    assert_eq!(output.code, Some(0), "{args:?}: {output:?}");
-    output.stdout
-}
-
-impl<'d> Pair<'d> {
-    fn new(dir: &'d Path, name: &'static str, kind: &[&str]) -> Self {
-        let file = format!("{name}.pem");
-        openssl(dir, &[&["genpkey", "-out", &file, "-algorithm"], kind].concat());
-        Self { dir, name }
-    }
-
-    fn public(&self) -> String {
-        let file = format!("{}.pem", self.name);
-        openssl(self.dir, &["pkey", "-in", &file, "-pubout"])
-    }
-
-    /// The same in a certificate that the key has signed itself.
-    fn certificate(&self) -> String {
-        let file = format!("{}.pem", self.name);
-        let args = ["req", "-x509", "-key", &file, "-subj", "/CN=tokens", "-days", "2"];
-        openssl(self.dir, &args)
-    }
-
-    fn token(&self, algorithm: &str, claims: &Value) -> String {
-        let encode = |json: Value| BASE64URL.encode(json.to_string());
-        let message = format!("{}.{}", encode(json!({"alg": algorithm})), encode(claims.clone()));
-        let text = self.dir.join("message");
-        std::fs::write(&text, &message).expect("the message is written");
-        format!("{message}.{}", BASE64URL.encode(self.signature(algorithm)))
-    }
-
-    fn signature(&self, algorithm: &str) -> Vec<u8> {
-        let file = format!("{}.pem", self.name);
-        if algorithm == "EdDSA" {
-            let args = ["pkeyutl", "-sign", "-rawin", "-inkey", &file, "-in", "message"];
-            return self.signed(&args);
-        }
-        let (family, bits) = algorithm.split_at(2);
-        let digest = format!("-sha{bits}");
-        let mut args = vec!["dgst", &digest, "-sign", &file];
-        if family == "PS" {
-            args.extend(["-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:digest"]);
-        }
-        args.push("message");
-        let signature = self.signed(&args);
-        if family == "ES" {
-            let half = if bits == "512" { 66 } else { bits.parse::<usize>().expect("bits") / 8 };
-            return halves(&signature, half);
-        }
-        signature
-    }
-
-    fn signed(&self, args: &[&str]) -> Vec<u8> {
-        let (command, args) = args.split_first().expect("a command");
-        openssl(self.dir, &[&[*command, "-out", "signature"], args].concat());
-        std::fs::read(self.dir.join("signature")).expect("a signature")
-    }
-}
-
-/// The two integers of an ECDSA signature in DER, each padded to its length (RFC 7518 §3.4).
-fn halves(der: &[u8], half: usize) -> Vec<u8> {
-    // SEQUENCE, its length in one byte or in two, INTEGER r, INTEGER s.
-    let mut rest = if der[1] & 0x80 == 0 { &der[2..] } else { &der[3..] };
-    let mut both = Vec::new();
-    for _ in 0..2 {
-        let (integer, after) = rest[2..].split_at(usize::from(rest[1]));
-        let digits = integer.strip_prefix(&[0]).unwrap_or(integer);
-        both.resize(both.len() + half - digits.len(), 0);
-        both.extend_from_slice(digits);
-        rest = after;
-    }
-    both
-}
+use crate::pair::Pair;
 
 fn claims(user: &str) -> Value {
     json!({"sub": user, "exp": unix_s() + 600})

@@ -1,10 +1,13 @@
-//! Public keys: which signatures they accept, and which never.
+//! Public keys, configured and published: which signatures they accept, and which never.
+
+use std::time::Duration;
 
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
 use aws_lc_rs::signature::{self, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RsaEncoding};
 use base64::engine::general_purpose::STANDARD as BASE64;
+use regex::Regex;
 
 use super::*;
 
@@ -47,6 +50,33 @@ impl Pair {
         format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", lines.join("\n"))
     }
 
+    /// As a key of a set, with these further members.
+    fn jwk(&self, more: &Value) -> Value {
+        let encode = |bytes: &[u8]| BASE64URL.encode(bytes);
+        let mut key = match self {
+            Self::Rsa(pair) => {
+                let public = pair.public_key();
+                json!({"kty": "RSA", "n": encode(public.modulus().big_endian_without_leading_zero()),
+                       "e": encode(public.exponent().big_endian_without_leading_zero())})
+            }
+            Self::Elliptic(pair) => {
+                let point = &pair.public_key().as_ref()[1..];
+                let (x, y) = point.split_at(point.len() / 2);
+                let curve = match x.len() {
+                    32 => "P-256",
+                    48 => "P-384",
+                    _ => "P-521",
+                };
+                json!({"kty": "EC", "crv": curve, "x": encode(x), "y": encode(y)})
+            }
+            Self::Edwards(pair) => {
+                json!({"kty": "OKP", "crv": "Ed25519", "x": encode(pair.public_key().as_ref())})
+            }
+        };
+        key.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        key
+    }
+
     fn signature(&self, algorithm: &str, message: &[u8]) -> Vec<u8> {
         let random = SystemRandom::new();
         match self {
@@ -81,11 +111,25 @@ fn by(keys: Vec<PublicKey>) -> Verifier {
     Verifier::new(&TokenOptions { public_keys: keys, ..TokenOptions::default() })
 }
 
+fn published(keys: &[Value]) -> Verifier {
+    let address = "https://idp.example/keys";
+    let ring = KeyRing::default();
+    ring.put(address, KeySet::parse(json!({"keys": keys}).to_string().as_bytes()).unwrap());
+    let endpoint = Endpoint::new(address, &[], Safety::Checked).unwrap();
+    Verifier::new(&TokenOptions {
+        jwks: Some(Jwks { endpoint, ring, age_max: AGE_MAX }),
+        ..TokenOptions::default()
+    })
+}
+
+/// Nothing here grows old.
+const AGE_MAX: Duration = Duration::MAX;
+
 const RSA: [&str; 6] = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
 const ELLIPTIC: [&str; 3] = ["ES256", "ES384", "ES512"];
 
 #[test]
-fn every_algorithm_of_a_key_is_accepted() {
+fn every_algorithm_of_a_key_is_accepted_configured_and_published() {
     let rsa = Pair::rsa(KeySize::Rsa2048);
     let mut cases = Vec::new();
     for algorithm in RSA {
@@ -100,6 +144,10 @@ fn every_algorithm_of_a_key_is_accepted() {
     for (algorithm, pair, keys) in cases {
         let token = pair.token(&json!({"alg": algorithm}), &json!({"sub": "42"}));
         assert_eq!(by(keys).verify(&token, NOW).unwrap().user, "42", "{algorithm}");
+        let header = json!({"alg": algorithm, "kid": "k1"});
+        let token = pair.token(&header, &json!({"sub": "42"}));
+        let verifier = published(&[pair.jwk(&json!({"kid": "k1", "use": "sig"}))]);
+        assert_eq!(verifier.verify(&token, NOW).unwrap().user, "42", "{algorithm}");
     }
 }
 
@@ -136,6 +184,18 @@ fn a_key_accepts_no_algorithm_of_another_family_and_no_signature_of_another_key(
 }
 
 #[test]
+fn a_token_brings_no_key_of_its_own() {
+    let (known, own) = (Pair::elliptic("ES256"), Pair::elliptic("ES256"));
+    let verifier = by(ecdsa_public_key(&known.pem()).unwrap());
+    for brought in ["jwk", "jku", "x5u", "x5c", "kid"] {
+        let header = json!({"alg": "ES256", (brought): own.pem()});
+        let refused = verifier.verify(&own.token(&header, &json!({"sub": "42"})), NOW);
+        assert_eq!(refused, Err(TokenError::Signature), "{brought} (RFC 8725 §3.10)");
+        assert!(verifier.verify(&known.token(&header, &json!({})), NOW).is_ok(), "{brought}");
+    }
+}
+
+#[test]
 fn what_is_no_key_of_the_kind_is_refused_with_a_reason() {
     let (rsa, elliptic, edwards) =
         (Pair::rsa(KeySize::Rsa2048).pem(), Pair::elliptic("ES256").pem(), Pair::edwards().pem());
@@ -158,13 +218,117 @@ fn what_is_no_key_of_the_kind_is_refused_with_a_reason() {
 }
 
 #[test]
-fn a_token_brings_no_key_of_its_own() {
-    let (known, own) = (Pair::elliptic("ES256"), Pair::elliptic("ES256"));
-    let verifier = by(ecdsa_public_key(&known.pem()).unwrap());
-    for brought in ["jwk", "jku", "x5u", "x5c", "kid"] {
-        let header = json!({"alg": "ES256", (brought): own.pem()});
-        let refused = verifier.verify(&own.token(&header, &json!({"sub": "42"})), NOW);
-        assert_eq!(refused, Err(TokenError::Signature), "{brought} (RFC 8725 §3.10)");
-        assert!(verifier.verify(&known.token(&header, &json!({})), NOW).is_ok(), "{brought}");
+fn a_key_of_a_set_that_is_not_for_tokens_is_skipped() {
+    let pair = Pair::elliptic("ES256");
+    let good = json!({"kid": "good"});
+    for skipped in [
+        json!({}),
+        json!({"kid": ""}),
+        json!({"kid": "k", "use": "enc"}),
+        json!({"kid": "k", "key_ops": ["sign"]}),
+        json!({"kid": "k", "alg": "ES384"}),
+        json!({"kid": "k", "alg": "none"}),
+        json!({"kid": "k", "kty": "oct", "k": "c2VjcmV0"}),
+        json!({"kid": "k", "kty": "RSA"}),
+        json!({"kid": "k", "crv": "P-384"}),
+        json!({"kid": "k", "x": "AA"}),
+        json!({"kid": 7}),
+    ] {
+        let keys = json!({"keys": [pair.jwk(&skipped), pair.jwk(&good), 7, null]}).to_string();
+        let set = KeySet::parse(keys.as_bytes()).unwrap();
+        assert_eq!((set.named("k").count(), set.named("good").count()), (0, 1), "{skipped}");
+        let alone = json!({"keys": [pair.jwk(&skipped)]}).to_string();
+        assert_eq!(KeySet::parse(alone.as_bytes()).err(), Some(KeySetFault::Empty), "{skipped}");
+    }
+    let short = json!({"keys": [{"kty": "RSA", "kid": "k", "e": "AQAB", "n": BASE64URL.encode([0xff; 128])}]});
+    assert_eq!(KeySet::parse(short.to_string().as_bytes()).err(), Some(KeySetFault::Empty));
+    for text in ["", "[]", "{}", r#"{"keys":{}}"#, "<html>"] {
+        assert_eq!(KeySet::parse(text.as_bytes()).err(), Some(KeySetFault::Syntax), "{text}");
+    }
+    let many = json!({"keys": vec![pair.jwk(&good); KEYS_MAX + 1]}).to_string();
+    assert_eq!(KeySet::parse(many.as_bytes()).err(), Some(KeySetFault::TooMany(KEYS_MAX + 1)));
+}
+
+#[test]
+fn a_published_key_is_found_by_its_id_alone() {
+    let (one, two) = (Pair::elliptic("ES256"), Pair::elliptic("ES256"));
+    let verifier = published(&[one.jwk(&json!({"kid": "1"})), two.jwk(&json!({"kid": "2"}))]);
+    let claims = json!({"sub": "42"});
+    let token = |pair: &Pair, header: &Value| pair.token(header, &claims);
+    assert!(verifier.verify(&token(&two, &json!({"alg": "ES256", "kid": "2"})), NOW).is_ok());
+    assert_eq!(
+        verifier.verify(&token(&two, &json!({"alg": "ES256", "kid": "1"})), NOW),
+        Err(TokenError::Signature)
+    );
+    let nameless = verifier.verify(&token(&one, &json!({"alg": "ES256"})), NOW);
+    assert_eq!(nameless, Err(TokenError::NoKeyId));
+    let unknown = verifier.verify(&token(&one, &json!({"alg": "ES256", "kid": "3"})), NOW);
+    let needed = KeyNeeded { address: "https://idp.example/keys".into(), id: "3".into() };
+    assert_eq!(unknown, Err(TokenError::KeyNeeded(Box::new(needed))));
+    // A token brings no key and names no address of one (RFC 8725 §3.10).
+    let own = json!({"alg": "ES256", "kid": "1", "jwk": two.jwk(&json!({})), "jku": "https://evil.example"});
+    assert_eq!(verifier.verify(&token(&two, &own), NOW), Err(TokenError::Signature));
+}
+
+#[test]
+fn claims_fill_the_address_of_their_keys_and_cannot_choose_another() {
+    let issuer = Regex::new("^https://idp.example/(?P<realm>one|two)$").unwrap();
+    let endpoint = |address: &str| Endpoint::new(address, &[&issuer], Safety::Checked);
+    let ring = KeyRing::default();
+    let pair = Pair::edwards();
+    let set = json!({"keys": [pair.jwk(&json!({"kid": "k"}))]}).to_string();
+    ring.put("https://idp.example/one/keys", KeySet::parse(set.as_bytes()).unwrap());
+    let endpoint_of_realm = endpoint("https://idp.example/{{realm}}/keys").unwrap();
+    let jwks = Jwks { endpoint: endpoint_of_realm, ring, age_max: AGE_MAX };
+    let verifier = Verifier::new(&TokenOptions {
+        jwks: Some(jwks),
+        issuer: Expected::Matching(issuer.clone()),
+        ..TokenOptions::default()
+    });
+    let verify = |issuer: &str| {
+        let header = json!({"alg": "EdDSA", "kid": "k"});
+        verifier.verify(&pair.token(&header, &json!({"sub": "42", "iss": issuer})), NOW)
+    };
+    assert_eq!(verify("https://idp.example/one").unwrap().user, "42");
+    let needed = KeyNeeded { address: "https://idp.example/two/keys".into(), id: "k".into() };
+    assert_eq!(verify("https://idp.example/two"), Err(TokenError::KeyNeeded(Box::new(needed))));
+    for stranger in ["https://idp.example/three", "https://idp.example/one/..", ""] {
+        assert_eq!(verify(stranger), Err(TokenError::Issuer), "{stranger}");
+    }
+    for (address, fault) in [
+        ("idp.example", EndpointFault::Scheme),
+        ("https://a/{{realm", EndpointFault::Unclosed),
+        ("https:///keys", EndpointFault::Host),
+        ("https://me:secret@a/keys", EndpointFault::Host),
+        ("https://a/ke ys", EndpointFault::Host),
+        ("https://a/{{tenant}}", EndpointFault::NoGroup("tenant".to_owned())),
+    ] {
+        assert_eq!(endpoint(address).err(), Some(fault), "{address}");
+    }
+}
+
+#[test]
+fn a_group_that_takes_more_than_words_fills_no_address() {
+    let new = |pattern: &str, safety| {
+        let pattern = Regex::new(pattern).unwrap();
+        Endpoint::new("https://a/{{t}}/keys", &[&pattern], safety).err()
+    };
+    let open = Some(EndpointFault::Open("t".to_owned()));
+    for pattern in
+        ["(?P<t>.*)", "(?P<t>[a-z]+)", "(?P<t>one|t.o)", "(?P<t>a?)", "(?P<t>(a|b))", "(?P<t>)"]
+    {
+        assert_eq!(new(pattern, Safety::Checked), open, "{pattern}");
+        assert_eq!(new(pattern, Safety::Skipped), None, "{pattern}");
+    }
+    for pattern in ["(?P<t>one|two)", "^x/(?P<t>one)$", "((?P<t>one|two)/)+", "(?<t>a-b|c_d)"] {
+        assert_eq!(new(pattern, Safety::Checked), None, "{pattern}");
+    }
+    // What an open group takes still is one segment of a path.
+    let pattern = Regex::new("^(?P<t>.*)$").unwrap();
+    let endpoint = Endpoint::new("https://a/{{t}}/keys", &[&pattern], Safety::Skipped).unwrap();
+    let filled = |issuer| endpoint.filled(&[pattern.captures(issuer).unwrap()]);
+    assert_eq!(filled("tenant-1").as_deref(), Some("https://a/tenant-1/keys"));
+    for issuer in ["..", ".", "", "a/b", "a%2fb", "a?b", "a#b", "a@b", "x\\y"] {
+        assert_eq!(filled(issuer), None, "{issuer}");
     }
 }

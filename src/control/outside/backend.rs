@@ -12,6 +12,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 use super::breaker::{Breaker, BreakerOptions, Turned};
+use super::complaints::Complaints;
 use super::http::HttpClient;
 use super::tls::{TlsError, TlsOptions};
 use crate::limits::LabelLimits;
@@ -303,27 +304,5 @@ impl Drop for Outcome<'_> {
         if !self.is_told {
             self.backend.breaker.borrow_mut().abandoned(Instant::now().into_std());
         }
-    }
-}
-
-/// How often complaints are told: a backend that is down is one of many, for each client.
-const COMPLAINT_INTERVAL: Duration = Duration::from_secs(1);
-
-/// Complaints that have not been told.
-#[derive(Default)]
-struct Complaints {
-    last: Cell<Option<Instant>>,
-    untold: Cell<u64>,
-}
-
-impl Complaints {
-    /// Whether this one should be told now, and how many since the last were not.
-    fn is_due(&self, now: Instant) -> Option<u64> {
-        if self.last.get().is_some_and(|last| now - last < COMPLAINT_INTERVAL) {
-            self.untold.set(self.untold.get() + 1);
-            return None;
-        }
-        self.last.set(Some(now));
-        Some(self.untold.take())
     }
 }

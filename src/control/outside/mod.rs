@@ -5,7 +5,9 @@
 
 mod backend;
 mod breaker;
+mod complaints;
 mod http;
+mod keys;
 mod tls;
 
 use std::cell::RefCell;
@@ -17,9 +19,12 @@ use tokio::task::AbortHandle;
 
 pub use self::backend::{BackendError, BackendOptions};
 pub use self::breaker::BreakerOptions;
+pub use self::keys::{KEY_SEARCH_MAX, fetch_keys};
 pub use self::tls::{TlsError, TlsOptions};
 
 use self::backend::Backend;
+use self::keys::KeyFetcher;
+use crate::auth::Jwks;
 use crate::ids::InquiryId;
 use crate::messages::{Finding, Inquiry, Message};
 
@@ -34,19 +39,37 @@ pub struct OutsideOptions {
 #[derive(Debug)]
 pub struct Sources {
     connect: Option<Backend>,
+    keys: Option<KeyFetcher>,
 }
 
 impl Sources {
+    /// Those of the options, and whoever publishes the keys of tokens.
+    ///
     /// # Errors
     /// Somebody cannot be asked.
-    pub fn new(options: OutsideOptions) -> Result<Self, BackendError> {
-        Ok(Self { connect: options.connect.map(Backend::new).transpose()? })
+    pub fn new(options: OutsideOptions, jwks: Option<Jwks>) -> Result<Self, BackendError> {
+        let keys = jwks.map(KeyFetcher::new).transpose()?;
+        Ok(Self { connect: options.connect.map(Backend::new).transpose()?, keys })
     }
+}
 
+/// Who can be asked.
+struct Sought {
+    connect: Option<Backend>,
+    keys: Option<Rc<KeyFetcher>>,
+}
+
+impl Sought {
     async fn find(&self, about: Inquiry) -> Finding {
-        match (about, &self.connect) {
-            (Inquiry::Connect(question), Some(backend)) => backend.connect(*question).await,
-            (Inquiry::Connect(_), None) => Finding::NotAsked,
+        match about {
+            Inquiry::Connect(question) => match &self.connect {
+                Some(backend) => backend.connect(*question).await,
+                None => Finding::NotAsked,
+            },
+            Inquiry::Key(needed) => match &self.keys {
+                Some(keys) => keys.find(&needed).await,
+                None => Finding::NotAsked,
+            },
         }
     }
 }
@@ -56,7 +79,7 @@ type Name = (usize, InquiryId);
 
 /// All inquiries of the node. Shards bound how many there are.
 pub(super) struct Outside {
-    sources: Rc<Sources>,
+    sought: Rc<Sought>,
     running: HashMap<Name, AbortHandle>,
     /// What shards have not been told yet, oldest first.
     found: Rc<RefCell<VecDeque<(Name, Finding)>>>,
@@ -65,17 +88,23 @@ pub(super) struct Outside {
 }
 
 impl Outside {
+    /// To be called inside a `LocalSet`.
     pub(super) fn new(sources: Sources, news: Rc<Notify>) -> Self {
-        Self { sources: Rc::new(sources), running: HashMap::new(), found: Rc::default(), news }
+        let keys = sources.keys.map(Rc::new);
+        if let Some(keys) = &keys {
+            tokio::task::spawn_local(Rc::clone(keys).keep_fresh());
+        }
+        let sought = Rc::new(Sought { connect: sources.connect, keys });
+        Self { sought, running: HashMap::new(), found: Rc::default(), news }
     }
 
     /// A shard wants to know something. To be called inside a `LocalSet`.
     pub(super) fn ask(&mut self, shard: usize, inquiry: InquiryId, about: Inquiry) {
         let name = (shard, inquiry);
         let (found, news) = (Rc::clone(&self.found), Rc::clone(&self.news));
-        let sources = Rc::clone(&self.sources);
+        let sought = Rc::clone(&self.sought);
         let task = tokio::task::spawn_local(async move {
-            let finding = sources.find(about).await;
+            let finding = sought.find(about).await;
             found.borrow_mut().push_back((name, finding));
             news.notify_one();
         });

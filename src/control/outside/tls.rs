@@ -59,7 +59,10 @@ pub enum TlsError {
     #[error("tls.server_name is neither a host name nor an IP address")]
     ServerName,
     /// The operating system has no certificates.
-    #[error("no certificates of the operating system can be read: set tls.server_ca_pem")]
+    #[error(
+        "no certificates of the operating system can be read: name some in tls.server_ca_pem, or in \
+         the variable SSL_CERT_FILE"
+    )]
     NoRoots,
     /// They do not fit together.
     #[error("TLS cannot be set up: {0}")]

@@ -7,6 +7,7 @@ use super::Shard;
 use super::conns::State;
 use super::inquiries::Inquirer;
 use super::sessions::names;
+use crate::auth::KeyNeeded;
 use crate::connection::connect::{self, Refused};
 use crate::connection::opening::{
     Applying, Caller, Connecting, Deciding, Held, Opening, Stage, Waiting,
@@ -29,11 +30,6 @@ impl Shard {
         mut caller: Caller,
         now: Now,
     ) {
-        let Some(inquiry) = self.inquiries.open(Inquirer::Connect { conn }, now.mono_ms) else {
-            self.counters.inquiries_refused += 1;
-            let refused = Refused::Error(codes::ERROR_INTERNAL);
-            return self.refuse_connect(conn, wire, &caller, (id, refused), now);
-        };
         let promise = Table::promise(self.rng.next_u64());
         let question = ConnectQuestion {
             client: self.table.promised_client(promise),
@@ -48,10 +44,39 @@ impl Shard {
                 &std::mem::take(&mut request.headers),
             ),
         };
+        let applying = Applying { request, caller, id, promise: Some(promise) };
+        self.inquire(conn, wire, applying, Inquiry::Connect(Box::new(question)), now);
+    }
+
+    /// Has the key of a client's token fetched.
+    pub(super) fn fetch_key(
+        &mut self,
+        conn: ConnId,
+        wire: Wire,
+        applying: Applying,
+        needed: Box<KeyNeeded>,
+        now: Now,
+    ) {
+        self.inquire(conn, wire, applying, Inquiry::Key(needed), now);
+    }
+
+    /// Has a key fetched for those who come later.
+    pub(super) fn fetch_key_ahead(&mut self, needed: Box<KeyNeeded>, now: Now) {
+        if let Some(inquiry) = self.inquiries.open(Inquirer::Nobody, now.mono_ms) {
+            self.counters.inquiries += 1;
+            let about = Inquiry::Key(needed);
+            self.effects.message(Peer::Control, Message::Inquire { inquiry, about });
+        }
+    }
+
+    fn inquire(&mut self, conn: ConnId, wire: Wire, applying: Applying, about: Inquiry, now: Now) {
+        let Some(inquiry) = self.inquiries.open(Inquirer::Connect { conn }, now.mono_ms) else {
+            self.counters.inquiries_refused += 1;
+            let refused = Refused::Error(codes::ERROR_INTERNAL);
+            return self.refuse_connect(conn, wire, &applying.caller, (applying.id, refused), now);
+        };
         self.counters.inquiries += 1;
-        let about = Inquiry::Connect(Box::new(question));
         self.effects.message(Peer::Control, Message::Inquire { inquiry, about });
-        let applying = Applying { request, caller, id, promise };
         self.wait(conn, wire, Waiting::Finding(inquiry, applying), now);
     }
 
@@ -78,7 +103,7 @@ impl Shard {
     }
 
     fn answer_inquirer(&mut self, inquirer: Inquirer, finding: Finding, now: Now) {
-        let Inquirer::Connect { conn } = inquirer;
+        let Inquirer::Connect { conn } = inquirer else { return };
         self.go_on(conn, now, |shard, wire, waiting| {
             let Waiting::Finding(_, applying) = waiting else {
                 unreachable!("it waits for a finding as long as its inquiry is open")
@@ -112,6 +137,10 @@ impl Shard {
                 let user = caller.header_user.as_deref();
                 connect::by_backend(&self.options, answer, user, now)
             }
+            Finding::Key(search) => {
+                let token = &request.token;
+                connect::by_searched_key(&self.options, &self.verifier, token, search, now)
+            }
             Finding::Nothing => {
                 self.counters.inquiries_failed += 1;
                 Err(Refused::Error(codes::ERROR_INTERNAL))
@@ -125,7 +154,7 @@ impl Shard {
             Ok(credentials) => credentials,
             Err(refused) => return self.refuse_connect(conn, wire, &caller, (id, refused), now),
         };
-        let connecting = Connecting::new(credentials, request, (wire, caller, id), Some(promise));
+        let connecting = Connecting::new(credentials, request, (wire, caller, id), promise);
         self.let_in(conn, connecting, now);
     }
 

@@ -13,11 +13,16 @@ import base64
 import json
 import ssl
 import sys
+import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
+speaking = threading.Lock()
+
+
 def say(line):
-    print(json.dumps(line), flush=True)
+    with speaking:
+        print(json.dumps(line), flush=True)
 
 
 class Backend(BaseHTTPRequestHandler):

@@ -3,12 +3,11 @@
 
 mod backend;
 
-use std::process::Command;
-
 use serde_json::{Value, json};
 
 use self::backend::Backend;
 use crate::harness::{Server, Stream, eventually, overlay, unix_s};
+use crate::pair::certificate;
 use crate::socket::{Heard, Socket};
 
 /// A server that asks this backend.
@@ -322,38 +321,6 @@ fn nothing_that_a_client_or_an_operator_keeps_secret_is_logged() {
     assert!(log.iter().any(|line| line.contains("a backend was of no help")), "{log:#?}");
     let said: Vec<_> = log.iter().filter(|line| line.contains("TOPSECRET")).collect();
     assert!(said.is_empty(), "{said:#?}");
-}
-
-/// A certificate for this name and its key, as files in the directory.
-fn certificate(dir: &std::path::Path, name: &str) -> [String; 2] {
-    let [cert, key] = ["crt", "key"].map(|kind| dir.join(format!("{name}.{kind}")));
-    let made = Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:prime256v1",
-            "-nodes",
-        ])
-        .args([
-            "-days",
-            "2",
-            "-subj",
-            "/CN=backend",
-            "-addext",
-            &format!("subjectAltName=DNS:{name}"),
-        ])
-        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
-        .arg("-keyout")
-        .arg(&key)
-        .arg("-out")
-        .arg(&cert)
-        .output()
-        .expect("openssl runs");
-    assert!(made.status.success(), "{made:?}");
-    [cert, key].map(|path| path.to_str().expect("text").to_owned())
 }
 
 #[test]

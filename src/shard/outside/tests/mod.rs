@@ -1,5 +1,7 @@
 //! One shard, clients that a backend must name, and a control thread that is played by the test.
 
+mod keys;
+
 use serde_json::json;
 
 use super::super::effects::{Effect, Effects};
@@ -32,6 +34,10 @@ struct World {
 
 impl World {
     fn new() -> Self {
+        Self::with(Options { connect_proxy: Choice::Allow, ..Options::default() })
+    }
+
+    fn with(options: Options) -> Self {
         let stream =
             StreamEndpoint { path: "/uni".to_owned(), body_bytes_max: 65_536, http_refusals: None };
         let websocket = WebSocketEndpoint {
@@ -44,7 +50,7 @@ impl World {
             uni_http_stream: Some(stream),
             ..Endpoints::default()
         };
-        let options = Options { endpoints, connect_proxy: Choice::Allow, ..Options::default() };
+        let options = Options { endpoints, ..options };
         Self { shard: Shard::new(alone(options), NOW), now: NOW }
     }
 
@@ -112,12 +118,17 @@ impl World {
     fn asked(&mut self, conn: ConnId) -> (InquiryId, ConnectQuestion) {
         let mut said = self.said(conn);
         assert_eq!((said.inquiries.len(), said.text.contains("connect\":{\"client")), (1, false));
-        let (inquiry, Inquiry::Connect(question)) = said.inquiries.remove(0);
+        let (inquiry, Inquiry::Connect(question)) = said.inquiries.remove(0) else {
+            panic!("asked for something else")
+        };
         (inquiry, *question)
     }
 
     fn answer(&mut self, inquiry: InquiryId, answer: ConnectAnswer) {
-        let finding = Finding::Connect(answer);
+        self.found(inquiry, Finding::Connect(answer));
+    }
+
+    fn found(&mut self, inquiry: InquiryId, finding: Finding) {
         self.shard.on_message(Peer::Control, Message::Found { inquiry, finding }, self.now);
     }
 
