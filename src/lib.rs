@@ -40,6 +40,8 @@ pub mod proxy;
 
 pub mod api;
 
+pub mod admin;
+
 pub mod connection;
 
 pub mod messages;

@@ -100,7 +100,7 @@ pub use rpc::{Rpc, rpc};
 pub use scan::{Scan, Target};
 pub use search::{Search, State};
 pub use selector::{Selector, USERS_MAX, User};
-pub use swagger::{Page, Shown, Swagger};
+pub use swagger::{Swagger, document};
 pub use terms::{Mode, Naming, RECEIPT_CLIENTS_MAX, Receipt, Terms};
 pub use update::{Applied, Change, LabelChange, UpdateParams};
 pub use user_status::{STATE_BYTES_MAX, STATUS_USERS_MAX, StatusOrder, Statuses, UserStatus};

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use super::genconfig::secret_text;
 use super::serve::{self, ServeError};
 use crate::auth::{self, NewClaims};
-use crate::config::Config;
+use crate::config::{Admin, Config};
 use crate::messages::{SessionChange, SessionEvent};
 
 /// How long the printed token is good for: the week of `gentoken`.
@@ -22,6 +22,9 @@ pub(super) fn base() -> Result<Vec<(&'static str, String)>, String> {
         ("http_server.address", "127.0.0.1".to_owned()),
         ("client.token.hmac_secret_key", secret_text::<32>()?),
         ("http_api.key", secret_text::<16>()?),
+        ("admin.enabled", "true".to_owned()),
+        ("admin.password", secret_text::<9>()?),
+        ("admin.secret", secret_text::<32>()?),
         ("user_block.storage_type", "memory".to_owned()),
         ("token_revoke.storage_type", "memory".to_owned()),
         ("user_tokens_invalidate.storage_type", "memory".to_owned()),
@@ -67,6 +70,7 @@ fn guide(url: &str, token: &str, config: &Config) -> String {
     let stream = &config.uni_http_stream.handler_prefix;
     let api = &config.http_api.handler_prefix;
     let key = config.http_api.key.expose();
+    let page = page(url, &config.admin);
     format!(
         r#"Rollcall listens on {url}; its secrets live as long as this process.
 Token for user 42, good for a week:
@@ -87,10 +91,23 @@ curl --header "Content-Type: application/json" --header "Authorization: apikey {
 
 curl --header "Authorization: apikey {key}" --request POST --data '{{"method": "disconnect", "params": {{"user": "42"}}}}' {url}{api}
 curl --header "Authorization: apikey {key}" --request POST --data '{{"client": "<ID>"}}' {url}{api}/disconnect
-
+{page}
 Sessions come and go here; Ctrl-C ends it.
 "#
     )
+}
+
+/// Where to look at it all, when there is a page.
+fn page(url: &str, admin: &Admin) -> String {
+    if !admin.enabled {
+        return String::new();
+    }
+    let prefix = admin.handler_prefix.trim_end_matches('/');
+    let password = match admin.insecure {
+        true => String::new(),
+        false => format!(", password {}", admin.password.expose()),
+    };
+    format!("\n4. Or do all that in a browser: {url}{prefix}/{password}\n")
 }
 
 fn show(event: &SessionEvent) {

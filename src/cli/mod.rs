@@ -11,6 +11,7 @@ mod dev;
 mod genconfig;
 mod gentoken;
 
+mod admin;
 mod options;
 mod proxy;
 mod usage;

@@ -41,6 +41,9 @@ pub(super) fn connection(config: &Config) -> Result<Options, String> {
         api: (!config.http_api.disabled).then(|| api(config)),
         grpc_api: config.grpc_api.enabled.then(|| api(config)),
         swagger: config.serves_swagger().then(|| Arc::new(swagger(config))),
+        // Whoever starts a server adds it: it may have to read files.
+        admin: None,
+        admin_external: config.admin.external,
         health_path: config.health.enabled.then(|| config.health.handler_prefix.clone()),
         api_external: config.http_api.external,
         token: config.token_options()?,
@@ -83,7 +86,7 @@ pub(super) fn connection(config: &Config) -> Result<Options, String> {
 }
 
 /// How the server API is read, over HTTP and gRPC.
-fn api(config: &Config) -> api::Options {
+pub(super) fn api(config: &Config) -> api::Options {
     api::Options {
         prefix: config.http_api.handler_prefix.clone(),
         key: config.http_api.key.expose().to_owned(),

@@ -3,12 +3,13 @@
 use std::io::{self, IsTerminal};
 use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use super::options;
+use super::{admin, options};
 use crate::config::{Config, ErrorMode};
 use crate::connection::open::Scope;
 use crate::control::api::{Errors, Reflection};
@@ -103,7 +104,8 @@ fn serve_until_signal(
 /// # Errors
 /// What could not be used or started.
 pub(super) fn start(config: &Config, on_event: Option<OnEvent>) -> Result<Server, ServeError> {
-    let connection = options::connection(config).map_err(ServeError::Options)?;
+    let mut connection = options::connection(config).map_err(ServeError::Options)?;
+    connection.admin = admin::page(config).map_err(ServeError::Options)?.map(Arc::new);
     let listen = listen_on(config)?;
     let server_options = options::server(config, listen, uni_grpc(config)?, grpc_api(config)?);
     tracing::info!(
@@ -207,6 +209,7 @@ fn address(key: &str, text: &str, port: u16) -> Result<SocketAddr, ServeError> {
 fn endpoints(config: &Config, scope: Scope) -> Vec<&'static str> {
     let internal = scope != Scope::External;
     let api = !config.http_api.disabled && (internal || config.http_api.external);
+    let admin = config.admin.enabled && (internal || config.admin.external);
     let external = scope != Scope::Internal;
     let emulated = config.http_stream.enabled || config.sse.enabled;
     // In the order Centrifugo names them.
@@ -216,6 +219,7 @@ fn endpoints(config: &Config, scope: Scope) -> Vec<&'static str> {
         (config.sse.enabled && external, "sse"),
         (emulated && external, "emulation"),
         (api, "api"),
+        (admin, "admin"),
         (config.health.enabled && internal, "health"),
         (config.uni_websocket.enabled && external, "uni_websocket"),
         (config.uni_sse.enabled && external, "uni_sse"),

@@ -169,9 +169,9 @@ mod tests {
 
     #[test]
     fn flags_only_centrifugo_knows_are_ignored_and_told() {
-        let matches = parse("--admin --engine redis --prometheus.enabled=true -p 1 -e memory");
+        let matches = parse("--debug --engine redis --prometheus.enabled=true -p 1 -e memory");
         let ignored = ignored_flags(&matches);
-        assert_eq!(ignored, ["--admin", "--prometheus.enabled", "-e", "--engine"]);
+        assert_eq!(ignored, ["--debug", "--prometheus.enabled", "-e", "--engine"]);
         assert_eq!(flags(&matches).len(), 1);
     }
 

@@ -6,7 +6,10 @@ use serde_json::Value;
 /// Names of options in all versions. Each stands for itself and everything below it
 /// (`admin.password`, `admin_password`).
 const NAMES: &[&str] = &[
-    "admin",
+    "admin.api_key",
+    "admin.oidc",
+    "admin.web_proxy_address",
+    "admin_web_proxy_address",
     "allow_history_for_",
     "allow_presence_for_",
     "allow_publish_for_",
@@ -102,9 +105,6 @@ const NAMES: &[&str] = &[
     "webtransport",
 ];
 
-/// What `genconfig` writes for tools that look for it: no reason for a warning.
-const QUIET: [&str; 4] = ["admin.password", "admin.secret", "admin_password", "admin_secret"];
-
 /// Sections and, in v3, switches that must not be ignored when they are on: clients would talk in
 /// clear text to a server that was told to encrypt.
 const TLS: [&str; 11] = [
@@ -123,12 +123,6 @@ const TLS: [&str; 11] = [
 
 /// Flags of Centrifugo that take no value and that Rollcall ignores with a warning.
 pub const FLAGS_WITHOUT_VALUE: &[&str] = &[
-    "admin",
-    "admin.enabled",
-    "admin.external",
-    "admin.insecure",
-    "admin_external",
-    "admin_insecure",
     "broker.enabled",
     "debug",
     "debug.enabled",
@@ -164,8 +158,6 @@ pub const FLAGS_WITH_VALUE: &[&str] = &[
 /// What is to be said about a name that is no option of Rollcall.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Foreign {
-    /// Nothing.
-    Quiet,
     /// Centrifugo knows it.
     Known,
     /// Nobody knows it.
@@ -174,12 +166,12 @@ pub(super) enum Foreign {
 
 /// Looks up a name of a file (dots between sections), in lower case.
 pub(super) fn in_file(name: &str) -> Foreign {
-    look_up(name, |known| covers(known, name))
+    look_up(|known| covers(known, name))
 }
 
 /// Looks up the name of a variable without its prefix, in lower case: it has no dots.
 pub(super) fn in_environment(name: &str) -> Foreign {
-    look_up(name, |known| covers(&known.replace('.', "_"), name))
+    look_up(|known| covers(&known.replace('.', "_"), name))
 }
 
 /// Whether an option that Rollcall does not have asks for TLS.
@@ -195,20 +187,11 @@ pub(super) fn asks_for_tls(name: &str, value: &Value) -> bool {
 
 /// Whether names above lie below this section.
 pub(super) fn is_section(name: &str) -> bool {
-    NAMES
-        .iter()
-        .chain(&QUIET)
-        .any(|known| known.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
+    NAMES.iter().any(|known| known.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
 }
 
-fn look_up(name: &str, covers: impl Fn(&str) -> bool) -> Foreign {
-    if QUIET.contains(&name) {
-        Foreign::Quiet
-    } else if NAMES.iter().any(|known| covers(known)) {
-        Foreign::Known
-    } else {
-        Foreign::Unknown
-    }
+fn look_up(covers: impl Fn(&str) -> bool) -> Foreign {
+    if NAMES.iter().any(|known| covers(known)) { Foreign::Known } else { Foreign::Unknown }
 }
 
 /// Whether a name is this one or lies below it.

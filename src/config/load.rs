@@ -213,7 +213,6 @@ impl Loader {
                 continue;
             }
             match centrifugo::in_file(&leaf.name) {
-                Foreign::Quiet => {}
                 // What is switched off is not missed.
                 Foreign::Known if *leaf.value == Value::Bool(false) => {}
                 Foreign::Known if centrifugo::asks_for_tls(&leaf.name, leaf.value) => {
@@ -258,7 +257,6 @@ impl Loader {
             let name = rest.to_ascii_lowercase();
             let on = Value::Bool(bool::from_text(value) == Ok(true));
             match centrifugo::in_environment(&name) {
-                Foreign::Quiet => {}
                 Foreign::Known if centrifugo::asks_for_tls(&name, &on) => {
                     self.refuse_tls(variable, &place);
                 }

@@ -8,6 +8,7 @@ pub mod duration;
 mod setting;
 mod shared;
 mod table;
+mod table_pages;
 mod table_proxy;
 mod table_token;
 
@@ -32,11 +33,12 @@ pub use setting::{
 pub use table::{
     Client, ClosedSessions, Config, Disconnect, Emulation, GrpcApi, Health, HttpApi, HttpServer,
     HttpStream, HttpStreamRefusals, LabelFilter, Labels, Log, Node, OPTIONS, Queries, Sessions,
-    Shards, Shutdown, Sse, SseRefusals, StorageFile, StorageRedis, Swagger, Test, TokenRevoke,
+    Shards, Shutdown, Sse, SseRefusals, StorageFile, StorageRedis, Test, TokenRevoke,
     TokenRevokeRedis, UniDisconnects, UniGrpc, UniHttpStream, UniSse, UniWebSocket, UserBlock,
     UserBlockRedis, UserStatus, UserStatusRedis, UserTokensInvalidate, UserTokensInvalidateRedis,
     Watch, WebSocket,
 };
+pub use table_pages::{Admin, Swagger};
 pub use table_proxy::{ConnectProxy, ConnectProxyHttp, ConnectProxyTls, Proxies};
 pub use table_token::Token;
 pub use validate::dangers;

@@ -31,6 +31,9 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
     let mut faults = Vec::new();
     let api = config.http_api.handler_prefix.as_str();
     let swagger = config.swagger.handler_prefix.as_str();
+    let admin_prefix = config.admin.handler_prefix.trim_end_matches('/');
+    // Beside its files: they stand last among all paths.
+    let admin = format!("{admin_prefix}/admin");
     let emulated = config.http_stream.enabled || config.sse.enabled;
     let all = [
         ("http_api.handler_prefix", api, !config.http_api.disabled),
@@ -55,6 +58,8 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
             config.uni_http_stream.enabled,
         ),
         ("uni_sse.handler_prefix", &config.uni_sse.handler_prefix, config.uni_sse.enabled),
+        ("admin.handler_prefix", admin_prefix, config.admin.enabled && !admin_prefix.is_empty()),
+        ("admin.handler_prefix", &admin, config.admin.enabled),
     ];
     let served: Vec<(&'static str, &str)> = all
         .into_iter()
@@ -68,16 +73,19 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
             faults.push((name, what));
         }
         for (other_name, other) in &served[..at] {
-            if collide(path, other, &[api, swagger]) {
+            if collide(path, other, &[api, swagger, &admin]) {
                 let what = format!("is `{path}`, which `{other_name}` (`{other}`) serves already");
                 faults.push((name, what));
             }
         }
     }
+    // One thing to put right for each option.
+    faults.dedup_by_key(|(name, _)| *name);
     faults
 }
 
-/// Equal, or one lies below a folder: the API, where commands are, or the page of it.
+/// Equal, or one lies below a folder: the API, where commands are, the page of it, or what the
+/// operators' page asks.
 fn collide(path: &str, other: &str, folders: &[&str]) -> bool {
     let is_inside = |path: &str, above: &str| {
         folders.contains(&above)

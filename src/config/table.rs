@@ -9,6 +9,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use super::declare::{Declared, dotted, options, place};
 use super::setting::{CodeTransform, ErrorMode, Headers, HttpTransform, Secret, Setting};
+use super::table_pages::{self, Admin, Swagger};
 use super::table_proxy::{self, Proxies};
 use super::table_token::{self, Token};
 use crate::connection::options::WhenFull;
@@ -16,7 +17,8 @@ use crate::control::store::Storage;
 use crate::engine::boot::{DriverChoice, ParkingChoice};
 
 /// Every table, in the order of `docs/config.md`.
-const TABLES: &[&[Declared]] = &[DECLARED, table_token::DECLARED, table_proxy::DECLARED];
+const TABLES: &[&[Declared]] =
+    &[DECLARED, table_pages::DECLARED, table_token::DECLARED, table_proxy::DECLARED];
 
 /// Every option, in the order of the tables.
 pub const OPTIONS: &[Declared] = &joined::<_, { count(TABLES) }>(TABLES);
@@ -26,7 +28,8 @@ pub const OPTIONS: &[Declared] = &joined::<_, { count(TABLES) }>(TABLES);
 pub(super) const SECTIONS: &[(&str, &[&str])] = &joined::<_, { count(ABOUTS) }>(ABOUTS);
 
 #[cfg(test)]
-const ABOUTS: &[&[(&str, &[&str])]] = &[ABOUT, table_token::ABOUT, table_proxy::ABOUT];
+const ABOUTS: &[&[(&str, &[&str])]] =
+    &[ABOUT, table_pages::ABOUT, table_token::ABOUT, table_proxy::ABOUT];
 
 const fn count<T>(tables: &[&[T]]) -> usize {
     let (mut all, mut table) = (0, 0);
@@ -60,6 +63,7 @@ options! {
         health: Health,
         http_api: HttpApi,
         swagger: Swagger,
+        admin: Admin,
         label_filter: LabelFilter,
         watch: Watch,
         closed_sessions: ClosedSessions,
@@ -107,10 +111,10 @@ options! {
         address: String = String::new(), ["address"], ["a", "address"];
         /// Port to listen on. 0 lets the operating system choose; the log says which it chose.
         port: u16 = 8000, ["port"], ["p", "port"];
-        /// Address of the internal endpoints (API, swagger, health) when `internal_port` is set. Empty:
+        /// Address of the internal endpoints (API, pages, health) when `internal_port` is set. Empty:
         /// the same as `address`.
         internal_address: String = String::new(), ["internal_address"], ["internal_address"];
-        /// Port of the internal endpoints (API, swagger, health), so that they need not be reachable
+        /// Port of the internal endpoints (API, pages, health), so that they need not be reachable
         /// from outside. Unset: they share the one port.
         internal_port: Option<u16> = None, ["internal_port"], ["internal_port"];
     }
@@ -159,15 +163,6 @@ options! {
         /// Commands in one body, over HTTP or gRPC; one more refuses the body with 400 (gRPC:
         /// `INVALID_ARGUMENT`) before any of it has run. From 1 to 10000.
         max_commands: usize = 1000, [], [];
-    }
-
-    /// A page that describes the server API and calls it.
-    Swagger at (swagger) {
-        /// Whether it is served, beside the API of the internal port when there is one. Without
-        /// the API over HTTP there is no page.
-        enabled: bool = false, ["swagger"], ["swagger"];
-        /// Its path; the page is at `/swagger/`, its document at `/swagger/openapi.json`.
-        handler_prefix: String = "/swagger".to_owned(), [], [];
     }
 
     /// How large a `label_filter` of a server API call may be.

@@ -272,9 +272,9 @@ fn what_nobody_knows_is_warned_of_with_what_was_meant() {
 #[test]
 fn what_centrifugo_knows_is_one_warning_and_what_kubernetes_sets_is_none() {
     warns(
-        r#"{"admin": {"enabled": true, "password": "p", "secret": "s"}, "websocket": {"write_timeout": "1s"},
+        r#"{"admin": {"web_proxy_address": "x"}, "websocket": {"write_timeout": "1s"},
             "engine": {"type": "memory"}, "subscription_token_issuer": "x", "prometheus": false,
-            "admin_password": "p", "client": {"token": {"jwks": {"providers": []}}}}"#,
+            "client": {"token": {"jwks": {"providers": []}}}}"#,
         &[
             ("CENTRIFUGO_REDIS_ADDRESS", "x"),
             ("CENTRIFUGO_PORT", "tcp://10.0.0.1:8000"),
@@ -284,8 +284,8 @@ fn what_centrifugo_knows_is_one_warning_and_what_kubernetes_sets_is_none() {
             ("CENTRIFUGO_API_KEY", ""),
         ],
         &[
-            "known to Centrifugo, not (yet) in Rollcall, in config.json, ignored: admin.enabled, \
-             client.token.jwks, engine, subscription_token_issuer, \
+            "known to Centrifugo, not (yet) in Rollcall, in config.json, ignored: \
+             admin.web_proxy_address, client.token.jwks, engine, subscription_token_issuer, \
              websocket.write_timeout",
             "known to Centrifugo, not (yet) in Rollcall, in the environment, ignored: \
              CENTRIFUGO_REDIS_ADDRESS",
@@ -348,16 +348,17 @@ fn a_duration_without_a_unit_names_the_trap() {
     );
 }
 
+#[track_caller]
+fn check(flags: &[(&str, &str)], expected: &[&str]) {
+    let errors = load(&sources("", &[], flags)).expect_err("refused").to_string();
+    for (line, expected) in errors.lines().zip(expected) {
+        assert!(line.contains(expected), "{line}");
+    }
+    assert_eq!(errors.lines().count(), expected.len(), "{errors}");
+}
+
 #[test]
 fn what_cannot_be_meant_is_refused_with_its_origin() {
-    let check = |flags: &[(&str, &str)], expected: &[&str]| {
-        let flags: Vec<_> = flags.iter().map(|(name, value)| (*name, *value)).collect();
-        let errors = load(&sources("", &[], &flags)).expect_err("refused").to_string();
-        for (line, expected) in errors.lines().zip(expected) {
-            assert!(line.contains(expected), "{line}");
-        }
-        assert_eq!(errors.lines().count(), expected.len(), "{errors}");
-    };
     check(&[("shards.count", "65")], &["`--shards.count` on the command line must be at most 64"]);
     check(&[("shards.ring_entries", "100")], &["must be a power of two"]);
     for depth in ["0", "25"] {
@@ -383,6 +384,19 @@ fn what_cannot_be_meant_is_refused_with_its_origin() {
     check(&[("shutdown.timeout", "0s"), ("shards.query_timeout", "61s")], &["is 0s", "is 1m1s"]);
     check(&[("client.allowed_origins", "https://[")], &["does not hold patterns"]);
     check(&[("client.user_id_http_header", "X User")], &["is not the name of a header"]);
+    check(
+        &[("client.ping_interval", "5s")],
+        &["`client.pong_timeout` is 8s: must be shorter than client.ping_interval (5s)"],
+    );
+    check(&[("client.trusted_proxies", "10.0.0.1/8")], &["does not hold networks: `10.0.0.1/8`"]);
+    check(&[("websocket.compression_level", "10")], &["is 10: expected 1, the fastest, to 9"]);
+    check(&[("uni_websocket.message_size_limit", "0")], &["must be from 1 to 67108864 bytes"]);
+    check(&[("shards.driver", "kqueue")], &["expected one of \"auto\" \"io_uring\""]);
+    loads("", &[], &[("client.ping_interval", "0")]);
+}
+
+#[test]
+fn what_is_served_has_a_path_of_its_own() {
     check(&[("http_api.handler_prefix", "api")], &["is `api`: expected a path"]);
     check(&[("http_api.handler_prefix", "/")], &["is `/`: expected a path"]);
     check(
@@ -402,14 +416,6 @@ fn what_cannot_be_meant_is_refused_with_its_origin() {
         &["is `/api`, which `http_api.handler_prefix` (`/api`) serves already"],
     );
     check(
-        &[("client.ping_interval", "5s")],
-        &["`client.pong_timeout` is 8s: must be shorter than client.ping_interval (5s)"],
-    );
-    check(&[("client.trusted_proxies", "10.0.0.1/8")], &["does not hold networks: `10.0.0.1/8`"]);
-    check(&[("websocket.compression_level", "10")], &["is 10: expected 1, the fastest, to 9"]);
-    check(&[("uni_websocket.message_size_limit", "0")], &["must be from 1 to 67108864 bytes"]);
-    check(&[("shards.driver", "kqueue")], &["expected one of \"auto\" \"io_uring\""]);
-    check(
         &[
             ("swagger", "true"),
             ("swagger.handler_prefix", "/s"),
@@ -417,9 +423,22 @@ fn what_cannot_be_meant_is_refused_with_its_origin() {
         ],
         &["is `/s/a`, which `swagger.handler_prefix` (`/s`) serves already"],
     );
+    let admin = ("admin", "true");
+    check(&[admin, ("admin.handler_prefix", "ops")], &["is `ops`: expected a path"]);
+    check(
+        &[admin, ("admin.handler_prefix", "/api")],
+        &["is `/api`, which `http_api.handler_prefix` (`/api`) serves already"],
+    );
+    check(
+        &[admin, ("http_api.handler_prefix", "/admin/api")],
+        &["is `/admin`, which `http_api.handler_prefix` (`/admin/api`) serves already"],
+    );
+    for prefix in ["", "/", "/ops", "/ops/"] {
+        loads("", &[], &[admin, ("admin.handler_prefix", prefix)]);
+    }
     let ignored = loads("", &[], &[("health.handler_prefix", "what is not served")]);
     assert_eq!(ignored.config.health.handler_prefix, "what is not served");
-    loads("", &[], &[("client.ping_interval", "0"), ("emulation.handler_prefix", "/api")]);
+    loads("", &[], &[("emulation.handler_prefix", "/api")]);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::duration;
 use super::paths;
 use super::table::Config;
+use super::table_pages::Admin;
 use super::tokens;
 use crate::connection::origin::Origins;
 use crate::connection::remote::TrustedProxies;
@@ -153,7 +154,22 @@ pub fn dangers(config: &Config) -> Vec<String> {
              tests only",
         ),
     ];
-    said.into_iter().filter(|(is_so, _)| *is_so).map(|(_, text)| text.to_owned()).collect()
+    let said = said.into_iter().chain(dangers_of_admin(&config.admin));
+    said.filter(|(is_so, _)| *is_so).map(|(_, text)| text.to_owned()).collect()
+}
+
+fn dangers_of_admin(admin: &Admin) -> [(bool, &'static str); 2] {
+    let is_shut = admin.password.expose().is_empty() || admin.secret.expose().is_empty();
+    [
+        (
+            admin.enabled && admin.insecure,
+            "INSECURE admin mode enabled (admin.insecure), make sure you understand risks",
+        ),
+        (
+            admin.enabled && !admin.insecure && is_shut,
+            "admin.password and admin.secret are not both set: nobody can sign in to the admin page",
+        ),
+    ]
 }
 
 /// The ways clients connect, and whether each is on.

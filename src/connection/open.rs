@@ -1,12 +1,13 @@
 //! ② A request head to what it opens: the server API, a stream, health, or a plain refusal.
 
+use crate::admin::{self, Admin, LOGIN_BYTES_MAX};
 use crate::api;
 use crate::connection::Options;
 use crate::connection::options::{
     EmulationEndpoint, Endpoints, StreamEndpoint, UniWebSocketEndpoint, WebSocketEndpoint,
 };
 use crate::connection::origin::OriginCheck;
-use crate::wire::http1::{Head, Status};
+use crate::wire::http1::{Head, Place, Status};
 
 /// Which endpoints a listener serves.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -15,7 +16,7 @@ pub enum Scope {
     All,
     /// The public listener beside an internal one: transports, no API unless it is external.
     External,
-    /// The internal listener: API, its page and health.
+    /// The internal listener: API, pages and health.
     Internal,
 }
 
@@ -31,7 +32,9 @@ pub enum Target<'o> {
     /// A browser asks whether it may call an endpoint.
     Preflight,
     /// The page that describes the server API.
-    Swagger(api::Page<'o>),
+    Swagger(Place<'o>),
+    /// The operators' page.
+    Admin(&'o Admin, admin::Route<'o>),
     /// The health endpoint.
     Health,
     /// The path exists, the method does not.
@@ -77,23 +80,25 @@ pub fn target<'o>(options: &'o Options, scope: Scope, head: &Head<'_>) -> Target
             };
         }
     }
-    if scope == Scope::External && !options.api_external {
-        return Target::Nothing;
-    }
-    if let Some(api) = &options.api
+    let is_internal = scope != Scope::External;
+    if let Some(api) = options.api.as_ref().filter(|_| is_internal || options.api_external)
         && let Some(route) = api::route(api, path)
     {
         return Target::Api(api, route);
     }
-    // Only the API can be opened to the outside; the rest follows the internal listener.
-    if scope == Scope::External {
-        return Target::Nothing;
+    // Only the API and the operators' page can be opened to the outside.
+    if is_internal {
+        if options.health_path.as_deref() == Some(path) {
+            return Target::Health;
+        }
+        if let Some(page) = options.swagger.as_ref().and_then(|swagger| swagger.at(path)) {
+            return Target::Swagger(page);
+        }
     }
-    if options.health_path.as_deref() == Some(path) {
-        return Target::Health;
-    }
-    let page = options.swagger.as_ref().and_then(|swagger| swagger.at(path));
-    page.map_or(Target::Nothing, Target::Swagger)
+    // Last: without a prefix its files stand at the root.
+    let admin = options.admin.as_ref().filter(|_| is_internal || options.admin_external);
+    let found = admin.and_then(|admin| Some((admin, admin.route(path)?)));
+    found.map_or(Target::Nothing, |(admin, route)| Target::Admin(admin, route))
 }
 
 impl<'o> Endpoint<'o> {
@@ -143,12 +148,33 @@ pub struct BodyLimit {
     option: &'static str,
 }
 
-impl Target<'_> {
+impl<'o> Target<'o> {
+    /// The call of the server API that this is, by whichever way.
+    #[must_use]
+    pub const fn api(&self) -> Option<(&'o api::Options, api::Route)> {
+        match self {
+            Self::Api(options, route) => Some((options, *route)),
+            Self::Admin(admin, admin::Route::Api(route)) => Some((admin.api(), *route)),
+            Self::Admin(_, admin::Route::Init | admin::Route::Login | admin::Route::Page(_))
+            | Self::Connect(_)
+            | Self::Emulation(_)
+            | Self::Preflight
+            | Self::Swagger(_)
+            | Self::Health
+            | Self::MethodNotAllowed
+            | Self::Nothing => None,
+        }
+    }
+
     /// The largest body this target reads.
     #[must_use]
     pub const fn body_limit(&self) -> BodyLimit {
+        if let Some((options, _)) = self.api() {
+            let option = "http_api.max_request_body_size";
+            return BodyLimit { bytes_max: options.body_bytes_max, option };
+        }
         let (bytes_max, option) = match self {
-            Self::Api(options, _) => (options.body_bytes_max, "http_api.max_request_body_size"),
+            Self::Admin(_, admin::Route::Login) => (LOGIN_BYTES_MAX, "of a login"),
             Self::Connect(Endpoint::HttpStream(stream)) => {
                 (stream.body_bytes_max, "http_stream.max_request_body_size")
             }
@@ -166,7 +192,9 @@ impl Target<'_> {
             }
             Self::Connect(Endpoint::WebSocket(_) | Endpoint::UniWebSocket(_))
             | Self::Preflight
+            | Self::Api(..)
             | Self::Swagger(_)
+            | Self::Admin(..)
             | Self::Health
             | Self::MethodNotAllowed
             | Self::Nothing => (IGNORED_BODY_BYTES_MAX, "nobody reads it"),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::admin::Admin;
 use crate::api;
 use crate::auth::TokenOptions;
 use crate::connection::origin::Origins;
@@ -29,10 +30,13 @@ pub struct Options {
     pub grpc_api: Option<api::Options>,
     /// The page that describes the server API, when it is on.
     pub swagger: Option<Arc<api::Swagger>>,
+    /// The operators' page, when it is on.
+    pub admin: Option<Arc<Admin>>,
+    /// Whether it also answers on the external listener when there is an internal one.
+    pub admin_external: bool,
     /// Path of the health endpoint, when it is on.
     pub health_path: Option<String>,
-    /// Whether internal endpoints (API, health) also answer on the external listener when there
-    /// is an internal one.
+    /// Whether the API also answers on the external listener when there is an internal one.
     pub api_external: bool,
     /// How tokens are verified.
     pub token: TokenOptions,
@@ -101,6 +105,8 @@ impl Default for Options {
             api: None,
             grpc_api: None,
             swagger: None,
+            admin: None,
+            admin_external: false,
             health_path: None,
             api_external: false,
             token: TokenOptions::default(),

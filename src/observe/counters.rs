@@ -75,6 +75,12 @@ counters! {
     watches_cut,
     /// Server API requests refused for a missing or wrong key.
     api_unauthorized,
+    /// Times somebody signed in to the admin page.
+    admin_logins,
+    /// Times somebody did not: a wrong password, or too many of them.
+    admin_logins_refused,
+    /// Requests of the admin page refused for a missing or wrong token.
+    admin_unauthorized,
     /// Questions put to other shards.
     gathers,
     /// Replies in which at least one shard did not answer in time.

@@ -2,11 +2,11 @@
 
 use super::Shard;
 use super::http::Step;
-use crate::api::{self, Refusal};
+use crate::api::Refusal;
 use crate::connection::Exchange;
 use crate::ids::ConnId;
 use crate::time::Now;
-use crate::wire::http1::{self, Head, HeadError, Response, Status, Version};
+use crate::wire::http1::{self, Head, HeadError, Response, Shown, Status, Version};
 
 /// Content type of answers for people.
 const PLAIN: Option<&str> = Some("text/plain; charset=utf-8");
@@ -39,8 +39,8 @@ impl<'a> Plain<'a> {
     }
 
     /// A page, or a file of it.
-    pub(super) const fn page(shown: &'a api::Shown<'a>) -> Self {
-        let api::Shown { status, content_type, headers, body } = shown;
+    pub(super) const fn page(shown: &'a Shown<'a>) -> Self {
+        let Shown { status, content_type, headers, body } = shown;
         Self { status: *status, content_type: *content_type, extra: headers, body }
     }
 

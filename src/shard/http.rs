@@ -159,7 +159,7 @@ impl Shard {
         let target = open::target(&options, self.conns.scope(conn), &head);
         // Only API calls with a body of known length overlap; anything else waits its turn here,
         // so that no answer overtakes an older one.
-        let overlaps = matches!(&target, Target::Api(_, route) if !route.is_stream())
+        let overlaps = target.api().is_some_and(|(_, route)| !route.is_stream())
             && head.framing != Framing::Chunked;
         if !overlaps && wait_for_older(exchange) {
             return Step::NeedMore;
@@ -234,13 +234,14 @@ impl Shard {
         now: Now,
     ) -> Option<Step> {
         exchange.deadline_ms = 0;
+        if let Some((api, route)) = target.api() {
+            return if route.is_stream() {
+                self.watch(conn, exchange, head, (api, body), now)
+            } else {
+                self.call(conn, exchange, head, (api, &route), body, now)
+            };
+        }
         let plain = match target {
-            Target::Api(api, route) if route.is_stream() => {
-                return self.watch(conn, exchange, head, (*api, body), now);
-            }
-            Target::Api(api, route) => {
-                return self.call(conn, exchange, head, (*api, route), body, now);
-            }
             Target::Connect(endpoint) => {
                 return self.connect(conn, exchange, head, *endpoint, body, now);
             }
@@ -258,6 +259,11 @@ impl Shard {
                 self.respond(conn, exchange, head, Plain::page(&shown), now);
                 return None;
             }
+            Target::Admin(admin, route) => {
+                self.administer(conn, exchange, head, (admin, route), body, now);
+                return None;
+            }
+            Target::Api(..) => unreachable!("it is called above"),
             Target::Health => Plain::json(b"{}"),
             Target::MethodNotAllowed => Plain::empty(Status(405)),
             Target::Nothing => Plain::text(Status(404), open::plain_body(Status(404))),
@@ -273,6 +279,13 @@ impl Shard {
                 let admitted = api::admit(options, &self.api_key, head);
                 if admitted.as_ref().is_err_and(|refusal| refusal.status == Status(401)) {
                     self.counters.api_unauthorized += 1;
+                }
+                admitted
+            }
+            Target::Admin(admin, route) => {
+                let admitted = admin.admit(route, head, now);
+                if admitted.as_ref().is_err_and(|refusal| refusal.status == Status(401)) {
+                    self.counters.admin_unauthorized += 1;
                 }
                 admitted
             }

@@ -34,7 +34,8 @@ mod sweep;
 mod orders;
 mod work;
 
-// Backends.
+// Backends and operators.
+mod admin;
 mod ask;
 mod gather;
 mod remote;

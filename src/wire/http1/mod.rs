@@ -18,6 +18,7 @@ mod date;
 mod error;
 mod framing;
 mod head;
+mod page;
 mod query;
 mod scan;
 mod target;
@@ -34,6 +35,7 @@ pub use date::DateLine;
 pub use error::HeadError;
 pub use framing::Framing;
 pub use head::{Head, parse_head};
+pub use page::{File, Place, Shown};
 pub use query::query_value;
 pub use scan::HeadScan;
 pub use write::{
