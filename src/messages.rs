@@ -8,7 +8,7 @@ use crate::api::{Answer, Question, Refusal, Route, Selector};
 use crate::auth::{KeyNeeded, KeySearch};
 use crate::ids::{CallId, ClientId, InquiryId, SessionId, ShardId, StreamId};
 use crate::protocol::{DecodeError, Encoding};
-use crate::proxy::{ConnectAnswer, ConnectQuestion, Header};
+use crate::proxy::{ConnectAnswer, ConnectQuestion, Header, RefreshAnswer, RefreshQuestion};
 
 /// A party of the mesh: a shard, or the control thread.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -185,6 +185,8 @@ const _: () = assert!(size_of::<Message>() <= 160, "rings hold thousands of mess
 pub enum Inquiry {
     /// Who a client is.
     Connect(Box<ConnectQuestion>),
+    /// Whether a session whose time is over may go on.
+    Refresh(Box<RefreshQuestion>),
     /// A key that tokens are verified with.
     Key(Box<KeyNeeded>),
 }
@@ -194,6 +196,8 @@ pub enum Inquiry {
 pub enum Finding {
     /// Who the client is.
     Connect(ConnectAnswer),
+    /// Whether the session goes on.
+    Refresh(RefreshAnswer),
     /// Whether there is such a key.
     Key(KeySearch),
     /// Nothing: it cannot be reached, did not answer in time or makes no sense. What waits is

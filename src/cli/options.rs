@@ -53,6 +53,7 @@ pub(super) fn connection(config: &Config) -> Result<Options, String> {
         ),
         insecure: client.insecure,
         connect_proxy: choice(proxy::connect(config).is_some()),
+        refresh_proxy: proxy::renewals(config),
         shown: proxy::shown(config),
         inquiry_timeout_ms: proxy::inquiry_timeout_ms(config),
         user_id_header: some(&client.user_id_http_header),
@@ -227,7 +228,10 @@ pub(super) fn server(
             // What is wrong with it has been said when it was loaded.
             shared: config.shared_store().ok().flatten(),
         },
-        outside: OutsideOptions { connect: proxy::connect(config) },
+        outside: OutsideOptions {
+            connect: proxy::connect(config),
+            refresh: proxy::refresh(config),
+        },
         synthetic: Synthetic {
             sessions: config.test.synthetic_sessions,
             labelled: config.test.synthetic_labels,

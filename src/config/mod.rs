@@ -17,6 +17,7 @@ mod env;
 mod file;
 mod load;
 mod paths;
+mod proxies;
 mod suggest;
 mod tokens;
 mod validate;
@@ -39,7 +40,10 @@ pub use table::{
     Watch, WebSocket,
 };
 pub use table_pages::{Admin, Swagger};
-pub use table_proxy::{ConnectProxy, ConnectProxyHttp, ConnectProxyTls, Proxies};
+pub use table_proxy::{
+    ConnectProxy, ConnectProxyHttp, ConnectProxyTls, Proxies, RefreshProxy, RefreshProxyHttp,
+    RefreshProxyTls,
+};
 pub use table_token::Token;
 pub use validate::dangers;
 

@@ -95,7 +95,12 @@ options! {
         /// client is that brings no token. It is on when this is set, and
         /// `client.proxy.connect` is not enabled.
         proxy_connect_endpoint: String = String::new(), [], [];
-        /// Headers of a client's HTTP request that a backend of `proxy_connect_endpoint` is shown.
+        /// The refresh proxy, likewise: the URL of the backend that says whether a session whose time
+        /// is over may go on.
+        proxy_refresh_endpoint: String = String::new(), [], [];
+        /// Shows a backend of `proxy_refresh_endpoint` what is attached to the session (`meta`).
+        proxy_include_connection_meta: bool = false, [], [];
+        /// Headers of a client's HTTP request that a backend named so is shown.
         proxy_http_headers: Vec<String> = Vec::new(), [], [];
         /// Metadata of a client's gRPC call that it is shown.
         proxy_grpc_metadata: Vec<String> = Vec::new(), [], [];

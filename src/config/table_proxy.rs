@@ -1,4 +1,4 @@
-//! The options of the proxies: backends that are asked who a client is. A part of the table in
+//! The options of the proxies: backends that are asked about clients. A part of the table in
 //! `table`.
 
 use std::time::Duration;
@@ -8,7 +8,7 @@ use super::setting::{Headers, Secret, Setting, StatusTransform};
 
 options! {
     /// Backends that are asked about clients: what holds for all of them.
-    Proxies at (client.proxy) with { connect: ConnectProxy } {
+    Proxies at (client.proxy) with { connect: ConnectProxy, refresh: RefreshProxy } {
         /// Questions that are put to one backend at once; more wait for their turn. From 1 to 10000.
         max_concurrency: usize = 128, [], [];
         /// Questions that may wait for their turn at one backend; whoever comes then is refused for
@@ -53,6 +53,58 @@ options! {
 
     /// TLS of the connect proxy; an `https://` endpoint has it without being asked.
     ConnectProxyTls at (client.proxy.connect.http.tls) {
+        /// Whether what follows counts.
+        enabled: bool = false, [], [];
+        /// Certificates that the backend's leads to: PEM, PEM in Base64, or a path. Empty: those of
+        /// the operating system.
+        server_ca_pem: String = String::new(), [], [];
+        /// The certificate shown to the backend, likewise. Empty: none.
+        cert_pem: String = String::new(), [], [];
+        /// Its key, likewise.
+        key_pem: Secret = Secret::default(), [], [];
+        /// The name the backend's certificate must have. Empty: the host of the URL.
+        server_name: String = String::new(), [], [];
+        /// Takes any certificate. Only for development.
+        insecure_skip_verify: bool = false, [], [];
+    }
+
+    /// The backend that says whether a session whose time is over may go on.
+    RefreshProxy at (client.proxy.refresh) with { http: RefreshProxyHttp } {
+        /// Whether it is asked. Clients are not asked for new tokens then.
+        enabled: bool = false, [], [];
+        /// Its URL: `http://` or `https://`.
+        endpoint: String = String::new(), [], [];
+        /// How long it may take, its turn included.
+        timeout: Duration = Duration::from_secs(1), ["proxy_refresh_timeout"], [];
+        /// Headers of a client's HTTP request that it is shown. They are kept as long as the
+        /// session.
+        http_headers: Vec<String> = Vec::new(), [], [];
+        /// Metadata of a client's gRPC call that it is shown, likewise.
+        grpc_metadata: Vec<String> = Vec::new(), [], [];
+        /// Headers that it is shown although a client only says that it has them, likewise. Any
+        /// client can say anything: it must not trust them.
+        emulated_headers: Vec<String> = Vec::new(), [], [];
+        /// Says `binary` in `encoding`; a refresh has no data.
+        binary_encoding: bool = false, [], [];
+        /// Shows it what a backend attached to the session (`meta`).
+        include_connection_meta: bool = false, [], [];
+        /// When it is asked again about a session that it could not be asked about. From 100ms.
+        retry_interval: Duration = Duration::from_secs(60), [], [];
+        /// How long a session goes on after its end while the backend cannot be asked. 0: until it
+        /// can, as in Centrifugo.
+        grace: Duration = Duration::ZERO, [], [];
+    }
+
+    /// The refresh proxy over HTTP.
+    RefreshProxyHttp at (client.proxy.refresh.http) with { tls: RefreshProxyTls } {
+        /// Headers that go with every question, by name.
+        static_headers: Headers = Headers::default(), [], [];
+        /// HTTP statuses that are refusals: the session ends.
+        status_to_code_transforms: Vec<StatusTransform> = Vec::new(), [], [];
+    }
+
+    /// TLS of the refresh proxy; an `https://` endpoint has it without being asked.
+    RefreshProxyTls at (client.proxy.refresh.http.tls) {
         /// Whether what follows counts.
         enabled: bool = false, [], [];
         /// Certificates that the backend's leads to: PEM, PEM in Base64, or a path. Empty: those of

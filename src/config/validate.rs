@@ -1,10 +1,12 @@
 //! What types cannot say: ranges, values that contradict each other, and what is allowed but
 //! dangerous.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::duration;
 use super::paths;
+use super::proxies;
 use super::table::Config;
 use super::table_pages::Admin;
 use super::tokens;
@@ -17,15 +19,6 @@ pub(super) type Fault = (&'static str, String);
 
 /// Largest body or message an option may allow: every connection may hold one such at a time.
 const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
-
-/// Questions that may be put to one backend at once.
-const PROXY_CONCURRENCY_MAX: usize = 10_000;
-
-/// Questions that may wait for one backend.
-const PROXY_WAITING_MAX: usize = 1_000_000;
-
-/// What a close frame leaves for a reason (RFC 6455 §5.5).
-const REASON_BYTES_MAX: usize = 123;
 
 /// Most sessions a server is filled with: in one shard, too, far fewer than its table holds.
 const SYNTHETIC_SESSIONS_MAX: u64 = 100_000_000;
@@ -68,7 +61,7 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
     labels(config, &mut faults);
     questions(config, &mut faults);
     transforms(config, &mut faults);
-    statuses(config, &mut faults);
+    proxies::faults(config, &mut faults);
     faults.extend(paths::faults(config));
     faults.extend(config.shared_store().err());
     faults.extend(tokens::options(config).err().into_iter().flatten());
@@ -126,11 +119,6 @@ pub fn dangers(config: &Config) -> Vec<String> {
              another's `enabled`, as in CENTRIFUGO_UNI_HTTP_STREAM=1",
         ),
         (
-            client.proxy.connect.http.tls.enabled
-                && client.proxy.connect.http.tls.insecure_skip_verify,
-            "client.proxy.connect.http.tls.insecure_skip_verify lets whoever answers be the backend",
-        ),
-        (
             nobody_connects,
             "client.token.hmac_secret_key is not set, nor another key: no client can connect",
         ),
@@ -155,6 +143,7 @@ pub fn dangers(config: &Config) -> Vec<String> {
         ),
     ];
     let said = said.into_iter().chain(dangers_of_admin(&config.admin));
+    let said = said.chain(proxies::dangers(config));
     said.filter(|(is_so, _)| *is_so).map(|(_, text)| text.to_owned()).collect()
 }
 
@@ -184,14 +173,24 @@ fn transports(config: &Config) -> impl Iterator<Item = bool> {
     both.into_iter().chain(uni)
 }
 
+/// What is wrong with a duration that must be one of these.
+pub(super) fn duration_fault(
+    path: &'static str,
+    value: Duration,
+    allowed: RangeInclusive<Duration>,
+) -> Option<Fault> {
+    if allowed.contains(&value) {
+        return None;
+    }
+    let [value, min, max] = [value, *allowed.start(), *allowed.end()].map(duration::show);
+    Some((path, format!("is {value}: expected a duration from {min} to {max}")))
+}
+
 fn durations(config: &Config, faults: &mut Vec<Fault>) {
     let (second, millisecond) = (Duration::from_secs(1), Duration::from_millis(1));
     let client = &config.client;
     let mut check = |path, value: Duration, min: Duration, max: Duration| {
-        if !(min..=max).contains(&value) {
-            let [value, min, max] = [value, min, max].map(duration::show);
-            faults.push((path, format!("is {value}: expected a duration from {min} to {max}")));
-        }
+        faults.extend(duration_fault(path, value, min..=max));
     };
     if !client.ping_interval.is_zero() {
         // Clients are told whole seconds.
@@ -200,12 +199,8 @@ fn durations(config: &Config, faults: &mut Vec<Fault>) {
     check("client.pong_timeout", client.pong_timeout, Duration::ZERO, DAY);
     check("client.stale_close_delay", client.stale_close_delay, millisecond, DAY);
     check("client.expired_close_delay", client.expired_close_delay, Duration::ZERO, DAY);
-    let minute = 60 * second;
-    let (connect, pause) = (client.proxy.connect.timeout, client.proxy.breaker_pause);
-    check("client.proxy.connect.timeout", connect, millisecond, minute);
     let age = client.token.jwks_max_age;
     check("client.token.jwks_max_age", age, second, 30 * DAY);
-    check("client.proxy.breaker_pause", pause, millisecond, 60 * minute);
     check("user_status.expire_interval", config.user_status.expire_interval, second, 3_650 * DAY);
     let redis = &config.storage.redis;
     check("storage.redis.connect_timeout", redis.connect_timeout, millisecond, 60 * second);
@@ -282,16 +277,6 @@ fn bounds(config: &Config, faults: &mut Vec<Fault>) {
             format!("must be at least {WATCH_QUEUE_BYTES_MIN} bytes: two pieces of a snapshot"),
         ),
         (
-            "client.proxy.max_concurrency",
-            (1..=PROXY_CONCURRENCY_MAX).contains(&config.client.proxy.max_concurrency),
-            format!("must be from 1 to {PROXY_CONCURRENCY_MAX}: each is a connection"),
-        ),
-        (
-            "client.proxy.max_waiting",
-            config.client.proxy.max_waiting <= PROXY_WAITING_MAX,
-            format!("must be at most {PROXY_WAITING_MAX}"),
-        ),
-        (
             "closed_sessions.limit",
             config.closed_sessions.limit <= CLOSED_SESSIONS_MAX,
             format!("must be at most {CLOSED_SESSIONS_MAX}: each is as large as one that lives"),
@@ -349,27 +334,6 @@ fn questions(config: &Config, faults: &mut Vec<Fault>) {
         if !(1..=max).contains(&value) {
             faults.push((path, format!("must be from 1 to {max}")));
         }
-    }
-}
-
-/// What backends' answers are turned into.
-fn statuses(config: &Config, faults: &mut Vec<Fault>) {
-    for line in &config.client.proxy.connect.http.status_to_code_transforms {
-        let what = match (&line.to_error, &line.to_disconnect) {
-            (Some(_), None) => continue,
-            (None, Some(to)) if !(3000..=4999).contains(&to.code) => {
-                format!("into disconnect {}: disconnects are 3000 to 4999", to.code)
-            }
-            (None, Some(to)) if to.reason.len() > REASON_BYTES_MAX || !to.reason.is_ascii() => {
-                format!("into a reason that is no ASCII of at most {REASON_BYTES_MAX} bytes")
-            }
-            (None, Some(_)) => continue,
-            (Some(_), Some(_)) | (None, None) => {
-                "into neither or both of to_error and to_disconnect: say one".to_owned()
-            }
-        };
-        let what = format!("turns status {} {what}", line.status_code);
-        faults.push(("client.proxy.connect.http.status_to_code_transforms", what));
     }
 }
 

@@ -46,7 +46,10 @@ pub struct Options {
     pub insecure: bool,
     /// Whether a backend is asked who a client is that brings no token.
     pub connect_proxy: Choice,
-    /// What backends are shown of a client's request.
+    /// How sessions go on when their time is over, when a backend says so: then their clients are
+    /// not asked for other tokens.
+    pub refresh_proxy: Option<RefreshProxy>,
+    /// What backends are shown of a client's request, whichever it is.
     pub shown: CarriedNames,
     /// Milliseconds that a shard waits for what the control thread asks of the outside: more than
     /// the control thread does.
@@ -95,6 +98,19 @@ pub struct Options {
     pub uni_disconnects: Vec<(u32, Disconnect)>,
 }
 
+/// A backend that says whether sessions whose time is over may go on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RefreshProxy {
+    /// What it is shown of a client's first request: kept with the session.
+    pub shown: CarriedNames,
+    /// Whether it is shown `meta`.
+    pub meta: Choice,
+    /// Milliseconds until it is asked again about a session that it could not be asked about.
+    pub retry_ms: u64,
+    /// Milliseconds that a session may go on while it cannot be asked; 0 is no limit.
+    pub grace_ms: u64,
+}
+
 impl Default for Options {
     /// What the configuration says when it says nothing, but that no token can be verified yet.
     fn default() -> Self {
@@ -113,6 +129,7 @@ impl Default for Options {
             anonymous: Anonymous::ByToken,
             insecure: false,
             connect_proxy: Choice::Refuse,
+            refresh_proxy: None,
             shown: CarriedNames::default(),
             inquiry_timeout_ms: 7_000,
             user_id_header: None,

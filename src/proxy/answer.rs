@@ -86,6 +86,11 @@ pub enum Denied {
 }
 
 impl Outer<'_> {
+    /// Whether it is a refusal, for whom it does not matter which.
+    pub(super) const fn is_denied(&self) -> bool {
+        self.error.is_some() || self.disconnect.is_some()
+    }
+
     /// The refusal, if it is one.
     pub(super) fn denied(&self) -> Result<Option<Denied>, AnswerError> {
         if let Some(disconnect) = self.disconnect {

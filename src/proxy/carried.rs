@@ -37,6 +37,14 @@ impl fmt::Debug for Carried {
     }
 }
 
+impl Carried {
+    /// Whether there is nothing.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.headers.is_empty() && self.metadata.is_empty() && self.emulated.is_empty()
+    }
+}
+
 impl CarriedNames {
     /// Names as an operator wrote them.
     #[must_use]
@@ -75,6 +83,20 @@ impl CarriedNames {
             is_shown.then(|| (name.into(), value.as_bytes().into()))
         });
         Carried { emulated: taken.collect(), ..carried }
+    }
+
+    /// The part of it that these names take over.
+    #[must_use]
+    pub fn only(&self, carried: &Carried) -> Carried {
+        let of = |headers: &[Header], names: &[String]| {
+            let is_named = |header: &&Header| names.iter().any(|name| **name == *header.0);
+            headers.iter().filter(is_named).cloned().collect()
+        };
+        Carried {
+            headers: of(&carried.headers, &self.headers),
+            metadata: of(&carried.metadata, &self.metadata),
+            emulated: of(&carried.emulated, &self.emulated),
+        }
     }
 
     /// What goes along with one question: added ones first, a client's own word over them, and

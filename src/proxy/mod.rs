@@ -7,12 +7,14 @@
 mod answer;
 mod carried;
 mod connect;
+mod refresh;
 
 use crate::protocol::Encoding;
 
 pub use self::answer::{AnswerError, Denied};
 pub use self::carried::{Carried, CarriedNames, Header};
 pub use self::connect::{Accepted, ConnectAnswer, ConnectQuestion};
+pub use self::refresh::{RefreshAnswer, RefreshQuestion, Renewed};
 
 /// How a client's data is put into a question.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -121,3 +121,61 @@ fn a_client_that_reads_protobuf_is_told_any_bytes() {
     };
     assert_eq!(accepted.data.as_deref(), Some([0xff, 0].as_slice()));
 }
+
+#[test]
+fn a_refresh_tells_whose_session_it_is_and_meta_where_that_is_wanted() {
+    let bare = RefreshQuestion {
+        client: ClientId::parse(CLIENT).unwrap(),
+        transport: "uni_sse",
+        encoding: Encoding::Json,
+        user: String::new(),
+        meta: None,
+        labels: Default::default(),
+        carried: Carried::default(),
+    };
+    let text =
+        |question: &RefreshQuestion, form| String::from_utf8(question.json(form).unwrap()).unwrap();
+    let head =
+        format!(r#"{{"client":"{CLIENT}","transport":"uni_sse","protocol":"json","encoding""#);
+    assert_eq!(text(&bare, DataForm::Json), format!(r#"{head}:"json","user":""}}"#));
+    let full = RefreshQuestion {
+        user: "ann".to_owned(),
+        meta: Some(br#"{ "m":1.0 }"#.as_slice().into()),
+        labels: [("k".to_owned(), "v".to_owned())].into(),
+        ..bare
+    };
+    let rest = r#""user":"ann","meta":{ "m":1.0 },"labels":{"k":"v"}}"#;
+    assert_eq!(text(&full, DataForm::Binary), format!(r#"{head}:"binary",{rest}"#));
+}
+
+#[test]
+fn a_session_goes_on_only_when_its_backend_says_until_when() {
+    let read = |body: &str| RefreshAnswer::from_json(body.as_bytes(), LabelLimits::default());
+    let body = r#"{"result":{"expired":false,"expire_at":17,"info":{"i":1},"b64info":"eA==",
+        "meta":{ "m":2 },"labels":{"k":"v"},"caps":[],"unheard_of":1},"error":null}"#;
+    let renewed = Renewed {
+        expire_at: 17,
+        meta: Some(br#"{ "m":2 }"#.as_slice().into()),
+        labels: Some([("k".to_owned(), "v".to_owned())].into()),
+    };
+    assert_eq!(read(body).unwrap(), RefreshAnswer::GoesOn(Box::new(renewed)));
+    for ended in [
+        "{}",
+        r#"{"result":{}}"#,
+        r#"{"result":null}"#,
+        r#"{"result":{"expire_at":0}}"#,
+        r#"{"result":{"expired":true,"expire_at":17}}"#,
+        r#"{"result":{"expire_at":17},"error":{"code":1}}"#,
+        r#"{"result":{"expire_at":17},"disconnect":{"code":1}}"#,
+    ] {
+        assert_eq!(read(ended).unwrap(), RefreshAnswer::Ended, "{ended}");
+    }
+    let broken = r#"{"result":{"expire_at":17,"b64info":"?"}}"#;
+    assert_eq!(read(broken).unwrap(), RefreshAnswer::Broken);
+    for senseless in ["", "[]", r#"{"result":[]}"#, r#"{"result":{"expire_at":"soon"}}"#] {
+        assert!(read(senseless).is_err(), "{senseless}");
+    }
+    let labels =
+        format!(r#"{{"result":{{"expire_at":17,"labels":{{"k":"{}"}}}}}}"#, "v".repeat(300));
+    assert!(matches!(read(&labels), Err(AnswerError::Labels(_))));
+}

@@ -121,6 +121,10 @@ impl Shard {
 
     /// A new token for the session.
     fn refresh(&mut self, conn: ConnId, id: u32, token: &str, now: Now) {
+        if self.options.refresh_proxy.is_some() {
+            // It was told that its session does not end.
+            return self.end_client(conn, codes::BAD_REQUEST, now);
+        }
         let Some(State::Live(live)) = self.conns.state_mut(conn) else { return };
         let user = self.table.view(live.slot).user();
         let verdict =

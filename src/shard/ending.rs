@@ -40,6 +40,7 @@ impl Shard {
                 self.effects.message(Peer::Control, Message::UserLeft { user, at_s });
             }
         }
+        self.renewals.forget(conn_index);
         self.admission.closed(self.id);
         if has_user {
             self.admission.leave_seat(closed.hash);

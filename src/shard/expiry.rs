@@ -1,5 +1,5 @@
 //! When sessions end by themselves: said by their token, then by another token of their client
-//! (`calls`), or by a backend (`orders`).
+//! (`calls`), or by a backend (`orders`, `renewal`).
 
 use super::Shard;
 use super::conns::{NEVER, State};
@@ -12,7 +12,12 @@ impl Shard {
     /// When a session that has so many seconds left is cut.
     pub(super) fn end_of(&self, ttl_s: Option<u32>, now: Now) -> Tick {
         ttl_s.map_or(NEVER, |ttl_s| {
-            let after_ms = u64::from(ttl_s) * 1000 + self.options.expired_close_delay_ms;
+            // A client has time to bring another token; a backend is asked at once.
+            let delay_ms = match &self.options.refresh_proxy {
+                Some(_) => 0,
+                None => self.options.expired_close_delay_ms,
+            };
+            let after_ms = u64::from(ttl_s) * 1000 + delay_ms;
             Tick::at_or_after(now.mono_ms + after_ms)
         })
     }
@@ -20,6 +25,10 @@ impl Shard {
     /// The session has so many seconds left from now on.
     pub(super) fn set_expiry(&mut self, conn: ConnId, ttl_s: Option<u32>, now: Now) {
         let expires = self.end_of(ttl_s, now);
+        self.set_end(conn, expires);
+    }
+
+    pub(super) fn set_end(&mut self, conn: ConnId, expires: Tick) {
         if let Some(State::Live(live)) = self.conns.state_mut(conn) {
             live.expires = expires;
         }

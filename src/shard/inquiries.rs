@@ -3,11 +3,15 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::ids::{ConnId, InquiryId};
+use crate::ids::{ClientId, ConnId, InquiryId};
 
 /// Inquiries of one shard that may wait at once. Whoever comes then is refused for now
 /// (`more_connects_than_may_wait_are_refused_for_now`).
 pub(super) const INQUIRIES_MAX: usize = if cfg!(test) { 4 } else { 16_384 };
+
+/// Of those, sessions whose time is over: the others are for who wants to come in
+/// (`sessions_whose_time_is_over_leave_room_for_who_wants_to_come_in`).
+pub(super) const SESSIONS_MAX: usize = INQUIRIES_MAX / 2;
 
 /// Who waits for what the outside says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -16,6 +20,13 @@ pub(super) enum Inquirer {
     Connect {
         /// Its connection.
         conn: ConnId,
+    },
+    /// A session whose time is over.
+    Session {
+        /// Its connection.
+        conn: ConnId,
+        /// Which one it is, for another may have the connection.
+        client: ClientId,
     },
     /// Nobody: something is found out for those who come later.
     Nobody,
@@ -32,23 +43,33 @@ pub(super) struct Inquiries {
     timeout_ms: u64,
     /// Whether one is made for nobody.
     any_for_nobody: bool,
+    /// How many are made for sessions.
+    for_sessions: usize,
 }
 
 impl Inquiries {
     /// No inquiry; each waits at most `timeout_ms`.
     pub(super) fn new(timeout_ms: u64) -> Self {
         let (waiting, by_deadline) = (HashMap::default(), VecDeque::new());
-        Self { waiting, by_deadline, last: 0, timeout_ms, any_for_nobody: false }
+        Self { waiting, by_deadline, last: 0, timeout_ms, any_for_nobody: false, for_sessions: 0 }
     }
 
     /// Notes who waits, unless [`INQUIRIES_MAX`] do. For nobody there is one at a time
     /// (`a_session_whose_next_key_is_not_known_stays_and_the_key_is_fetched_once`).
     pub(super) fn open(&mut self, inquirer: Inquirer, now_ms: u64) -> Option<InquiryId> {
-        let is_for_nobody = inquirer == Inquirer::Nobody;
-        if self.waiting.len() >= INQUIRIES_MAX || (is_for_nobody && self.any_for_nobody) {
+        let has_room = match inquirer {
+            Inquirer::Connect { .. } => true,
+            Inquirer::Session { .. } => self.for_sessions < SESSIONS_MAX,
+            Inquirer::Nobody => !self.any_for_nobody,
+        };
+        if self.waiting.len() >= INQUIRIES_MAX || !has_room {
             return None;
         }
-        self.any_for_nobody |= is_for_nobody;
+        match inquirer {
+            Inquirer::Connect { .. } => {}
+            Inquirer::Session { .. } => self.for_sessions += 1,
+            Inquirer::Nobody => self.any_for_nobody = true,
+        }
         self.last += 1;
         let id = InquiryId(self.last);
         self.waiting.insert(id, inquirer);
@@ -59,7 +80,11 @@ impl Inquiries {
     /// Who waited for this, if anybody still did. Nobody does any more.
     pub(super) fn close(&mut self, id: InquiryId) -> Option<Inquirer> {
         let inquirer = self.waiting.remove(&id)?;
-        self.any_for_nobody &= inquirer != Inquirer::Nobody;
+        match inquirer {
+            Inquirer::Connect { .. } => {}
+            Inquirer::Session { .. } => self.for_sessions -= 1,
+            Inquirer::Nobody => self.any_for_nobody = false,
+        }
         self.forget_closed();
         Some(inquirer)
     }

@@ -27,6 +27,7 @@ mod inquiries;
 mod keep_out;
 mod let_in;
 mod outside;
+mod renewal;
 mod sessions;
 mod sweep;
 
@@ -79,6 +80,7 @@ use crate::shard::gather::Gathers;
 use crate::shard::inquiries::Inquiries;
 use crate::shard::keep_out::Enforcing;
 use crate::shard::orders::Pace;
+use crate::shard::renewal::Renewals;
 use crate::shard::timers::{Tick, Wheel};
 use crate::shard::watch::Watches;
 use crate::shard::work::{Begun, ReplyTo, Works};
@@ -147,6 +149,7 @@ pub struct Shard {
     wheel: Wheel,
     gathers: Gathers,
     inquiries: Inquiries,
+    renewals: Renewals,
     watches: Watches,
     /// Requests of the control thread that wait for other shards. It asks for no more at once than
     /// it can remember.
@@ -213,6 +216,7 @@ impl Shard {
             wheel: Wheel::new(Tick::reached_by(now.mono_ms)),
             gathers: Gathers::new(setup.query_timeout_ms),
             inquiries: Inquiries::new(options.inquiry_timeout_ms),
+            renewals: Renewals::default(),
             watches: Watches::default(),
             remote: HashMap::default(),
             works: Works::default(),

@@ -30,10 +30,14 @@ impl Shard {
         &mut self,
         conn: ConnId,
         wire: Wire,
-        caller: Caller,
-        (id, request): (u32, ConnectRequest),
+        mut caller: Caller,
+        (id, mut request): (u32, ConnectRequest),
         now: Now,
     ) {
+        if !self.options.shown.is_empty() {
+            let said = std::mem::take(&mut request.headers);
+            caller.carried = self.options.shown.with_emulated(caller.carried, &said);
+        }
         let verdict = if self.draining.is_some() {
             Err(Refused::Disconnect(codes::SHUTDOWN))
         } else {
@@ -186,6 +190,7 @@ impl Shard {
             marks: Marks::new(credentials.own_sessions),
         };
         self.become_live(conn, live);
+        self.keep_for_refresh(conn, &caller.carried);
         self.tell_watchers(opened.slot, Told::Opened, now);
         if self.watched {
             self.report(opened.slot, SessionChange::Opened);
@@ -215,6 +220,8 @@ impl Shard {
         let time_ms = options.connect_time.then_some(now.unix_ms);
         let version = options.version.as_str();
         let (client, session): (ClientId, SessionId) = (opened.client, opened.session);
+        // Its backend is asked, not the client.
+        let ttl = ttl.filter(|_| options.refresh_proxy.is_none());
         let (expires, ttl) = (ttl.is_some(), ttl.unwrap_or(0));
         if wire.encoding().is_none() {
             self.begin_stream(conn, wire, cors, now);

@@ -69,7 +69,7 @@ impl Shard {
                 let tick = Tick::reached_by(now.mono_ms);
                 let slot = live.slot;
                 if live.expires <= tick {
-                    self.end_session(slot, &CloseReason::Expired, now);
+                    self.on_expired(conn, slot, now);
                 } else if live.next > tick {
                     let due = live.next.min(live.expires);
                     debug_assert_ne!(due, NEVER, "it had a timer");

@@ -19,6 +19,7 @@ use crate::limits::LabelLimits;
 use crate::messages::Finding;
 use crate::proxy::{
     AnswerError, Carried, CarriedNames, ConnectAnswer, ConnectQuestion, DataForm, Denied,
+    QuestionError, RefreshAnswer, RefreshQuestion,
 };
 
 /// What an operator said of a backend.
@@ -153,8 +154,22 @@ impl Backend {
 
     /// Who a client is.
     pub(super) async fn connect(&self, question: ConnectQuestion) -> Finding {
-        match self.ask_who(&question).await {
-            Ok(answer) => Finding::Connect(answer),
+        let (encoding, labels) = (question.encoding, self.options.labels);
+        let body = question.json(self.options.form);
+        let read = |body: &[u8]| ConnectAnswer::from_json(body, encoding, labels);
+        self.find(self.ask(body, &question.carried, read).await.map(Finding::Connect))
+    }
+
+    /// Whether a session goes on.
+    pub(super) async fn refresh(&self, question: RefreshQuestion) -> Finding {
+        let body = question.json(self.options.form);
+        let read = |body: &[u8]| RefreshAnswer::from_json(body, self.options.labels);
+        self.find(self.ask(body, &question.carried, read).await.map(Finding::Refresh))
+    }
+
+    fn find(&self, found: Result<Finding, Failed>) -> Finding {
+        match found {
+            Ok(finding) => finding,
             Err(Failed::LeftAlone) => Finding::NotAsked,
             Err(failed) => {
                 self.complain(&failed);
@@ -169,13 +184,17 @@ impl Backend {
         }
     }
 
-    async fn ask_who(&self, question: &ConnectQuestion) -> Result<ConnectAnswer, Failed> {
-        let body = question.json(self.options.form);
+    /// Puts a question and reads the answer.
+    async fn ask<A: From<Denied>>(
+        &self,
+        body: Result<Vec<u8>, QuestionError>,
+        carried: &Carried,
+        read: impl FnOnce(&[u8]) -> Result<A, AnswerError>,
+    ) -> Result<A, Failed> {
         let body = body.map_err(|error| Failed::Unsaid(error.to_string()))?;
-        let (encoding, labels) = (question.encoding, self.options.labels);
-        match self.post(body, &question.carried).await? {
+        match self.post(body, carried).await? {
             Heard::Denied(denied) => Ok(denied.into()),
-            Heard::Body(body) => Ok(ConnectAnswer::from_json(&body, encoding, labels)?),
+            Heard::Body(body) => Ok(read(&body)?),
         }
     }
 

@@ -33,12 +33,15 @@ use crate::messages::{Finding, Inquiry, Message};
 pub struct OutsideOptions {
     /// Who a client is that brings no token.
     pub connect: Option<BackendOptions>,
+    /// Whether a session whose time is over goes on.
+    pub refresh: Option<BackendOptions>,
 }
 
 /// Who is asked, ready to be.
 #[derive(Debug)]
 pub struct Sources {
     connect: Option<Backend>,
+    refresh: Option<Backend>,
     keys: Option<KeyFetcher>,
 }
 
@@ -49,13 +52,17 @@ impl Sources {
     /// Somebody cannot be asked.
     pub fn new(options: OutsideOptions, jwks: Option<Jwks>) -> Result<Self, BackendError> {
         let keys = jwks.map(KeyFetcher::new).transpose()?;
-        Ok(Self { connect: options.connect.map(Backend::new).transpose()?, keys })
+        let OutsideOptions { connect, refresh } = options;
+        let [connect, refresh] =
+            [connect, refresh].map(|asked| asked.map(Backend::new).transpose());
+        Ok(Self { connect: connect?, refresh: refresh?, keys })
     }
 }
 
 /// Who can be asked.
 struct Sought {
     connect: Option<Backend>,
+    refresh: Option<Backend>,
     keys: Option<Rc<KeyFetcher>>,
 }
 
@@ -64,6 +71,10 @@ impl Sought {
         match about {
             Inquiry::Connect(question) => match &self.connect {
                 Some(backend) => backend.connect(*question).await,
+                None => Finding::NotAsked,
+            },
+            Inquiry::Refresh(question) => match &self.refresh {
+                Some(backend) => backend.refresh(*question).await,
                 None => Finding::NotAsked,
             },
             Inquiry::Key(needed) => match &self.keys {
@@ -90,11 +101,12 @@ pub(super) struct Outside {
 impl Outside {
     /// To be called inside a `LocalSet`.
     pub(super) fn new(sources: Sources, news: Rc<Notify>) -> Self {
-        let keys = sources.keys.map(Rc::new);
+        let Sources { connect, refresh, keys } = sources;
+        let keys = keys.map(Rc::new);
         if let Some(keys) = &keys {
             tokio::task::spawn_local(Rc::clone(keys).keep_fresh());
         }
-        let sought = Rc::new(Sought { connect: sources.connect, keys });
+        let sought = Rc::new(Sought { connect, refresh, keys });
         Self { sought, running: HashMap::new(), found: Rc::default(), news }
     }
 

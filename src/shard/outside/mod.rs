@@ -39,10 +39,10 @@ impl Shard {
             name: request.name.clone(),
             version: request.version.clone(),
             channels: std::mem::take(&mut request.channels),
-            carried: self.options.shown.with_emulated(
-                std::mem::take(&mut caller.carried),
-                &std::mem::take(&mut request.headers),
-            ),
+            carried: match &self.options.refresh_proxy {
+                Some(_) => caller.carried.clone(),
+                None => std::mem::take(&mut caller.carried),
+            },
         };
         let applying = Applying { request, caller, id, promise: Some(promise) };
         self.inquire(conn, wire, applying, Inquiry::Connect(Box::new(question)), now);
@@ -103,7 +103,13 @@ impl Shard {
     }
 
     fn answer_inquirer(&mut self, inquirer: Inquirer, finding: Finding, now: Now) {
-        let Inquirer::Connect { conn } = inquirer else { return };
+        let conn = match inquirer {
+            Inquirer::Connect { conn } => conn,
+            Inquirer::Session { conn, client } => {
+                return self.on_renewal((conn, client), finding, now);
+            }
+            Inquirer::Nobody => return,
+        };
         self.go_on(conn, now, |shard, wire, waiting| {
             let Waiting::Finding(_, applying) = waiting else {
                 unreachable!("it waits for a finding as long as its inquiry is open")
@@ -141,6 +147,7 @@ impl Shard {
                 let token = &request.token;
                 connect::by_searched_key(&self.options, &self.verifier, token, search, now)
             }
+            Finding::Refresh(_) => unreachable!("a connect asks for no refresh"),
             Finding::Nothing => {
                 self.counters.inquiries_failed += 1;
                 Err(Refused::Error(codes::ERROR_INTERNAL))

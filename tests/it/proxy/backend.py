@@ -5,6 +5,10 @@ client's data asks for:
     {"large": 1000}                  a name of so many bytes
     {"then": "hang"}                 none, until the other end leaves; then {"left": true} is printed
     {"then": "cut"}                  none, and the connection ends
+    {"lives": 2}                     a session goes on for so many seconds
+
+A question at /refresh has no data: there the user's name is a list of such answers in JSON, one for each
+time that is asked about the same session; the last one counts from then on.
 
 Usage: backend.py PORT [CERTIFICATE KEY]
 """
@@ -14,10 +18,13 @@ import json
 import ssl
 import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 speaking = threading.Lock()
+# How often was asked about each session.
+asked = {}
 
 
 def say(line):
@@ -34,24 +41,31 @@ class Backend(BaseHTTPRequestHandler):
         headers = [[name.lower(), value] for name, value in self.headers.items()]
         say({"path": self.path, "port": self.client_address[1], "headers": headers,
              "question": question, "text": body.decode()})
+        if self.path == "/refresh":
+            answers = json.loads(question["user"])
+            asked[question["client"]] = nth = asked.get(question["client"], 0) + 1
+            return self.answer(answers[min(nth, len(answers)) - 1])
         data = question.get("data")
         if "b64data" in question:
             data = json.loads(base64.b64decode(question["b64data"]))
         self.answer(data or {})
 
-    def answer(self, asked):
-        if asked.get("then") == "hang":
+    def answer(self, wanted):
+        if wanted.get("then") == "hang":
             self.connection.settimeout(None)
             self.connection.recv(1)
             say({"left": True})
-        if "then" in asked:
+        if "then" in wanted:
             self.close_connection = True
             return
-        body = asked.get("body", {"result": {"user": "somebody"}})
-        if "large" in asked:
-            body = {"result": {"user": "x" * asked["large"]}}
+        body = wanted.get("body", {"result": {"user": "somebody"}})
+        if "lives" in wanted:
+            body = {"result": {"expire_at": int(time.time()) + wanted["lives"]}}
+            body["result"].update(wanted.get("with", {}))
+        if "large" in wanted:
+            body = {"result": {"user": "x" * wanted["large"]}}
         body = (body if isinstance(body, str) else json.dumps(body)).encode()
-        self.send_response(asked.get("status", 200))
+        self.send_response(wanted.get("status", 200))
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

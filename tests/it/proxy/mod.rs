@@ -2,6 +2,7 @@
 //! backend that answers, refuses, fails, hangs, and comes back.
 
 mod backend;
+mod refresh;
 
 use serde_json::{Value, json};
 

@@ -1,6 +1,7 @@
 //! One shard, clients that a backend must name, and a control thread that is played by the test.
 
 mod keys;
+mod renewals;
 
 use serde_json::json;
 
@@ -139,7 +140,7 @@ impl World {
     /// Nothing is left of anybody.
     fn assert_empty(&self) {
         assert_eq!((self.shard.sessions(), self.shard.connections()), (0, 0));
-        assert!(self.shard.inquiries.is_empty());
+        assert!(self.shard.inquiries.is_empty() && self.shard.renewals.is_empty());
     }
 }
 
