@@ -268,6 +268,7 @@ impl Measured {
             admission: AdmissionOptions::default(),
             store: StoreOptions::in_memory(),
             outside: Default::default(),
+            webhook: None,
             synthetic: Synthetic::default(),
         };
         let (tell, events) = mpsc::channel();

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use crate::api::watch::Unread;
-use crate::api::{Answer, Question, Refusal, Route, Selector};
+use crate::api::webhook::EventBatch;
+use crate::api::{Answer, Question, Refusal, Route, Selector, WebhookFacts};
 use crate::auth::{KeyNeeded, KeySearch};
 use crate::ids::{CallId, ClientId, InquiryId, SessionId, ShardId, StreamId};
 use crate::protocol::{DecodeError, Encoding};
@@ -99,6 +100,11 @@ pub enum Message {
     /// Shard to control: a session came or went; only sent when somebody watches. No room: it is
     /// dropped and counted.
     Event(Box<SessionEvent>),
+    /// Shard to control: what happened to sessions, for the webhook. No room: the events are lost
+    /// and counted, and the next message that finds room says how many.
+    SessionEvents(Box<EventBatch>),
+    /// Control to shard: what has become of such events, for `info`. No room: sent again.
+    WebhookFacts(WebhookFacts),
     /// Shard to control: something that only the outside knows. No room: whoever waits for it is
     /// refused for now, as when the outside does not answer.
     Inquire {

@@ -12,11 +12,12 @@ use rand::rngs::SysRng;
 use crate::auth::Rules;
 use crate::connection::Options;
 use crate::control::api::{self, Errors, GrpcApi, Reflection};
-use crate::control::endpoint::{Control, Ended, OnEvent, Work, unix_s};
+use crate::control::endpoint::{Control, Ended, OnEvent, Work, unix_ms, unix_s};
 use crate::control::keeper::Keeper;
 use crate::control::outside::{BackendError, OutsideOptions, Sources};
 use crate::control::store::{StoreError, StoreOptions};
 use crate::control::unigrpc::UniGrpc;
+use crate::control::webhook::{Webhook, WebhookError, WebhookOptions};
 use crate::engine::accept::{self, ListenOn, Listener};
 use crate::engine::boot::{self, Boot, Clock, Driver, DriverChoice, ParkingChoice};
 use crate::ids::{ClientId, ShardId};
@@ -64,6 +65,8 @@ pub struct ServerOptions {
     pub store: StoreOptions,
     /// Who is asked about clients.
     pub outside: OutsideOptions,
+    /// Who is told what happens to sessions, when somebody is.
+    pub webhook: Option<WebhookOptions>,
     /// Sessions without a client to fill the shards with: for load tests.
     pub synthetic: Synthetic,
 }
@@ -128,6 +131,9 @@ pub enum ServerError {
     /// A backend cannot be asked.
     #[error(transparent)]
     Backend(#[from] BackendError),
+    /// A backend cannot be told what happens to sessions.
+    #[error(transparent)]
+    Webhook(#[from] WebhookError),
     /// The control thread could not be set up.
     #[error("the control thread cannot start: {0}")]
     Control(#[source] io::Error),
@@ -201,8 +207,19 @@ pub fn start(
     let keeper = Keeper::open(options.store.clone(), of, (&node_uid, unix_s()))?;
     let setups = setups(&plan, connection, (&rules, &node_uid), shards)?;
     let sources = Sources::new(options.outside.clone(), connection.token.jwks.clone())?;
-    let work = Work { mesh, on_event, shutdown_timeout, uni_grpc, grpc_api, keeper, sources };
-    let control = Control::new(work);
+    let webhook = options.webhook.clone();
+    let webhook = webhook.map(|webhook| Webhook::open(webhook, (&node_uid, unix_ms()), shards));
+    let webhook = webhook.transpose()?;
+    let control = Control::new(Work {
+        mesh,
+        on_event,
+        shutdown_timeout,
+        uni_grpc,
+        grpc_api,
+        keeper,
+        sources,
+        webhook,
+    });
     let control = control.map_err(ServerError::Control)?;
     let shards = spawn_shards(&plan, setups, endpoints, listeners)?;
     Ok(Server { shards, control, addresses, grpc_address, grpc_api_address, shutdown_timeout })

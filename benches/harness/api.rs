@@ -76,6 +76,7 @@ pub(crate) fn reply(plan: &Plan, table: &Table, out: &mut Vec<u8>) {
         uptime_s: 0,
         users: 1,
         rules: RuleFacts::default(),
+        webhook: None,
     };
     let Some(Step::Ask(question)) = plan.steps.first() else { unreachable!("a listing") };
     let mut merged = Merged::default();

@@ -55,6 +55,12 @@ pub(super) fn write_entry(session: &Session<'_>, out: &mut Vec<u8>) {
 /// Writes one `ConnectionInfo`, in the order of its field numbers; what is empty is left out. Where
 /// a session came from stands after them: Centrifugo's message has no such field.
 pub(super) fn write(session: &Session<'_>, out: &mut Vec<u8>) {
+    write_with(session, session.meta(), out);
+}
+
+/// The same with this `meta`.
+#[inline]
+pub(super) fn write_with(session: &Session<'_>, meta: Option<&[u8]>, out: &mut Vec<u8>) {
     let mut info = Object::open(out);
     let (app_name, app_version) = session.app();
     info.text_if_any("app_name", app_name);
@@ -65,7 +71,6 @@ pub(super) fn write(session: &Session<'_>, out: &mut Vec<u8>) {
     let uid = session.token_uid();
     let issued_at = session.token_issued_at().filter(|at| *at != 0);
     let has_token = !uid.is_empty() || issued_at.is_some();
-    let meta = session.meta();
     if has_token || meta.is_some() {
         let mut state = info.object("state");
         if has_token {

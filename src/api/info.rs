@@ -19,6 +19,48 @@ pub struct NodeFacts<'a> {
     pub users: u64,
     /// Rules by kind.
     pub rules: RuleFacts,
+    /// The webhook, when there is one, and how old its oldest event is, in milliseconds.
+    pub webhook: Option<(WebhookFacts, u64)>,
+}
+
+/// What becomes of the events of sessions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct WebhookFacts {
+    /// Events that are stored and not delivered yet.
+    pub waiting: u64,
+    /// Their bytes.
+    pub waiting_bytes: u64,
+    /// When the oldest of them was stored, Unix milliseconds; 0 when there is none.
+    pub oldest_ms: u64,
+    /// Events stored by this run of the node.
+    pub stored: u64,
+    /// Events delivered by this run of the node.
+    pub delivered: u64,
+    /// Requests that failed, and were sent again.
+    pub failures: u64,
+    /// Events for which there was no room.
+    pub lost: u64,
+}
+
+impl WebhookFacts {
+    fn items(&self, oldest_age_ms: u64) -> [(&'static str, u64); 7] {
+        let Self { waiting, waiting_bytes, stored, delivered, failures, lost, .. } = *self;
+        [
+            ("webhook_waiting", waiting),
+            ("webhook_waiting_bytes", waiting_bytes),
+            ("webhook_oldest_age_ms", oldest_age_ms),
+            ("webhook_stored", stored),
+            ("webhook_delivered", delivered),
+            ("webhook_failures", failures),
+            ("webhook_lost", lost),
+        ]
+    }
+
+    /// How old the oldest event is.
+    #[must_use]
+    pub const fn oldest_age_ms(&self, now_ms: u64) -> u64 {
+        if self.oldest_ms == 0 { 0 } else { now_ms.saturating_sub(self.oldest_ms) }
+    }
 }
 
 /// Who is kept out of a node.
@@ -68,6 +110,11 @@ pub(super) fn write(facts: &NodeFacts<'_>, merged: &Merged, out: &mut Vec<u8>) {
         for (name, value) in facts.rules.items() {
             items.integer(&format!("rollcall.{name}"), value as u64);
         }
+        if let Some((webhook, oldest_age_ms)) = &facts.webhook {
+            for (name, value) in webhook.items(*oldest_age_ms) {
+                items.integer(&format!("rollcall.{name}"), value);
+            }
+        }
         items.close();
         metrics.close();
     }
@@ -91,7 +138,10 @@ mod tests {
             merged.add(Answer::info(2, Counters { pings_sent, ..Counters::default() }));
         }
         let rules = RuleFacts { blocked: 3, ..RuleFacts::default() };
-        let facts = NodeFacts { uid: "u", name: "n", version: "v", uptime_s: 0, users: 0, rules };
+        let stored = WebhookFacts { waiting: 4, oldest_ms: 7_000, ..WebhookFacts::default() };
+        let webhook = Some((stored, stored.oldest_age_ms(9_500)));
+        let (uid, name, version) = ("u", "n", "v");
+        let facts = NodeFacts { uid, name, version, uptime_s: 0, users: 0, rules, webhook };
         let mut out = Vec::new();
         write(&facts, &merged, &mut out);
         let out: serde_json::Value = serde_json::from_slice(&out).unwrap();
@@ -99,8 +149,10 @@ mod tests {
         assert_eq!(node["num_clients"], 4);
         assert_eq!(node["metrics"]["items"]["rollcall.pings_sent"], 12);
         assert_eq!(node["metrics"]["items"]["rollcall.rules_blocked"], 3);
+        assert_eq!(node["metrics"]["items"]["rollcall.webhook_waiting"], 4);
+        assert_eq!(node["metrics"]["items"]["rollcall.webhook_oldest_age_ms"], 2_500);
         let items = node["metrics"]["items"].as_object().unwrap().len();
-        assert_eq!(items, COUNTERS.len() + rules.items().len());
+        assert_eq!(items, COUNTERS.len() + rules.items().len() + stored.items(0).len());
         assert_eq!(node.get("uptime"), None);
     }
 }

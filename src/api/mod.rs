@@ -74,6 +74,7 @@ mod update_meta;
 mod user_connections;
 mod user_status;
 pub mod watch;
+pub mod webhook;
 
 #[cfg(test)]
 mod tests;
@@ -87,7 +88,7 @@ pub use error::{ApiError, ErrorKind};
 pub use expression::{EXPRESSION_NESTING_MAX, EXPRESSION_WORDS_MAX, ExpressionLimits};
 pub use fence::{Fence, Fenced, Learned};
 pub use groups::GROUPS_MAX;
-pub use info::{NodeFacts, RuleFacts};
+pub use info::{NodeFacts, RuleFacts, WebhookFacts};
 pub use looking::{Budget, Looking, Progress};
 pub use narrowing::Sight;
 pub use own_sessions::{OwnSessions, OwnSessionsShown};

@@ -15,6 +15,7 @@ mod admin;
 mod options;
 mod proxy;
 mod usage;
+mod webhook;
 
 use std::io::{self, Write};
 use std::path::Path;

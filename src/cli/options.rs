@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::proxy;
+use super::{proxy, webhook};
 use crate::api;
 use crate::config::{
     CodeTransform, Config, ErrorMode, HttpTransform, UniWebSocket, WebSocket, some,
@@ -75,6 +75,7 @@ pub(super) fn connection(config: &Config) -> Result<Options, String> {
         },
         watches_max: config.watch.limit,
         watch_bytes_max: config.watch.queue_max_size,
+        webhook: webhook::wanted(config),
         connect_time: client.connect_include_server_time,
         dialect: if client.protocol_v1_by_default { Dialect::V1 } else { Dialect::V2 },
         disconnect_rate: config.disconnect.rate,
@@ -191,14 +192,17 @@ const fn limits(message_bytes_max: usize, inflated_bytes_max: usize) -> Limits {
 }
 
 /// How the node is laid out.
+///
+/// # Errors
+/// As of [`connection`].
 pub(super) fn server(
     config: &Config,
     listen: Vec<ListenOn>,
     uni_grpc: Option<GrpcListen>,
     grpc_api: Option<GrpcApiListen>,
-) -> ServerOptions {
+) -> Result<ServerOptions, String> {
     let shards = &config.shards;
-    ServerOptions {
+    Ok(ServerOptions {
         shards: shards.count,
         pin_to_cores: shards.pin_to_cores,
         driver: shards.driver,
@@ -232,11 +236,12 @@ pub(super) fn server(
             connect: proxy::connect(config),
             refresh: proxy::refresh(config),
         },
+        webhook: webhook::options(config, node_name(config))?,
         synthetic: Synthetic {
             sessions: config.test.synthetic_sessions,
             labelled: config.test.synthetic_labels,
         },
-    }
+    })
 }
 
 /// `node.name`, else host name and port, as Centrifugo names a node.

@@ -107,7 +107,8 @@ pub(super) fn start(config: &Config, on_event: Option<OnEvent>) -> Result<Server
     let mut connection = options::connection(config).map_err(ServeError::Options)?;
     connection.admin = admin::page(config).map_err(ServeError::Options)?.map(Arc::new);
     let listen = listen_on(config)?;
-    let server_options = options::server(config, listen, uni_grpc(config)?, grpc_api(config)?);
+    let server_options = options::server(config, listen, uni_grpc(config)?, grpc_api(config)?)
+        .map_err(ServeError::Options)?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         pid = std::process::id(),

@@ -10,7 +10,9 @@ mod shared;
 mod table;
 mod table_pages;
 mod table_proxy;
+mod table_storage;
 mod table_token;
+mod table_webhook;
 
 mod centrifugo;
 mod env;
@@ -21,6 +23,7 @@ mod proxies;
 mod suggest;
 mod tokens;
 mod validate;
+mod webhook;
 
 pub use centrifugo::{FLAGS_WITH_VALUE, FLAGS_WITHOUT_VALUE};
 pub use declare::Declared;
@@ -34,17 +37,20 @@ pub use setting::{
 pub use table::{
     Client, ClosedSessions, Config, Disconnect, Emulation, GrpcApi, Health, HttpApi, HttpServer,
     HttpStream, HttpStreamRefusals, LabelFilter, Labels, Log, Node, OPTIONS, Queries, Sessions,
-    Shards, Shutdown, Sse, SseRefusals, StorageFile, StorageRedis, Test, TokenRevoke,
-    TokenRevokeRedis, UniDisconnects, UniGrpc, UniHttpStream, UniSse, UniWebSocket, UserBlock,
-    UserBlockRedis, UserStatus, UserStatusRedis, UserTokensInvalidate, UserTokensInvalidateRedis,
-    Watch, WebSocket,
+    Shards, Shutdown, Sse, SseRefusals, Test, UniDisconnects, UniGrpc, UniHttpStream, UniSse,
+    UniWebSocket, Watch, WebSocket,
 };
 pub use table_pages::{Admin, Swagger};
 pub use table_proxy::{
     ConnectProxy, ConnectProxyHttp, ConnectProxyTls, Proxies, RefreshProxy, RefreshProxyHttp,
     RefreshProxyTls,
 };
+pub use table_storage::{
+    StorageFile, StorageRedis, TokenRevoke, TokenRevokeRedis, UserBlock, UserBlockRedis,
+    UserStatus, UserStatusRedis, UserTokensInvalidate, UserTokensInvalidateRedis,
+};
 pub use table_token::Token;
+pub use table_webhook::{SessionWebhook, SessionWebhookTls};
 pub use validate::dangers;
 
 #[cfg(test)]

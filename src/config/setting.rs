@@ -9,6 +9,7 @@ use serde_json::Value;
 use tracing_subscriber::filter::LevelFilter;
 
 use super::duration;
+use crate::api::webhook::EventKind;
 use crate::connection::options::WhenFull;
 use crate::control::store::Storage;
 use crate::engine::boot::{DriverChoice, ParkingChoice};
@@ -214,6 +215,31 @@ impl Setting for Vec<String> {
     fn show(&self) -> String {
         Value::from(self.as_slice()).to_string()
     }
+}
+
+/// What a webhook tells of, by name.
+impl Setting for Vec<EventKind> {
+    const KIND: Kind = Kind::List;
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        kinds(text.split_whitespace())
+    }
+
+    fn from_json(value: &Value) -> Result<Self, String> {
+        kinds(Vec::<String>::from_json(value)?.iter().map(String::as_str))
+    }
+
+    fn show(&self) -> String {
+        Value::from_iter(self.iter().map(|kind| kind.name())).to_string()
+    }
+}
+
+fn kinds<'a>(names: impl Iterator<Item = &'a str>) -> Result<Vec<EventKind>, String> {
+    let known = names.map(EventKind::named).collect::<Option<_>>();
+    known.ok_or_else(|| {
+        let [a, b, c] = EventKind::ALL.map(EventKind::name);
+        format!("a list of \"{a}\", \"{b}\", \"{c}\"")
+    })
 }
 
 /// One line of `client.connect_code_to_unidirectional_disconnect.transforms`.

@@ -11,14 +11,23 @@ use super::declare::{Declared, dotted, options, place};
 use super::setting::{CodeTransform, ErrorMode, Headers, HttpTransform, Secret, Setting};
 use super::table_pages::{self, Admin, Swagger};
 use super::table_proxy::{self, Proxies};
+use super::table_storage::{
+    self, StorageFile, TokenRevoke, UserBlock, UserStatus, UserTokensInvalidate,
+};
 use super::table_token::{self, Token};
+use super::table_webhook::{self, SessionWebhook};
 use crate::connection::options::WhenFull;
-use crate::control::store::Storage;
 use crate::engine::boot::{DriverChoice, ParkingChoice};
 
 /// Every table, in the order of `docs/config.md`.
-const TABLES: &[&[Declared]] =
-    &[DECLARED, table_pages::DECLARED, table_token::DECLARED, table_proxy::DECLARED];
+const TABLES: &[&[Declared]] = &[
+    DECLARED,
+    table_pages::DECLARED,
+    table_token::DECLARED,
+    table_proxy::DECLARED,
+    table_storage::DECLARED,
+    table_webhook::DECLARED,
+];
 
 /// Every option, in the order of the tables.
 pub const OPTIONS: &[Declared] = &joined::<_, { count(TABLES) }>(TABLES);
@@ -28,8 +37,14 @@ pub const OPTIONS: &[Declared] = &joined::<_, { count(TABLES) }>(TABLES);
 pub(super) const SECTIONS: &[(&str, &[&str])] = &joined::<_, { count(ABOUTS) }>(ABOUTS);
 
 #[cfg(test)]
-const ABOUTS: &[&[(&str, &[&str])]] =
-    &[ABOUT, table_pages::ABOUT, table_token::ABOUT, table_proxy::ABOUT];
+const ABOUTS: &[&[(&str, &[&str])]] = &[
+    ABOUT,
+    table_pages::ABOUT,
+    table_token::ABOUT,
+    table_proxy::ABOUT,
+    table_storage::ABOUT,
+    table_webhook::ABOUT,
+];
 
 const fn count<T>(tables: &[&[T]]) -> usize {
     let (mut all, mut table) = (0, 0);
@@ -85,6 +100,7 @@ options! {
         token_revoke: TokenRevoke,
         user_tokens_invalidate: UserTokensInvalidate,
         user_status: UserStatus,
+        session_webhook: SessionWebhook,
         shutdown: Shutdown,
         shards: Shards,
         test: Test,
@@ -432,72 +448,6 @@ options! {
         max_receive_message_size: usize = 0, ["uni_grpc_max_receive_message_size"], [];
     }
 
-    /// What outlives the process.
-    StorageFile at (storage) with { redis: StorageRedis } {
-        /// File of what is stored as `embedded`; made when there is something to store. One
-        /// server has it at a time.
-        path: String = "rollcall.redb".to_owned(), [], [];
-    }
-
-    /// Where what is stored as `redis` is: one Redis (5 or later, no cluster) for all servers that
-    /// share it.
-    StorageRedis at (storage.redis) {
-        /// `host:port`, `redis://user:password@host:port/db` or `unix:///path`. Empty:
-        /// `127.0.0.1:6379`. TLS is not supported.
-        address: Secret = Secret::default(), [], [];
-        /// User to log in as. Empty: that of the address.
-        user: String = String::new(), [], [];
-        /// Their password. Empty: that of the address.
-        password: Secret = Secret::default(), [], [];
-        /// Number of the database. 0: that of the address.
-        db: u32 = 0, [], [];
-        /// What the names of all keys begin with; servers with the same one share everything.
-        prefix: String = "rollcall".to_owned(), [], [];
-        /// How long it may take to connect and log in.
-        connect_timeout: Duration = Duration::from_secs(1), [], [];
-        /// How long an answer may take; then the connection is given up.
-        io_timeout: Duration = Duration::from_secs(4), [], [];
-    }
-
-    /// Users that a backend has blocked.
-    UserBlock at (user_block) with { redis: UserBlockRedis } {
-        /// Where they are stored: `embedded`, in the file of `storage.path`, `redis`, in that of
-        /// `storage.redis`, or `memory`, until the process ends.
-        storage_type: Storage = Storage::Embedded, [], [];
-    }
-
-    /// Where a configuration of Centrifugo says which Redis it is.
-    UserBlockRedis at (user_block.redis) {
-        /// As `storage.redis.address`; sections that say it must say the same.
-        address: Secret = Secret::default(), [], [];
-    }
-
-    /// Tokens that a backend has revoked.
-    TokenRevoke at (token_revoke) with { redis: TokenRevokeRedis } {
-        /// Where they are stored: `embedded`, in the file of `storage.path`, `redis`, in that of
-        /// `storage.redis`, or `memory`, until the process ends.
-        storage_type: Storage = Storage::Embedded, [], [];
-    }
-
-    /// Where a configuration of Centrifugo says which Redis it is.
-    TokenRevokeRedis at (token_revoke.redis) {
-        /// As `storage.redis.address`; sections that say it must say the same.
-        address: Secret = Secret::default(), [], [];
-    }
-
-    /// Users whose older tokens a backend has invalidated.
-    UserTokensInvalidate at (user_tokens_invalidate) with { redis: UserTokensInvalidateRedis } {
-        /// Where they are stored: `embedded`, in the file of `storage.path`, `redis`, in that of
-        /// `storage.redis`, or `memory`, until the process ends.
-        storage_type: Storage = Storage::Embedded, [], [];
-    }
-
-    /// Where a configuration of Centrifugo says which Redis it is.
-    UserTokensInvalidateRedis at (user_tokens_invalidate.redis) {
-        /// As `storage.redis.address`; sections that say it must say the same.
-        address: Secret = Secret::default(), [], [];
-    }
-
     /// The server API over gRPC, on a port of its own, with the standard health service.
     GrpcApi at (grpc_api) {
         /// Whether it is served.
@@ -516,26 +466,6 @@ options! {
         error_mode: ErrorMode = ErrorMode::Body, ["grpc_api_error_mode"], [];
         /// Largest request in bytes, also once it is inflated; a larger one is refused. 0: 4 MiB.
         max_receive_message_size: usize = 0, ["grpc_api_max_receive_message_size"], [];
-    }
-
-    /// When users were last active and last here, and a state of the application's own.
-    UserStatus at (user_status) with { redis: UserStatusRedis } {
-        /// Whether that is kept.
-        enabled: bool = false, [], [];
-        /// How long it is kept after it last changed.
-        expire_interval: Duration = Duration::from_secs(30 * 24 * 3600), [], [];
-        /// Users of whom something is kept; an update of one more is refused with 108. What is
-        /// stored as `redis` has the limits of that Redis instead.
-        limit: u64 = 10_000_000, [], [];
-        /// Where it is stored: `embedded`, in the file of `storage.path`, `redis`, in that of
-        /// `storage.redis`, or `memory`, until the process ends.
-        storage_type: Storage = Storage::Embedded, [], [];
-    }
-
-    /// Where a configuration of Centrifugo says which Redis it is.
-    UserStatusRedis at (user_status.redis) {
-        /// As `storage.redis.address`; sections that say it must say the same.
-        address: Secret = Secret::default(), [], [];
     }
 
     /// The end of the process.

@@ -47,6 +47,7 @@ fn sample(option: &Declared) -> String {
         (Kind::Integer, _) => "2048",
         (Kind::Duration, _) => "9s",
         (Kind::List, "client.trusted_proxies") => "10.0.0.0/8 ::1",
+        (Kind::List, "session_webhook.events") => "session_closed session_opened",
         (Kind::List, _) => "https://a.example https://b.example",
         (Kind::Word, "log.level") => "debug",
         (Kind::Word, "shards.driver") => "epoll",

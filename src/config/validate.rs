@@ -10,6 +10,7 @@ use super::proxies;
 use super::table::Config;
 use super::table_pages::Admin;
 use super::tokens;
+use super::webhook;
 use crate::connection::origin::Origins;
 use crate::connection::remote::TrustedProxies;
 use crate::limits::{LABELS_PER_SESSION_MAX, SHARDS_MAX};
@@ -63,6 +64,7 @@ pub(super) fn faults(config: &Config) -> Vec<Fault> {
     transforms(config, &mut faults);
     proxies::faults(config, &mut faults);
     faults.extend(paths::faults(config));
+    faults.extend(webhook::faults(config));
     faults.extend(config.shared_store().err());
     faults.extend(tokens::options(config).err().into_iter().flatten());
     if let Err(error) = Origins::new(&config.client.allowed_origins) {

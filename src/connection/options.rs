@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::admin::Admin;
 use crate::api;
+use crate::api::webhook;
 use crate::auth::TokenOptions;
 use crate::connection::origin::Origins;
 use crate::connection::remote::TrustedProxies;
@@ -79,6 +80,8 @@ pub struct Options {
     pub watches_max: usize,
     /// Bytes that may wait for a slow watcher before its watch is cut.
     pub watch_bytes_max: usize,
+    /// What the webhook is told of sessions, when there is one.
+    pub webhook: Option<webhook::Wanted>,
     /// Whether the connect push carries the server's time.
     pub connect_time: bool,
     /// Which push form a client gets that does not ask for one.
@@ -144,6 +147,7 @@ impl Default for Options {
             closed: ClosedLimits::default(),
             watches_max: 1_000,
             watch_bytes_max: 1024 * 1024,
+            webhook: None,
             connect_time: false,
             dialect: Dialect::V2,
             disconnect_rate: 2_000,

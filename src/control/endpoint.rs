@@ -17,6 +17,7 @@ use super::grpc::Serving;
 use super::keeper::{Keeper, Reply};
 use super::outside::{Outside, Sources};
 use super::unigrpc::{Listening, Streams, UniGrpc};
+use super::webhook::Webhook;
 use crate::mesh::Endpoint;
 use crate::messages::{Message, SessionEvent};
 
@@ -50,6 +51,8 @@ pub struct Work {
     pub keeper: Keeper,
     /// Who is asked about clients.
     pub sources: Sources,
+    /// Tells a backend what happens to sessions, when it wants to hear.
+    pub webhook: Option<Webhook>,
 }
 
 /// Everything the control thread holds, its descriptors included.
@@ -63,6 +66,7 @@ pub struct Control {
     shutdown_timeout: Duration,
     keeper: Keeper,
     sources: Sources,
+    webhook: Option<Webhook>,
 }
 
 impl std::fmt::Debug for Control {
@@ -80,21 +84,33 @@ impl Control {
     /// # Errors
     /// The runtime, the signal handlers or the listener could not be set up.
     pub fn new(work: Work) -> io::Result<Self> {
-        let Work { mesh, on_event, shutdown_timeout, uni_grpc, grpc_api, keeper, sources } = work;
+        let Work { mesh, on_event, shutdown_timeout, keeper, sources, webhook, .. } = work;
+        let (uni_grpc, grpc_api) = (work.uni_grpc, work.grpc_api);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (signals, grpc, api) = {
             let _inside = runtime.enter();
             let grpc = uni_grpc.map(UniGrpc::listen).transpose()?;
             (Signals::new()?, grpc, grpc_api.map(GrpcApi::listen).transpose()?)
         };
-        Ok(Self { runtime, signals, grpc, api, mesh, on_event, shutdown_timeout, keeper, sources })
+        Ok(Self {
+            runtime,
+            signals,
+            grpc,
+            api,
+            mesh,
+            on_event,
+            shutdown_timeout,
+            keeper,
+            sources,
+            webhook,
+        })
     }
 
     /// Runs on the current thread until a signal asks to stop and the shards have said goodbye.
     #[must_use]
     pub fn run(self) -> Ended {
         let Self { runtime, mut signals, grpc, api, mesh, on_event, .. } = self;
-        let Self { shutdown_timeout, keeper, sources, .. } = self;
+        let Self { shutdown_timeout, keeper, sources, webhook, .. } = self;
         LocalSet::new().block_on(&runtime, async move {
             let news = Rc::new(Notify::new());
             let streams = Streams::new(mesh.peers() - 1, Rc::clone(&news));
@@ -104,11 +120,24 @@ impl Control {
             let grpc = grpc.map(|grpc| grpc.serve(Rc::clone(&streams)));
             let api = api.map(|api| api.serve(Rc::clone(&calls), Rc::clone(&streams)));
             let outside = Outside::new(sources, Rc::clone(&news));
-            let mut living =
-                Living { mesh, on_event, news, streams, calls, grpc, api, keeper, outside };
+            let mut living = Living {
+                mesh,
+                on_event,
+                news,
+                streams,
+                calls,
+                grpc,
+                api,
+                keeper,
+                outside,
+                webhook,
+            };
             living.serve(&mut signals).await;
             let ended = living.drain(&mut signals, shutdown_timeout).await;
             living.keeper.close(unix_s());
+            if let Some(webhook) = living.webhook {
+                webhook.close().await;
+            }
             ended
         })
     }
@@ -126,6 +155,7 @@ struct Living {
     api: Option<api::Serving>,
     keeper: Keeper,
     outside: Outside,
+    webhook: Option<Webhook>,
 }
 
 impl Living {
@@ -135,6 +165,8 @@ impl Living {
         let mut sweep_statuses = tokio::time::interval(SWEEP_STATUSES_INTERVAL);
         let mut write_left = tokio::time::interval(WRITE_LEFT_INTERVAL);
         write_left.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut ask_webhook = tokio::time::interval(ASK_WEBHOOK_INTERVAL);
+        ask_webhook.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 biased;
@@ -156,6 +188,7 @@ impl Living {
                 () = tokio::time::sleep(RETRY_INTERVAL), if self.has_to_tell() => {}
                 _ = sweep.tick() => self.keeper.sweep(unix_s()),
                 _ = sweep_statuses.tick() => self.keeper.sweep_statuses(unix_s()),
+                _ = ask_webhook.tick(), if self.webhook.is_some() => self.ask_webhook(),
                 _ = write_left.tick(), if self.keeper.knows_who_left() => self.keeper.write_left(unix_s()),
             }
             self.exchange();
@@ -218,7 +251,15 @@ impl Living {
 
     /// Whether some shard had no room to be told something.
     fn has_to_tell(&self) -> bool {
-        self.keeper.has_to_tell() || self.outside.has_to_tell()
+        self.keeper.has_to_tell()
+            || self.outside.has_to_tell()
+            || self.webhook.as_ref().is_some_and(Webhook::has_to_tell)
+    }
+
+    fn ask_webhook(&mut self) {
+        if let Some(webhook) = &mut self.webhook {
+            webhook.on_tick();
+        }
     }
 
     /// Waits until no connection over gRPC is left.
@@ -247,6 +288,11 @@ impl Living {
                         on_event(&event);
                     }
                 }
+                Message::SessionEvents(batch) => {
+                    if let Some(webhook) = &mut self.webhook {
+                        webhook.on_events(batch);
+                    }
+                }
                 Message::StreamBytes { stream, bytes } => {
                     self.streams.borrow_mut().send(stream, bytes);
                 }
@@ -263,6 +309,7 @@ impl Living {
                 Message::Call(_)
                 | Message::Found { .. }
                 | Message::Emulate(_)
+                | Message::WebhookFacts(_)
                 | Message::Watch { .. }
                 | Message::StreamOpen(_)
                 | Message::StreamBacklog { .. }
@@ -276,6 +323,9 @@ impl Living {
         let mut send = |shard, message| mesh.send(shard, message).map_err(|full| full.0);
         self.keeper.tell(&mut send);
         self.outside.tell(&mut send);
+        if let Some(webhook) = &mut self.webhook {
+            webhook.tell(&mut send);
+        }
         self.streams.borrow_mut().tell(&mut send);
         self.calls.borrow_mut().tell(send);
         mesh.flush();
@@ -295,11 +345,19 @@ const SWEEP_STATUSES_INTERVAL: Duration = Duration::from_secs(3_600);
 /// How often it is written down who has left: what a crash can lose.
 const WRITE_LEFT_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How often it is asked what has become of events of sessions: what `info` says may be so old.
+const ASK_WEBHOOK_INTERVAL: Duration = Duration::from_millis(250);
+
 /// The time, as rules are told it.
-#[expect(clippy::disallowed_methods, reason = "this is the place of the control thread that does")]
 pub(crate) fn unix_s() -> i64 {
+    (unix_ms() / 1000).cast_signed()
+}
+
+/// The time in milliseconds.
+#[expect(clippy::disallowed_methods, reason = "this is the place of the control thread that does")]
+pub(crate) fn unix_ms() -> u64 {
     let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since_epoch.map_or(0, |since| since.as_secs().cast_signed())
+    since_epoch.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// How long the last bytes of clients over gRPC may take when every shard has gone.

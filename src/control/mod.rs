@@ -15,3 +15,4 @@ pub mod store;
 mod store_own;
 mod store_redb;
 pub mod unigrpc;
+pub mod webhook;

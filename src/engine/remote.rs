@@ -85,6 +85,8 @@ impl<P: Parking> Drive<P> {
             | Message::Answer { .. }
             | Message::Inquire { .. }
             | Message::Dismiss { .. }
+            | Message::SessionEvents(_)
+            | Message::WebhookFacts(_)
             | Message::Found { .. }
             | Message::Call(_)
             | Message::CallReply(_)

@@ -225,6 +225,10 @@ impl Shard {
             uptime_s: now.mono_ms.saturating_sub(self.started.mono_ms) / 1000,
             users: if plan.asks_info() { self.directory.users() as u64 } else { 0 },
             rules: if plan.asks_info() { self.rule_facts() } else { RuleFacts::default() },
+            webhook: options
+                .webhook
+                .is_some()
+                .then(|| (self.webhook_facts, self.webhook_facts.oldest_age_ms(now.unix_ms))),
         };
         api::write_reply(&plan, &outcomes, &facts, out)
     }

@@ -65,6 +65,8 @@ impl Shard {
         draining.next = next;
         if empty && !draining.told {
             draining.told = true;
+            // What has happened is told before it is said that nothing more will.
+            self.hand_over_lost_events();
             self.effects.message(Peer::Control, Message::Drained);
         }
         true

@@ -28,6 +28,7 @@ impl Shard {
             self.report(slot, change);
         }
         self.tell_watchers_closed(slot, (reason, lived_ms), now);
+        self.tell_webhook_closed(slot, (reason, lived_ms), now);
         let ended = Ended { at_ms: now.unix_ms, code: reason.code(), reason: reason.text() };
         self.closed.remember(&self.table.view(slot), ended);
         let closed = self.table.close(slot);

@@ -42,6 +42,7 @@ mod gather;
 mod remote;
 mod steps;
 mod watch;
+mod webhook;
 
 // Load tests.
 mod synthetic;
@@ -59,7 +60,8 @@ use std::sync::Arc;
 use rand::SeedableRng;
 use rand::rngs::ChaCha12Rng;
 
-use crate::api::{self, Question};
+use crate::api::webhook::EventBatch;
+use crate::api::{self, Question, WebhookFacts};
 use crate::auth::{ApiKey, Rules, Verifier};
 use crate::connection::close::CloseReason;
 use crate::connection::exchange::Underway;
@@ -151,6 +153,9 @@ pub struct Shard {
     inquiries: Inquiries,
     renewals: Renewals,
     watches: Watches,
+    /// What the webhook has not been given yet: the events of this turn.
+    events: EventBatch,
+    webhook_facts: WebhookFacts,
     /// Requests of the control thread that wait for other shards. It asks for no more at once than
     /// it can remember.
     remote: HashMap<CallId, Underway, ahash::RandomState>,
@@ -218,6 +223,8 @@ impl Shard {
             inquiries: Inquiries::new(options.inquiry_timeout_ms),
             renewals: Renewals::default(),
             watches: Watches::default(),
+            events: EventBatch::default(),
+            webhook_facts: WebhookFacts::default(),
             remote: HashMap::default(),
             works: Works::default(),
             enforcing: Enforcing::default(),
@@ -266,6 +273,7 @@ impl Shard {
     /// Moves what must be done into `into`, which must be empty.
     pub fn take_effects(&mut self, into: &mut Effects) {
         debug_assert!(into.is_empty(), "effects not carried out");
+        self.hand_over_events();
         std::mem::swap(&mut self.effects, into);
     }
 
@@ -441,6 +449,7 @@ impl Shard {
             (Peer::Control, Message::Found { inquiry, finding }) => {
                 self.on_found(inquiry, finding, now);
             }
+            (Peer::Control, Message::WebhookFacts(facts)) => self.webhook_facts = facts,
             (Peer::Control, Message::Call(call)) => self.on_call(*call, now),
             (Peer::Control, Message::Drain { within_ms }) => self.start_drain(within_ms, now),
             (_, message) => debug_assert!(false, "not for a shard: {message:?}"),
@@ -467,6 +476,7 @@ impl Shard {
             (Peer::Control, Message::Inquire { inquiry, .. }) => {
                 self.on_found(inquiry, Finding::NotAsked, now);
             }
+            (Peer::Control, Message::SessionEvents(batch)) => self.lose_events(&batch),
             (Peer::Control, Message::Drained) => self.retry_drained(),
             // A lost answer becomes a missing shard by the asker's deadline; a lost event was
             // for a person watching.
@@ -487,6 +497,7 @@ impl Shard {
         let drained = self.continue_drain(now);
         let told = self.continue_watches(now);
         self.closed.forget_older(now.unix_ms);
+        self.hand_over_lost_events();
         swept && drained && told
     }
 

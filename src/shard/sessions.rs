@@ -192,6 +192,7 @@ impl Shard {
         self.become_live(conn, live);
         self.keep_for_refresh(conn, &caller.carried);
         self.tell_watchers(opened.slot, Told::Opened, now);
+        self.tell_webhook_opened(opened.slot, credentials.expire_at, now);
         if self.watched {
             self.report(opened.slot, SessionChange::Opened);
         }

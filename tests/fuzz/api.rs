@@ -218,6 +218,7 @@ fn check_reply(path: &str, plan: &Plan) {
         uptime_s: 9,
         users: 2,
         rules: RuleFacts::default(),
+        webhook: None,
     };
     let mut out = Vec::new();
     let head = write_reply(plan, &outcomes, &facts, &mut out);

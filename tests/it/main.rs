@@ -41,4 +41,5 @@ mod synthetic;
 mod tokens;
 mod truth;
 mod watch;
+mod webhooks;
 mod websocket;

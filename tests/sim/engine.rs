@@ -150,6 +150,8 @@ impl World {
             // Nobody in this world asks a backend.
             Message::Inquire { .. }
             | Message::Dismiss { .. }
+            | Message::SessionEvents(_)
+            | Message::WebhookFacts(_)
             | Message::Found { .. }
             | Message::Call(_)
             | Message::CallReply(_)

@@ -222,6 +222,7 @@ impl World {
             uptime_s: 9,
             users: 2,
             rules: RuleFacts::default(),
+            webhook: None,
         };
         let mut out = Vec::new();
         let head = write_reply(&plan, &outcomes, &facts, &mut out);

@@ -69,6 +69,14 @@ pub enum BackendError {
         /// Of which backend.
         section: &'static str,
     },
+    /// A header that goes with every request is none.
+    #[error("{section}: `{name}` or its value can be no header")]
+    Header {
+        /// Of which backend.
+        section: &'static str,
+        /// Its name.
+        name: String,
+    },
     /// TLS cannot be set up.
     #[error("{section}: {why}")]
     Tls {
@@ -77,6 +85,38 @@ pub enum BackendError {
         /// Why.
         why: TlsError,
     },
+}
+
+/// Reads the URL of a backend.
+///
+/// # Errors
+/// It is none.
+pub(in crate::control) fn endpoint(section: &'static str, text: &str) -> Result<Uri, BackendError> {
+    let no_url = BackendError::Endpoint { section };
+    let Ok(endpoint) = text.parse::<Uri>() else { return Err(no_url) };
+    let scheme = endpoint.scheme_str().unwrap_or_default();
+    let is_url = matches!(scheme, "http" | "https") && endpoint.authority().is_some();
+    // Who may ask would stand in every log: static headers are the place for that.
+    if !is_url || endpoint.authority().is_some_and(|host| host.as_str().contains('@')) {
+        return Err(no_url);
+    }
+    Ok(endpoint)
+}
+
+/// What a backend at this URL is asked with; `https` has TLS without being told.
+///
+/// # Errors
+/// TLS cannot be set up.
+pub(in crate::control) fn client(
+    section: &'static str,
+    endpoint: &Uri,
+    tls: Option<&TlsOptions>,
+    answer_bytes_max: usize,
+) -> Result<HttpClient, BackendError> {
+    let is_secure = endpoint.scheme_str() == Some("https");
+    let said = tls.cloned().or_else(|| is_secure.then(TlsOptions::default));
+    HttpClient::new(said.as_ref(), answer_bytes_max)
+        .map_err(|why| BackendError::Tls { section, why })
 }
 
 /// A backend.
@@ -130,17 +170,9 @@ impl Backend {
     /// Why it cannot be asked.
     pub(super) fn new(options: BackendOptions) -> Result<Self, BackendError> {
         let section = options.section;
-        let no_url = BackendError::Endpoint { section };
-        let Ok(endpoint) = options.endpoint.parse::<Uri>() else { return Err(no_url) };
-        let scheme = endpoint.scheme_str().unwrap_or_default();
-        let is_url = matches!(scheme, "http" | "https") && endpoint.authority().is_some();
-        // Who may ask would stand in every log: static headers are the place for that.
-        if !is_url || endpoint.authority().is_some_and(|host| host.as_str().contains('@')) {
-            return Err(no_url);
-        }
-        let said = options.tls.clone().or_else(|| (scheme == "https").then(TlsOptions::default));
-        let client = HttpClient::new(said.as_ref(), options.answer_bytes_max)
-            .map_err(|why| BackendError::Tls { section, why })?;
+        let endpoint = endpoint(section, &options.endpoint)?;
+        let tls = options.tls.as_ref();
+        let client = client(section, &endpoint, tls, options.answer_bytes_max)?;
         Ok(Self {
             endpoint,
             client,

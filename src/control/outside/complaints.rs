@@ -10,14 +10,14 @@ const COMPLAINT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Complaints that have not been told.
 #[derive(Default)]
-pub(super) struct Complaints {
+pub(in crate::control) struct Complaints {
     last: Cell<Option<Instant>>,
     untold: Cell<u64>,
 }
 
 impl Complaints {
     /// Whether this one should be told now, and how many since the last were not.
-    pub(super) fn is_due(&self, now: Instant) -> Option<u64> {
+    pub(in crate::control) fn is_due(&self, now: Instant) -> Option<u64> {
         if self.last.get().is_some_and(|last| now - last < COMPLAINT_INTERVAL) {
             self.untold.set(self.untold.get() + 1);
             return None;

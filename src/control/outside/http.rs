@@ -21,21 +21,21 @@ const IDLE_MAX: usize = 64;
 
 /// A client, with the TLS it speaks.
 #[derive(Clone, Debug)]
-pub(super) struct HttpClient {
+pub(in crate::control) struct HttpClient {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     answer_bytes_max: usize,
 }
 
 /// What a server said.
 #[derive(Debug)]
-pub(super) struct HttpAnswer {
-    pub(super) status: StatusCode,
-    pub(super) body: Bytes,
+pub(in crate::control) struct HttpAnswer {
+    pub(in crate::control) status: StatusCode,
+    pub(in crate::control) body: Bytes,
 }
 
 /// Why there is no answer. Tells nothing of what was asked.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum HttpError {
+pub(in crate::control) enum HttpError {
     #[error("cannot be reached: {0}")]
     Unreachable(String),
     #[error("the connection broke: {0}")]
@@ -73,7 +73,10 @@ impl HttpClient {
     ///
     /// # Errors
     /// Why there is no answer.
-    pub(super) async fn ask(&self, request: Request<Full<Bytes>>) -> Result<HttpAnswer, HttpError> {
+    pub(in crate::control) async fn ask(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<HttpAnswer, HttpError> {
         let response = self.client.request(request).await.map_err(|error| {
             let why = causes(&error);
             if error.is_connect() { HttpError::Unreachable(why) } else { HttpError::Broken(why) }

@@ -18,7 +18,10 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 pub use self::backend::{BackendError, BackendOptions};
+pub(super) use self::backend::{client, endpoint};
 pub use self::breaker::BreakerOptions;
+pub(super) use self::complaints::Complaints;
+pub(super) use self::http::HttpClient;
 pub use self::keys::{KEY_SEARCH_MAX, fetch_keys};
 pub use self::tls::{TlsError, TlsOptions};
 

@@ -116,6 +116,7 @@ fn node_with_fast_pings(queue_bytes_max: usize) -> (SocketAddr, SocketAddr) {
         admission: AdmissionOptions::default(),
         store: StoreOptions::in_memory(),
         outside: OutsideOptions::default(),
+        webhook: None,
         synthetic: Synthetic::default(),
     };
     let api = api::Options {
