@@ -174,6 +174,7 @@ const NOWHERE: &[(&str, &str)] = &[
 ];
 
 const FILE_LINES_MAX: usize = 600;
+const SCRIPT_LINES_MAX: usize = 400;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -338,6 +339,56 @@ fn every_truth_names_a_test_that_exists() {
         named += 1;
     }
     assert!(named >= 8, "only {named} tests named for eight truths");
+}
+
+fn files_in(folder: &str) -> Vec<(String, Vec<u8>)> {
+    let entries = fs::read_dir(root().join(folder)).expect(folder);
+    let paths = entries.map(|entry| entry.expect("entry").path()).filter(|path| path.is_file());
+    let name = |path: &Path| path.file_name().expect("a name").to_string_lossy().into_owned();
+    let mut files: Vec<_> =
+        paths.map(|path| (name(&path), fs::read(&path).expect("it can be read"))).collect();
+    files.sort();
+    files
+}
+
+/// What others wrote and the admin page serves is what was taken from them.
+#[test]
+fn vendored_files_have_the_checksums_that_are_written_down() {
+    let files = files_in("src/admin/web/vendor");
+    let (_, list) = files.iter().find(|(name, _)| name == "README.md").expect("a list");
+    let list = String::from_utf8_lossy(list);
+    let mut checked = 0;
+    for (name, bytes) in &files {
+        if name == "README.md" || name.ends_with(".txt") {
+            continue;
+        }
+        let start = format!("| `{name}` |");
+        let line = list.lines().find(|line| line.starts_with(&start));
+        let line = line.unwrap_or_else(|| panic!("{name} is not in the list"));
+        let sum = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
+        let sum: String = sum.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        assert!(line.contains(&format!("`{sum}`")), "{name} is another file: {sum}");
+        checked += 1;
+    }
+    assert_eq!(checked, list.lines().filter(|line| line.starts_with("| `")).count());
+}
+
+#[test]
+fn every_script_says_what_it_is_and_is_not_too_long() {
+    let mut complaints = Vec::new();
+    for folder in ["src/admin/web", "tests/sdk/browser", "tests/sdk/browser/admin", "tests/sdk/js"]
+    {
+        for (name, bytes) in files_in(folder) {
+            let (text, lines_max) = (String::from_utf8_lossy(&bytes), SCRIPT_LINES_MAX);
+            if name.ends_with(".js") && !text.starts_with("// ") {
+                complaints.push(format!("{folder}/{name}: its first line does not say what it is"));
+            }
+            if text.lines().count() > lines_max {
+                complaints.push(format!("{folder}/{name}: more than {lines_max} lines"));
+            }
+        }
+    }
+    complain(&complaints);
 }
 
 #[test]

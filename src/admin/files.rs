@@ -3,12 +3,57 @@
 use crate::api;
 use crate::wire::http1::File;
 
+macro_rules! built_in {
+    ($($path:literal)*) => {
+        &[$(($path, include_bytes!(concat!("web/", $path)))),*]
+    };
+}
+
 /// Every file of the page by its path below the prefix; a new one is one line here. `index.html` is
 /// what stands at the prefix itself.
-const BUILT_IN: &[(&str, &[u8])] = &[
-    ("index.html", include_bytes!("web/index.html")),
-    ("app.js", include_bytes!("web/app.js")),
-    ("app.css", include_bytes!("web/app.css")),
+const BUILT_IN: &[(&str, &[u8])] = built_in![
+    "index.html"
+    "api.js"
+    "app.css"
+    "app.js"
+    "card.js"
+    "chart.js"
+    "close.js"
+    "console.js"
+    "device.js"
+    "favicon.svg"
+    "filters.js"
+    "form.js"
+    "format.js"
+    "groups.js"
+    "html.js"
+    "icons.js"
+    "json.js"
+    "keepout.js"
+    "list.js"
+    "live.js"
+    "login.js"
+    "mark.js"
+    "node.js"
+    "notice.js"
+    "overview.js"
+    "route.js"
+    "screens.css"
+    "selector.js"
+    "sessions.js"
+    "store.js"
+    "theme.js"
+    "ui.js"
+    "user.js"
+    "vendor/LICENSE-htm.txt"
+    "vendor/LICENSE-preact.txt"
+    "vendor/LICENSE-uplot.txt"
+    "vendor/README.md"
+    "vendor/hooks.js"
+    "vendor/htm.js"
+    "vendor/preact.js"
+    "vendor/uplot.css"
+    "vendor/uplot.js"
 ];
 
 /// Files of a folder that are served; with one more the server does not start.
