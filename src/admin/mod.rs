@@ -132,7 +132,7 @@ impl Admin {
     ///
     /// # Errors
     /// 405 for a method that the route does not have; 401 when the API is called without a token
-    /// that is good now.
+    /// that is good now; 403 when nobody needs one and a page of another site calls it.
     pub fn admit(&self, route: &Route<'_>, head: &Head<'_>, now: Now) -> Result<(), api::Refusal> {
         let refuse = |status, body| Err(api::Refusal { status, body: Cow::Borrowed(body) });
         match route {
@@ -141,6 +141,9 @@ impl Admin {
                 Status(401),
                 "sign in: the token is missing, has expired or is not of here\n",
             ),
+            Route::Api(_) if self.is_insecure() && is_of_other_site(head) => {
+                refuse(Status(403), "a page of another site may not call this\n")
+            }
             Route::Init | Route::Login | Route::Api(_) | Route::Page(_) => Ok(()),
         }
     }
@@ -184,6 +187,18 @@ impl Admin {
                 Err(error)
             }
         }
+    }
+}
+
+/// Whether a browser sends this for a page of another site. Where a token is needed no such page has
+/// one; without one the browser's word is all there is (Fetch Metadata, and `Origin` where a browser
+/// says no more).
+fn is_of_other_site(head: &Head<'_>) -> bool {
+    let [site, origin, host] = head.first_of(["sec-fetch-site", "origin", "host"]);
+    match (site, origin) {
+        (Some(site), _) => !matches!(site, "same-origin" | "none"),
+        (None, Some(origin)) => origin.split_once("://").map(|(_, name)| name) != host,
+        (None, None) => false,
     }
 }
 

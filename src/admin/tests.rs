@@ -156,6 +156,32 @@ fn insecure_lets_everybody_in() {
 }
 
 #[test]
+fn insecure_lets_in_no_page_of_another_site() {
+    let open = Admin::new(Options { insecure: true, ..options("", "") });
+    let locked = admin("p", "s");
+    let status = |admin: &Admin, headers: &str| {
+        let head = format!("POST /admin/api/info HTTP/1.1\r\nHost: a:8000\r\n{headers}\r\n");
+        let head = parse_head(head.as_bytes()).unwrap();
+        let route = admin.route(head.path()).expect("the API");
+        admin.admit(&route, &head, now(START_S)).map_or_else(|refusal| refusal.status.0, |()| 200)
+    };
+    for (headers, expected) in [
+        ("", 200),
+        ("Sec-Fetch-Site: same-origin\r\nOrigin: https://proxy\r\n", 200),
+        ("Sec-Fetch-Site: none\r\n", 200),
+        ("Origin: http://a:8000\r\n", 200),
+        ("Sec-Fetch-Site: cross-site\r\n", 403),
+        ("Sec-Fetch-Site: same-site\r\nOrigin: http://a:8000\r\n", 403),
+        ("Origin: http://b:8000\r\n", 403),
+        ("Origin: http://a:80\r\n", 403),
+        ("Origin: null\r\n", 403),
+    ] {
+        assert_eq!(status(&open, headers), expected, "{headers}");
+        assert_eq!(status(&locked, headers), 401, "{headers}");
+    }
+}
+
+#[test]
 fn everything_lies_below_the_prefix() {
     for prefix in ["", "/ops", "/a/b"] {
         let admin = Admin::new(Options { prefix: prefix.to_owned(), ..options("p", "s") });

@@ -5,12 +5,14 @@ use compact_str::CompactString;
 use super::detail::Detail;
 use super::encode::Object;
 use super::error::{ApiError, ErrorKind};
+use super::node_stats::ShardStats;
 use super::own_sessions;
 use super::page::Rows;
 use super::question::Question;
 use super::terms::Receipt;
 use super::user_status::UserStatus;
 use super::{connections, user_connections};
+use crate::auth::Until;
 use crate::ids::ClientId;
 use crate::observe::Counters;
 use crate::session::{Session, Table};
@@ -113,6 +115,18 @@ impl Answer {
         Self { counters: Some(Box::new(counters)), ..Self::counted(matched) }
     }
 
+    /// The answer to [`Question::NodeStats`].
+    #[must_use]
+    pub fn stats(stats: ShardStats) -> Self {
+        Self::found(0, Listing::default(), Detail { stats: vec![stats], ..Detail::default() })
+    }
+
+    /// The answer to [`Question::UserBlock`]: until when the user is blocked, if they are.
+    #[must_use]
+    pub fn user_block(block: Option<Until>) -> Self {
+        Self::found(0, Listing::default(), Detail { block, ..Detail::default() })
+    }
+
     /// This shard has too much to look at already.
     #[must_use]
     pub fn refused() -> Self {
@@ -140,7 +154,7 @@ impl Answer {
 ///
 /// # Panics
 /// For what selects, which takes a [`Scan`](super::Scan), for a rule, which changes sessions, and for
-/// [`Question::Info`], which asks for more than the table knows: all are the shard's to answer.
+/// what asks for more than the table knows, as [`Question::Info`]: all are the shard's to answer.
 #[must_use]
 pub fn answer(question: &Question, table: &Table) -> Answer {
     match question {
@@ -170,6 +184,8 @@ pub fn answer(question: &Question, table: &Table) -> Answer {
         | Question::KeepOut(_)
         | Question::Status(_)
         | Question::Fence(_)
+        | Question::NodeStats
+        | Question::UserBlock(_)
         | Question::Info => {
             unreachable!("a shard answers this itself")
         }
@@ -270,6 +286,16 @@ impl Merged {
 
     pub(super) fn statuses(&self) -> &[UserStatus] {
         self.detail().map_or(&[], |detail| &detail.statuses)
+    }
+
+    /// How the shards are that answered.
+    pub(super) fn stats(&self) -> &[ShardStats] {
+        self.detail().map_or(&[], |detail| &detail.stats)
+    }
+
+    /// Until when the user asked for is blocked, if they are.
+    pub(super) fn user_block(&self) -> Option<Until> {
+        self.detail()?.block
     }
 
     /// The oldest session that was named.

@@ -23,12 +23,14 @@ pub(super) enum Kind {
     UpdateMeta,
     UpdateLabels,
     Info,
+    NodeStats,
     Subscribe,
     Unsubscribe,
     Channels,
     /// A stream of events.
     Watch,
     BlockUser,
+    GetUserBlock,
     UnblockUser,
     RevokeToken,
     InvalidateUserTokens,
@@ -47,7 +49,7 @@ pub(super) enum Kind {
 ///
 /// Number 14 was `USER_CONNECTIONS` in v3 and became `CONNECTIONS` in v4. Whoever writes numbers
 /// writes v3 bodies, so here it answers in the v3 form.
-static COMMANDS: [Command; 43] = [
+static COMMANDS: [Command; 45] = [
     is("publish", Some(0), NeedsChannels),
     is("broadcast", Some(1), NeedsChannels),
     is("subscribe", Some(11), Kind::Subscribe),
@@ -91,6 +93,8 @@ static COMMANDS: [Command; 43] = [
     is("watch", None, Kind::Watch),
     is("update_meta", None, Kind::UpdateMeta),
     is("update_labels", None, Kind::UpdateLabels),
+    is("node_stats", None, Kind::NodeStats),
+    is("get_user_block", None, Kind::GetUserBlock),
 ];
 
 const fn is(name: &'static str, number: Option<u64>, kind: Kind) -> Command {

@@ -3,9 +3,11 @@
 
 use super::encode::Object;
 use super::groups::Groups;
+use super::node_stats::ShardStats;
 use super::page::Rows;
 use super::terms::Receipt;
 use super::user_status::UserStatus;
+use crate::auth::Until;
 
 /// What there is to tell; most answers have none of it.
 #[derive(PartialEq, Eq, Default, Debug)]
@@ -24,6 +26,10 @@ pub(super) struct Detail {
     pub(super) receipt: Option<Receipt>,
     /// What is known of the users asked for, in their order.
     pub(super) statuses: Vec<UserStatus>,
+    /// How shards are.
+    pub(super) stats: Vec<ShardStats>,
+    /// Until when the user asked for is blocked, if they are.
+    pub(super) block: Option<Until>,
 }
 
 impl Detail {
@@ -46,6 +52,8 @@ impl Detail {
             self.receipt.get_or_insert_default().add(receipt);
         }
         self.statuses.extend(other.statuses);
+        self.stats.extend(other.stats);
+        self.block = self.block.or(other.block);
     }
 
     /// Writes what it says about looking.

@@ -5,7 +5,7 @@ use super::encode::Object;
 use crate::observe::COUNTERS;
 
 /// What is true of the whole node, whichever shard says it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Default, Debug)]
 pub struct NodeFacts<'a> {
     /// Name of this run of the node.
     pub uid: &'a str,
@@ -21,6 +21,8 @@ pub struct NodeFacts<'a> {
     pub rules: RuleFacts,
     /// The webhook, when there is one, and how old its oldest event is, in milliseconds.
     pub webhook: Option<(WebhookFacts, u64)>,
+    /// Options that let everybody do what others must show something for.
+    pub insecure: &'a [&'static str],
 }
 
 /// What becomes of the events of sessions.
@@ -141,7 +143,7 @@ mod tests {
         let stored = WebhookFacts { waiting: 4, oldest_ms: 7_000, ..WebhookFacts::default() };
         let webhook = Some((stored, stored.oldest_age_ms(9_500)));
         let (uid, name, version) = ("u", "n", "v");
-        let facts = NodeFacts { uid, name, version, uptime_s: 0, users: 0, rules, webhook };
+        let facts = NodeFacts { uid, name, version, rules, webhook, ..NodeFacts::default() };
         let mut out = Vec::new();
         write(&facts, &merged, &mut out);
         let out: serde_json::Value = serde_json::from_slice(&out).unwrap();

@@ -11,7 +11,8 @@ use super::raw::Raw;
 use super::route::{Options, Refusal, Route};
 use super::{
     batch, block_user, channels, connections, disconnect, invalidate_user_tokens, legacy, refresh,
-    revoke_token, unblock_user, update_labels, update_meta, user_connections, user_status,
+    revoke_token, unblock_user, update_labels, update_meta, user_block, user_connections,
+    user_status,
 };
 use crate::session::UserHasher;
 use crate::time::Now;
@@ -60,8 +61,10 @@ pub(super) enum ErrorMode {
 impl Plan {
     /// Whether a step asks about the node.
     #[must_use]
-    pub fn asks_info(&self) -> bool {
-        self.steps.iter().any(|step| matches!(step, Step::Ask(Question::Info)))
+    pub fn asks_about_node(&self) -> bool {
+        let is_about =
+            |step: &Step| matches!(step, Step::Ask(Question::Info | Question::NodeStats));
+        self.steps.iter().any(is_about)
     }
 
     /// Gives what counts from now on its time.
@@ -188,6 +191,8 @@ pub(super) fn step(
         Kind::UpdateMeta => update_meta::read(params, reading)?,
         Kind::UpdateLabels => update_labels::read(params, reading)?,
         Kind::Info => Question::Info,
+        Kind::NodeStats => Question::NodeStats,
+        Kind::GetUserBlock => user_block::read(params)?,
         Kind::Channels => channels::read_list(params)?,
         Kind::Unsubscribe => channels::read_unsubscribe(params)?,
         Kind::Subscribe => return Ok(Step::Done(channels::refuse_subscribe(params)?)),

@@ -59,6 +59,10 @@ pub enum Question {
     Fence(Box<Fence>),
     /// How many sessions there are.
     Info,
+    /// How a shard is. It tells itself.
+    NodeStats,
+    /// Whether this user is blocked.
+    UserBlock(CompactString),
     /// Something about channels. There are none: nobody has to be asked.
     NoChannels(NoChannels),
 }
@@ -78,6 +82,8 @@ pub enum Subject<'q> {
     Session(SessionId),
     /// Everybody.
     Every,
+    /// Whoever is asked: all know the same.
+    Here,
     /// Nobody: what there is to say is known.
     Nobody,
 }
@@ -97,7 +103,10 @@ impl Question {
             Self::Disconnect(params) => params.selector().subject(),
             Self::Refresh(params) => params.selector.subject(),
             Self::Update(params) => params.selector.subject(),
-            Self::KeepOut(_) | Self::Status(_) | Self::Fence(_) | Self::Info => Subject::Every,
+            Self::KeepOut(_) | Self::Status(_) | Self::Fence(_) | Self::Info | Self::NodeStats => {
+                Subject::Every
+            }
+            Self::UserBlock(_) => Subject::Here,
             Self::NoChannels(_) => Subject::Nobody,
         }
     }
@@ -118,6 +127,8 @@ impl Question {
             | Self::Status(_)
             | Self::Fence(_)
             | Self::Info
+            | Self::NodeStats
+            | Self::UserBlock(_)
             | Self::NoChannels(_) => None,
         }
     }
@@ -138,6 +149,8 @@ impl Question {
             | Self::Status(_)
             | Self::Fence(_)
             | Self::Info
+            | Self::NodeStats
+            | Self::UserBlock(_)
             | Self::NoChannels(_) => State::Open,
         }
     }
@@ -163,6 +176,8 @@ impl Question {
             },
             Self::Status(order) => order.name(),
             Self::Info => "info",
+            Self::NodeStats => "node_stats",
+            Self::UserBlock(_) => "get_user_block",
             Self::NoChannels(about) => about.name(),
         }
     }

@@ -6,9 +6,11 @@ use std::borrow::Cow;
 use super::answer::{Merged, Outcome};
 use super::error::{ApiError, ErrorKind};
 use super::info::{self, NodeFacts};
+use super::node_stats;
 use super::plan::{ErrorMode, Layout, Plan, Step};
 use super::question::Question;
 use super::terms;
+use super::user_block;
 use super::user_status::{self, StatusOrder};
 use crate::wire::http1::Status;
 
@@ -108,6 +110,8 @@ fn shortfall(question: &Question, merged: &Merged) -> Option<ApiError> {
         | Question::Search(_)
         | Question::OwnSessions(_)
         | Question::Info
+        | Question::NodeStats
+        | Question::UserBlock(_)
         | Question::NoChannels(_) => None,
     };
     if let Some(undone) = undone.filter(|_| merged.missing != 0) {
@@ -175,6 +179,8 @@ fn write_result(question: &Question, merged: &Merged, facts: &NodeFacts<'_>, out
             StatusOrder::Update { .. } | StatusOrder::Delete { .. } => out.extend_from_slice(b"{}"),
         },
         Question::Info => info::write(facts, merged, out),
+        Question::NodeStats => node_stats::write(facts, merged, out),
+        Question::UserBlock(_) => user_block::write(merged.user_block(), out),
         Question::NoChannels(about) => about.write(out),
         // The oldest is asked for by a connect, own sessions by their client, a fence by what
         // follows it, none of them by a body.

@@ -230,6 +230,12 @@ impl Rules {
         (is_revoked || is_old).then_some(KeptOut::TokenRevoked)
     }
 
+    /// Until when this user is blocked, if they are.
+    #[must_use]
+    pub fn block_of(&self, user: &str, now_s: i64) -> Option<Until> {
+        self.blocked.pin().get(user).copied().filter(|until| !until.is_over(now_s))
+    }
+
     /// Whether there is room for this rule. Replacing one needs none, and needs it all the same:
     /// at the limit rules are to be taken back.
     #[must_use]
@@ -389,6 +395,18 @@ mod tests {
         check(&[invalidate(None)], ("42", "", None), None);
         check(&[invalidate(None)], ("43", "", Some(0)), None);
         check(&[invalidate(None), invalidate(Some(1))], ("42", "", Some(9)), None);
+    }
+
+    #[test]
+    fn a_block_is_told_until_it_ends() {
+        let rules = Rules::default();
+        let until = Until::at(NOW_S + 1);
+        rules.apply(&block("42", until), NOW_S);
+        rules.apply(&block("43", Until::FOREVER), NOW_S);
+        assert_eq!(rules.block_of("42", NOW_S), Some(until));
+        assert_eq!(rules.block_of("42", NOW_S + 1), None);
+        assert_eq!(rules.block_of("43", NOW_S + 1), Some(Until::FOREVER));
+        assert_eq!(rules.block_of("4", NOW_S), None);
     }
 
     #[test]

@@ -109,6 +109,8 @@ pub struct Underway {
     /// Outcome of each step of the plan, in order; shorter than the plan while a step must be done
     /// before the next may be put.
     pub outcomes: SmallVec<[Option<Outcome>; 1]>,
+    /// When the request was whole, in microseconds of the engine's clock.
+    pub since_us: u64,
     /// Steps that have been put and have no outcome.
     open: usize,
     /// Bytes of the listings among the outcomes.
@@ -116,10 +118,10 @@ pub struct Underway {
 }
 
 impl Underway {
-    /// A plan of which nothing has been put.
+    /// A plan of which nothing has been put, of a request that was whole then.
     #[must_use]
-    pub const fn new(plan: Plan) -> Self {
-        Self { plan, outcomes: SmallVec::new_const(), open: 0, listing_bytes: 0 }
+    pub const fn new(plan: Plan, since_us: u64) -> Self {
+        Self { plan, outcomes: SmallVec::new_const(), since_us, open: 0, listing_bytes: 0 }
     }
 
     /// Notes that the next step has been put, with its outcome if there is one already.

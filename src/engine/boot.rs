@@ -11,9 +11,10 @@ use monoio::{IoUringDriver, LegacyDriver, RuntimeBuilder};
 use super::accept::{self, Accepting, Listener};
 use super::drive::{self, Drive};
 use super::parking::{Parking, PollSet, Tasks, breathe};
+use super::process::Process;
 use crate::mesh::Endpoint;
 use crate::messages::Message;
-use crate::shard::{Setup, Shard, TICK_MS};
+use crate::shard::{Carrier, Setup, Shard, TICK_MS};
 
 pub use super::drive::Clock;
 
@@ -170,7 +171,10 @@ async fn live<P: Parking>(
     ready: impl FnOnce(&io::Result<Driver>),
 ) -> io::Result<()> {
     let Boot { listeners, mesh, clock, begin, .. } = boot;
-    let shard = Shard::new(setup, clock.now());
+    // One shard looks at the process, for all.
+    let process = (setup.id.index() == 0).then(Process::start);
+    let mut shard = Shard::new(setup, clock.now());
+    shard.on_carrier(carrier(driver, boot.driver));
     let (shared, accepting) = match equip::<P>(shard, mesh, clock, listeners) {
         Ok(equipped) => equipped,
         Err(error) => {
@@ -195,14 +199,29 @@ async fn live<P: Parking>(
     monoio::spawn(drive::run_mesh(Rc::clone(&shared)));
     let mut ticks = monoio::time::interval(Duration::from_millis(TICK_MS));
     ticks.set_missed_tick_behavior(monoio::time::MissedTickBehavior::Delay);
-    loop {
+    for number in 0_u64.. {
         ticks.tick().await;
+        if let Some(process) = process.as_ref().filter(|_| number % TICKS_PER_LOOK == 0) {
+            shared.borrow_mut().shard.on_process(process.now());
+        }
         while !tick(&shared) {
             breathe().await;
         }
         if shared.borrow().is_drained() {
-            return Ok(());
+            break;
         }
+    }
+    Ok(())
+}
+
+/// The process is looked at every so many ticks: once in a second.
+const TICKS_PER_LOOK: u64 = 1_000 / TICK_MS;
+
+const fn carrier(driver: Driver, choice: DriverChoice) -> Carrier {
+    match (driver, choice) {
+        (Driver::IoUringDeferred | Driver::IoUring, _) => Carrier::IoUring,
+        (Driver::Epoll, DriverChoice::Epoll) => Carrier::Epoll,
+        (Driver::Epoll, _) => Carrier::EpollInstead,
     }
 }
 

@@ -68,7 +68,12 @@ impl Clock {
     #[must_use]
     pub fn now(&self) -> Now {
         let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        Now { mono_ms: 1000 + millis(self.start.elapsed()), unix_ms: since_epoch.map_or(0, millis) }
+        Now { mono_ms: self.mono_us() / 1_000, unix_ms: since_epoch.map_or(0, millis) }
+    }
+
+    /// The monotonic one in microseconds.
+    fn mono_us(&self) -> u64 {
+        1_000_000 + u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX - 1_000_000)
     }
 }
 
@@ -166,13 +171,23 @@ impl<P: Parking> Drive<P> {
     /// Time is read once per batch of events.
     pub(super) fn start_batch(&mut self) -> Now {
         self.now = self.clock.now();
+        self.shard.on_batch(self.clock.mono_us());
         self.now
+    }
+
+    /// What the batch led to has been carried out: the clock is read again only when a request
+    /// was answered.
+    fn finish_batch(&mut self) {
+        self.mesh.flush();
+        if self.shard.has_answered() {
+            self.shard.on_batch_done(self.clock.mono_us(), self.now);
+        }
     }
 
     /// Everything the batch led to is done before the next one starts.
     pub(super) fn end_batch(&mut self, shared: &Shared<P>) {
         self.carry_out(shared);
-        self.mesh.flush();
+        self.finish_batch();
         if !self.again.is_empty() && !self.is_again_due {
             self.is_again_due = true;
             monoio::spawn(run_again(Rc::clone(shared)));
@@ -210,7 +225,7 @@ impl<P: Parking> Drive<P> {
             self.carry_out(shared);
             self.watch_again(conn, shared);
         }
-        self.mesh.flush();
+        self.finish_batch();
         self.is_again_due = !self.again.is_empty();
         !self.is_again_due
     }

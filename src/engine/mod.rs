@@ -4,13 +4,15 @@
 //! thread except as one more peer of the mesh.
 //!
 //! Reading order: [`boot`] (one pinned thread, one ring), [`accept`], `drive` (events in,
-//! machine, effects out), `sockets`, [`parking`], `remote` (connections without a socket).
+//! machine, effects out), `sockets`, [`parking`], `remote` (connections without a socket),
+//! `process` (what all of them use).
 
 pub mod accept;
 pub mod boot;
 mod drive;
 mod outbox;
 pub mod parking;
+mod process;
 mod remote;
 mod sockets;
 

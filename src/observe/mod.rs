@@ -4,5 +4,7 @@
 //! who looks.
 
 mod counters;
+mod latency;
 
 pub use counters::{COUNTERS, Counters};
+pub use latency::{Recent, Spread, WINDOW_MS};

@@ -104,6 +104,11 @@ impl ByUser {
         }
     }
 
+    /// How many users there are. Adds up the parts.
+    pub(super) fn users(&self) -> usize {
+        self.parts.iter().map(HashTable::len).sum()
+    }
+
     pub(super) fn heap_bytes(&self) -> usize {
         let parts: usize = self.parts.iter().map(HashTable::allocation_size).sum();
         parts + size_of_val::<[_]>(&self.parts)

@@ -22,6 +22,7 @@ mod view;
 
 mod candidates;
 mod filter;
+mod heap;
 
 mod index;
 mod slots;
@@ -42,8 +43,7 @@ pub use by_user::UserHasher;
 pub use candidates::{Candidates, Conditions};
 pub use closed::{ClosedLimits, ClosedSessions, Ended};
 pub use filter::{Filter, FilterError, FilterFields, FilterLimits, WrongField};
+pub use heap::HeapBytes;
 pub use id::IdKeys;
-pub use table::{
-    Closed, HeapBytes, Opened, Opening, Table, TableFull, Trail, USER_AGENT_BYTES_MAX, Walk,
-};
+pub use table::{Closed, Opened, Opening, Table, TableFull, Trail, USER_AGENT_BYTES_MAX, Walk};
 pub use view::{Protocol, Session, TokenUid, Transport};

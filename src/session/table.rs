@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 use super::by_user::{ByUser, UserHasher};
 use super::changes::Changes;
 use super::closed::Ended;
+use super::heap::HeapBytes;
 use super::id::{Address, IdKeys};
 use super::index::{Index, Indexed};
 use super::interner::{AGENTS_MAX, Interner};
@@ -130,25 +131,6 @@ pub struct TableFull;
 
 /// Records read ahead of a reader of one user's sessions: more than almost any user has.
 const FETCHED_MAX: usize = 8;
-
-/// The heap behind a table, in bytes, without what the allocator adds.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct HeapBytes {
-    /// Pages of records, their free places included.
-    pub records: usize,
-    /// The user index.
-    pub by_user: usize,
-    /// App names and versions, and who has them.
-    pub apps: usize,
-    /// User agents.
-    pub agents: usize,
-    /// Labels, and who has them.
-    pub labels: usize,
-    /// Who has which transport, who stands in no index, and whose id was told before it was opened.
-    pub index: usize,
-    /// What sessions have now in place of what they were opened with.
-    pub changes: usize,
-}
 
 impl Table {
     /// An empty table. All shards of a process share `keys` and `hasher`.
@@ -444,6 +426,12 @@ impl Table {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Users who have sessions, told apart by their hash.
+    #[must_use]
+    pub fn users(&self) -> usize {
+        self.by_user.users()
     }
 
     /// What it holds of the heap. O(pages), which are a hundredth of the sessions.

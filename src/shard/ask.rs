@@ -4,6 +4,8 @@
 
 use std::borrow::Cow;
 
+use smallvec::SmallVec;
+
 use super::Shard;
 use super::conns::State;
 use super::gather::{Asker, Caller, Gathered};
@@ -132,6 +134,7 @@ impl Shard {
             Subject::Client(client) => only(self.keys.shard_of_client(client)),
             Subject::Session(session) => only(self.keys.shard_of_session(session)),
             Subject::Every => every,
+            Subject::Here => self.id.bit(),
             Subject::Nobody => 0,
         };
         shards & every
@@ -146,6 +149,10 @@ impl Shard {
                 unreachable!("the control thread does it, or has it carried out")
             }
             Question::Info => Answer::info(self.table.len(), self.counters),
+            Question::NodeStats => Answer::stats(self.stats(now)),
+            Question::UserBlock(user) => {
+                Answer::user_block(self.rules.block_of(user, now.unix_s()))
+            }
             Question::Oldest { .. }
             | Question::UserConnections { .. }
             | Question::Connections { .. }
@@ -194,6 +201,7 @@ impl Shard {
 
     fn reply(&mut self, conn: ConnId, owed: Owed, now: Now) {
         let Owed { underway, keep_alive, version, .. } = owed;
+        self.note_answered(underway.since_us);
         let mut body = std::mem::take(&mut self.reply);
         body.clear();
         let reply = self.write_reply(underway, now, &mut body);
@@ -215,22 +223,37 @@ impl Shard {
     /// Writes the reply to a plan whose every step has its outcome.
     pub(super) fn write_reply(&self, underway: Underway, now: Now, out: &mut Vec<u8>) -> ReplyHead {
         let Underway { plan, outcomes, .. } = underway;
-        let outcomes: smallvec::SmallVec<[Outcome; 1]> =
+        let outcomes: SmallVec<[Outcome; 1]> =
             outcomes.into_iter().map(|outcome| outcome.expect("the reply is ready")).collect();
         let options = &self.options;
+        let asks_about_node = plan.asks_about_node();
+        let insecure = if asks_about_node { self.insecure() } else { SmallVec::new() };
         let facts = NodeFacts {
             uid: &self.node_uid,
             name: &options.node_name,
             version: &options.version,
             uptime_s: now.mono_ms.saturating_sub(self.started.mono_ms) / 1000,
-            users: if plan.asks_info() { self.directory.users() as u64 } else { 0 },
-            rules: if plan.asks_info() { self.rule_facts() } else { RuleFacts::default() },
+            users: if asks_about_node { self.directory.users() as u64 } else { 0 },
+            rules: if asks_about_node { self.rule_facts() } else { RuleFacts::default() },
             webhook: options
                 .webhook
                 .is_some()
                 .then(|| (self.webhook_facts, self.webhook_facts.oldest_age_ms(now.unix_ms))),
+            insecure: &insecure,
         };
         api::write_reply(&plan, &outcomes, &facts, out)
+    }
+
+    /// Options that let everybody do what others must show something for.
+    fn insecure(&self) -> SmallVec<[&'static str; 3]> {
+        let options = &self.options;
+        let is_insecure = |api: &api::Options| api.insecure;
+        let all = [
+            ("client.insecure", options.insecure),
+            ("http_api.insecure", options.api.as_ref().is_some_and(is_insecure)),
+            ("admin.insecure", options.admin.as_ref().is_some_and(|admin| admin.is_insecure())),
+        ];
+        all.into_iter().filter_map(|(option, is_on)| is_on.then_some(option)).collect()
     }
 
     fn rule_facts(&self) -> RuleFacts {

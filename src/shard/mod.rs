@@ -40,6 +40,7 @@ mod admin;
 mod ask;
 mod gather;
 mod remote;
+mod stats;
 mod steps;
 mod watch;
 mod webhook;
@@ -83,6 +84,7 @@ use crate::shard::inquiries::Inquiries;
 use crate::shard::keep_out::Enforcing;
 use crate::shard::orders::Pace;
 use crate::shard::renewal::Renewals;
+use crate::shard::stats::Measured;
 use crate::shard::timers::{Tick, Wheel};
 use crate::shard::watch::Watches;
 use crate::shard::work::{Begun, ReplyTo, Works};
@@ -90,6 +92,7 @@ use crate::time::Now;
 use crate::transport::Out;
 use crate::wire::websocket::{self, Deflater};
 
+pub use crate::api::{Carrier, ProcessUse};
 pub use crate::shard::synthetic::Synthetic;
 pub use crate::shard::timers::TICK_MS;
 
@@ -166,6 +169,7 @@ pub struct Shard {
     work_ms: u64,
     effects: Effects,
     counters: Counters,
+    measured: Measured,
     draining: Option<drain::Draining>,
     /// Decoders of WebSockets that are in the middle of a frame or a message: few at any time, and
     /// each holds no more than the longest message.
@@ -232,6 +236,7 @@ impl Shard {
             work_ms: setup.query_timeout_ms * 3 / 4,
             effects: Effects::default(),
             counters: Counters::default(),
+            measured: Measured::default(),
             draining: None,
             cut_frames: HashMap::default(),
             deflater: deflater(&options.endpoints),

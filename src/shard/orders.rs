@@ -204,6 +204,8 @@ fn order_of(question: &Question, now: Now) -> Option<(Terms, Act<'_>)> {
         | Question::Status(_)
         | Question::Fence(_)
         | Question::Info
+        | Question::NodeStats
+        | Question::UserBlock(_)
         | Question::NoChannels(_) => None,
     }
 }

@@ -39,6 +39,7 @@ impl Shard {
             return;
         }
         let Some(underway) = self.remote.remove(&id) else { return };
+        self.note_answered(underway.since_us);
         let mut reply = Vec::new();
         // Nothing is told by a status: the plan was made for a caller who reads none.
         let _head = self.write_reply(underway, now, &mut reply);

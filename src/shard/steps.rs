@@ -14,7 +14,7 @@ impl Shard {
     /// Puts the steps of a new plan.
     pub(super) fn begin_plan(&mut self, plan: Plan, caller: Caller, now: Now) -> Underway {
         self.counters.api_commands += plan.steps.len() as u64;
-        let mut underway = Underway::new(plan);
+        let mut underway = Underway::new(plan, self.request_came_us());
         self.put_steps(caller, &mut underway, now);
         underway
     }

@@ -2,7 +2,7 @@
 
 use super::calls::ERROR;
 use super::field::{Message, bool, message, part};
-use super::{channels, rules, sessions};
+use super::{channels, node, rules, sessions};
 
 pub(in crate::api) static BATCH_REQUEST: Message = message(
     "BatchRequest",
@@ -60,6 +60,8 @@ pub(in crate::api) static COMMAND: Message = message(
         ),
         part("update_meta", 1001, &sessions::UPDATE_META_REQUEST, "As `update_meta`."),
         part("update_labels", 1002, &sessions::UPDATE_LABELS_REQUEST, "As `update_labels`."),
+        part("node_stats", 1003, &node::NODE_STATS_REQUEST, "As `node_stats`."),
+        part("get_user_block", 1004, &rules::GET_USER_BLOCK_REQUEST, "As `get_user_block`."),
     ],
 );
 
@@ -110,5 +112,7 @@ pub(in crate::api) static REPLY: Message = message(
         ),
         part("update_meta", 1001, &sessions::UPDATE_META_RESULT, "What `update_meta` tells."),
         part("update_labels", 1002, &sessions::UPDATE_LABELS_RESULT, "What `update_labels` tells."),
+        part("node_stats", 1003, &node::NODE_STATS_RESULT, "What `node_stats` tells."),
+        part("get_user_block", 1004, &rules::GET_USER_BLOCK_RESULT, "What `get_user_block` tells."),
     ],
 );

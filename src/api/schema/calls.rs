@@ -1,7 +1,7 @@
 //! Every command of the API that has a request and a result.
 
 use super::field::{Message, message, text, uint32};
-use super::{channels, rules, sessions};
+use super::{channels, node, rules, sessions};
 
 /// A command: what it takes, what it gives.
 #[derive(Debug)]
@@ -98,6 +98,16 @@ pub static CALLS: &[Call] = &[
         ),
     },
     Call {
+        name: "node_stats",
+        doc: "Tells how this node is: in figures, shard by shard, and what is not well with it.",
+        request: &node::NODE_STATS_REQUEST,
+        result: &node::NODE_STATS_RESULT,
+        example: (
+            "{}",
+            r#"{"node":{"uid":"6a2d3f0c-5b7e-4f0a-8f4d-2f3b7c9d1e55","name":"host_8000","version":"0.1.0","uptime_s":60,"driver":"io_uring","sessions":3,"users":1,"connections":4,"opened_total":5,"closed_total":2,"queries_total":7,"query_us":{"count":7,"p50":80,"p99":210,"p999":210,"max":210,"window_s":60},"memory":{"rss_bytes":14680064,"limit_bytes":8589934592},"descriptors_limit":1024,"shards":[{"shard":0,"sessions":3,"users":1,"connections":4,"driver":"io_uring","opened_total":5,"closed_total":2,"queries_total":7}]},"health":[{"level":"warning","what":"admin.insecure is on: whoever reaches this server is let in"}]}"#,
+        ),
+    },
+    Call {
         name: "update_meta",
         doc: "Replaces the meta of the sessions selected.",
         request: &sessions::UPDATE_META_REQUEST,
@@ -124,6 +134,13 @@ pub static CALLS: &[Call] = &[
         request: &rules::UNBLOCK_USER_REQUEST,
         result: &rules::UNBLOCK_USER_RESULT,
         example: (r#"{"user":"42"}"#, "{}"),
+    },
+    Call {
+        name: "get_user_block",
+        doc: "Tells whether a user is blocked.",
+        request: &rules::GET_USER_BLOCK_REQUEST,
+        result: &rules::GET_USER_BLOCK_RESULT,
+        example: (r#"{"user":"42"}"#, r#"{"blocked":true,"expire_at":1893456000}"#),
     },
     Call {
         name: "revoke_token",

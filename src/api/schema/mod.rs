@@ -12,6 +12,7 @@ mod calls;
 mod channels;
 pub mod descriptor;
 mod field;
+mod node;
 pub mod published;
 mod rules;
 mod sessions;

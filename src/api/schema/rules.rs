@@ -1,6 +1,6 @@
 //! Messages about who may not connect, and about the status of users.
 
-use super::field::{Message, int64, message, part, text};
+use super::field::{Message, bool, int64, message, part, text};
 
 const EXPIRE_AT: &str = "Until when, Unix seconds. 0: until it is undone.";
 
@@ -21,6 +21,21 @@ pub(in crate::api) static UNBLOCK_USER_REQUEST: Message = message(
 
 pub(in crate::api) static UNBLOCK_USER_RESULT: Message =
     message("UnblockUserResult", "The user may connect again.", &[]);
+
+pub(in crate::api) static GET_USER_BLOCK_REQUEST: Message = message(
+    "GetUserBlockRequest",
+    "Who may be blocked.",
+    &[text("user", 1, "The user.").required()],
+);
+
+pub(in crate::api) static GET_USER_BLOCK_RESULT: Message = message(
+    "GetUserBlockResult",
+    "Whether the user is blocked.",
+    &[
+        bool("blocked", 1, "Whether they are.").required(),
+        int64("expire_at", 2, "Until when, Unix seconds. Absent: until they are unblocked."),
+    ],
+);
 
 pub(in crate::api) static REVOKE_TOKEN_REQUEST: Message = message(
     "RevokeTokenRequest",

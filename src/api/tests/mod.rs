@@ -3,6 +3,7 @@
 mod doors;
 mod grammar;
 mod label_filter;
+mod node;
 mod orders;
 mod own_sessions;
 mod refresh;
@@ -16,9 +17,11 @@ use super::{
     Budget, Lifetime, Merged, Mode, Naming, NodeFacts, Options, Outcome, Plan, Progress, Question,
     Receipt, RuleFacts, Scan, Scratch, Sight, Step, Target, answer, plan, route, write_reply,
 };
-use crate::api::{Answer, Applied, ReplyHead};
+use crate::api::{Answer, Applied, Carrier, ProcessUse, ReplyHead, ShardStats};
+use crate::auth::Until;
 use crate::ids::{ClientId, ConnId, SessionId, SessionSlot, ShardId};
 use crate::limits::LabelLimits;
+use crate::observe::{Counters, Spread};
 use crate::session::{
     FilterLimits, IdKeys, Opening, Protocol, Session, Table, Transport, UserHasher,
 };
@@ -36,6 +39,26 @@ fn options() -> Options {
         label_filter: FilterLimits::default(),
         queries: Default::default(),
         labels: LabelLimits::default(),
+    }
+}
+
+/// What shard `at` tells of itself.
+fn stats(at: usize, table: &Table) -> ShardStats {
+    let sessions = table.len() as u64;
+    ShardStats {
+        shard: ShardId::new(at),
+        sessions,
+        users: table.users() as u64,
+        connections: sessions + 1,
+        counters: Counters { sessions_opened: 5, api_commands: 3, ..Counters::default() },
+        requests: Spread::default(),
+        carrier: Some(Carrier::IoUring),
+        process: (at == 0).then_some(ProcessUse {
+            rss_bytes: 2 << 20,
+            rss_start_bytes: 1 << 20,
+            memory_bytes_max: Some(1 << 30),
+            descriptors_max: None,
+        }),
     }
 }
 
@@ -126,6 +149,11 @@ impl World {
             | Question::Refresh(_)
             | Question::Update(_) => self.scans(shard, question),
             Question::KeepOut(_) | Question::Status(_) | Question::Fence(_) => Answer::counted(0),
+            Question::NodeStats => Answer::stats(stats(shard, &self.tables[shard])),
+            Question::UserBlock(user) => {
+                let until = if user == "42" { Until::at(1_893_456_000) } else { Until::FOREVER };
+                Answer::user_block((user != "43").then_some(until))
+            }
             Question::Oldest { .. }
             | Question::UserConnections { .. }
             | Question::Connections { .. }
@@ -164,6 +192,8 @@ impl World {
             | Question::Status(_)
             | Question::Fence(_)
             | Question::Info
+            | Question::NodeStats
+            | Question::UserBlock(_)
             | Question::NoChannels(_) => return answer,
         };
         let mut receipt = Receipt::default();
@@ -223,6 +253,7 @@ impl World {
             users: 2,
             rules: RuleFacts::default(),
             webhook: None,
+            insecure: &["client.insecure"],
         };
         let mut out = Vec::new();
         let head = write_reply(&plan, &outcomes, &facts, &mut out);

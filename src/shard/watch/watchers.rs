@@ -56,6 +56,7 @@ impl Watchers {
             | Subject::Client(_)
             | Subject::Session(_)
             | Subject::Every
+            | Subject::Here
             | Subject::Nobody => {
                 self.general.push(key);
             }
@@ -80,6 +81,7 @@ impl Watchers {
             | Subject::Client(_)
             | Subject::Session(_)
             | Subject::Every
+            | Subject::Here
             | Subject::Nobody => {
                 self.general.retain(|other| *other != key);
             }

@@ -203,6 +203,8 @@ fn insecure_lets_everybody_in_and_warns() {
     let facts = init(&mut conn, &[]);
     assert_eq!((&facts["insecure"], &facts["authenticated"]), (&json!(true), &json!(true)));
     assert_eq!(conn.post("/admin/api/info", &[], b"{}").status, 200);
+    let elsewhere = [("Sec-Fetch-Site", "cross-site")];
+    assert_eq!(conn.post("/admin/api/info", &elsewhere, b"{}").status, 403);
     assert_eq!(conn.post("/api/info", &[], b"{}").status, 401);
 }
 

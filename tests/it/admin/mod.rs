@@ -2,6 +2,7 @@
 
 mod door;
 mod places;
+mod stats;
 
 use serde_json::{Value, json};
 
