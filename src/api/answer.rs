@@ -142,6 +142,12 @@ impl Answer {
         Self { listing, detail, ..Self::counted(matched) }
     }
 
+    /// How many sessions it tells of.
+    #[must_use]
+    pub const fn matched(&self) -> u32 {
+        self.matched
+    }
+
     /// The same, and what was done to the sessions that matched.
     #[must_use]
     pub fn with_receipt(mut self, receipt: Receipt) -> Self {

@@ -11,9 +11,11 @@ use super::search::{Additions, Search};
 use super::selector::Selectors;
 use crate::session::Session;
 
-/// Milliseconds of the last ping's round trip when there is none to tell: no pong yet, or a
+/// Milliseconds of the last ping's round trip, -1 when there is none to tell: no pong yet, or a
 /// transport on which clients never answer (`api.proto`, `ping_pong_latency_ms`).
-pub(super) const LATENCY_UNKNOWN_MS: i64 = -1;
+pub(super) fn latency_ms(session: &Session<'_>) -> i64 {
+    session.latency_ms().map_or(-1, i64::from)
+}
 
 /// Reads the selectors and our own keys.
 ///
@@ -87,7 +89,7 @@ pub(super) fn write_with(session: &Session<'_>, meta: Option<&[u8]>, out: &mut V
         state.close();
     }
     info.integer("connected_at_ms", session.connected_at_ms());
-    info.integer("ping_pong_latency_ms", LATENCY_UNKNOWN_MS);
+    info.integer("ping_pong_latency_ms", latency_ms(session));
     let mut labels = session.labels().peekable();
     if labels.peek().is_some() {
         let mut object = info.object("labels");

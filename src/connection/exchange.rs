@@ -115,13 +115,16 @@ pub struct Underway {
     open: usize,
     /// Bytes of the listings among the outcomes.
     listing_bytes: usize,
+    /// Whether it rests: its next step is put in the next turn, whatever is answered meanwhile.
+    pub is_resting: bool,
 }
 
 impl Underway {
     /// A plan of which nothing has been put, of a request that was whole then.
     #[must_use]
     pub const fn new(plan: Plan, since_us: u64) -> Self {
-        Self { plan, outcomes: SmallVec::new_const(), since_us, open: 0, listing_bytes: 0 }
+        let outcomes = SmallVec::new_const();
+        Self { plan, outcomes, since_us, open: 0, listing_bytes: 0, is_resting: false }
     }
 
     /// Notes that the next step has been put, with its outcome if there is one already.
@@ -147,7 +150,7 @@ impl Underway {
     /// Whether steps have not been put, and what they waited for has been done.
     #[must_use]
     pub fn can_put_more(&self) -> bool {
-        !self.has_put_all() && self.outcomes.last().is_none_or(Option::is_some)
+        !self.is_resting && !self.has_put_all() && self.outcomes.last().is_none_or(Option::is_some)
     }
 
     fn has_put_all(&self) -> bool {

@@ -10,7 +10,8 @@ use rustix::net::sockopt;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
 use super::Shared;
-use super::parking::{Parking, breathe};
+use super::breath::breathe;
+use super::parking::Parking;
 use crate::connection::open::Scope;
 
 /// Connections of one shard. Far above what descriptors allow today; more wait in the kernel's
@@ -159,7 +160,7 @@ pub(super) async fn run<P: Parking>(accepting: Accepting, shared: Shared<P>) -> 
             }
             match accept_some(&socket, scope, &shared) {
                 Accepted::All => break,
-                Accepted::Some => breathe().await,
+                Accepted::Some => breathe(&shared).await,
                 Accepted::Exhausted => rest().await,
             }
         }

@@ -9,8 +9,9 @@ use std::time::Duration;
 use monoio::{IoUringDriver, LegacyDriver, RuntimeBuilder};
 
 use super::accept::{self, Accepting, Listener};
+use super::breath::breathe;
 use super::drive::{self, Drive};
-use super::parking::{Parking, PollSet, Tasks, breathe};
+use super::parking::{Parking, PollSet, Tasks};
 use super::process::Process;
 use crate::mesh::Endpoint;
 use crate::messages::Message;
@@ -205,7 +206,7 @@ async fn live<P: Parking>(
             shared.borrow_mut().shard.on_process(process.now());
         }
         while !tick(&shared) {
-            breathe().await;
+            breathe(&shared).await;
         }
         if shared.borrow().is_drained() {
             break;

@@ -12,8 +12,9 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use super::Shared;
 use super::accept::Listener;
+use super::breath::{Breaths, breathe};
 use super::outbox::{Outbox, Outboxes};
-use super::parking::{Parking, breathe};
+use super::parking::Parking;
 use super::remote::{Body, Remotes};
 use super::sockets::{Read, Sockets, reset_when_closed};
 use crate::connection::open::Scope;
@@ -32,6 +33,17 @@ const READS_PER_TURN: usize = 4;
 
 /// Messages taken from the mesh at once.
 const MESSAGES_PER_BATCH: usize = 256;
+
+/// How a batch of messages ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Batch {
+    /// There are no more.
+    Last,
+    /// There may be more.
+    Full,
+    /// There may be more, for which something else must happen first.
+    Enough,
+}
 
 /// How far a ready socket is read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -88,6 +100,7 @@ pub(super) struct Drive<P: Parking> {
     pub(super) remotes: Remotes,
     outboxes: Outboxes,
     parking: P,
+    breaths: Breaths,
     mesh: Endpoint<Message>,
     clock: Clock,
     pub(super) now: Now,
@@ -122,6 +135,7 @@ impl<P: Parking> Drive<P> {
             remotes: Remotes::default(),
             outboxes: Outboxes::default(),
             parking,
+            breaths: Breaths::default(),
             mesh,
             clock,
             now: clock.now(),
@@ -138,6 +152,10 @@ impl<P: Parking> Drive<P> {
 
     pub(super) const fn parking(&self) -> &P {
         &self.parking
+    }
+
+    pub(super) const fn breaths(&mut self) -> &mut Breaths {
+        &mut self.breaths
     }
 
     pub(super) const fn mesh(&mut self) -> &mut Endpoint<Message> {
@@ -329,14 +347,18 @@ impl<P: Parking> Drive<P> {
     }
 
     /// Takes messages from the mesh. Returns whether there may be more.
-    pub(super) fn messages(&mut self, shared: &Shared<P>) -> bool {
+    pub(super) fn messages(&mut self, shared: &Shared<P>) -> Batch {
         self.start_batch();
         let now = self.now;
         let control = self.mesh.peers() - 1;
         for _ in 0..MESSAGES_PER_BATCH {
+            if !self.shard.takes_messages(now) {
+                self.end_batch(shared);
+                return Batch::Enough;
+            }
             let Some((from, message)) = self.mesh.receive() else {
                 self.end_batch(shared);
-                return false;
+                return Batch::Last;
             };
             let from =
                 if from == control { Peer::Control } else { Peer::Shard(ShardId::new(from)) };
@@ -346,7 +368,7 @@ impl<P: Parking> Drive<P> {
             self.relieve(shared);
         }
         self.end_batch(shared);
-        true
+        Batch::Full
     }
 
     /// Between two events of a batch: effects are carried out when many bytes wait.
@@ -496,14 +518,14 @@ async fn run_again<P: Parking>(shared: Shared<P>) {
                 return;
             }
         }
-        breathe().await;
+        breathe(&shared).await;
     }
 }
 
 /// Goes on with questions that take many turns, fairly to everything else.
 async fn run_turns<P: Parking>(shared: Shared<P>) {
     loop {
-        breathe().await;
+        breathe(&shared).await;
         if shared.borrow_mut().turn(&shared) {
             return;
         }
@@ -516,10 +538,14 @@ pub(super) async fn run_mesh<P: Parking>(shared: Shared<P>) {
     loop {
         std::future::poll_fn(|cx| shared.borrow_mut().mesh().poll_ready(cx)).await;
         let mut batches = 0;
-        while shared.borrow_mut().messages(&shared) {
-            batches += 1;
+        loop {
+            match shared.borrow_mut().messages(&shared) {
+                Batch::Last => break,
+                Batch::Full => batches += 1,
+                Batch::Enough => batches = BATCHES_PER_TURN,
+            }
             if batches == BATCHES_PER_TURN {
-                breathe().await;
+                breathe(&shared).await;
                 batches = 0;
             }
         }

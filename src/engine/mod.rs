@@ -5,10 +5,11 @@
 //!
 //! Reading order: [`boot`] (one pinned thread, one ring), [`accept`], `drive` (events in,
 //! machine, effects out), `sockets`, [`parking`], `remote` (connections without a socket),
-//! `process` (what all of them use).
+//! `process` (what all of them use), `breath` (a turn for everything else).
 
 pub mod accept;
 pub mod boot;
+mod breath;
 mod drive;
 mod outbox;
 pub mod parking;

@@ -6,12 +6,12 @@ use std::io;
 use std::net::TcpStream;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::rc::Rc;
-use std::time::Duration;
 
 use rustix::event::epoll;
 use rustix::event::epoll::{EventData, EventFlags};
 
 use super::Shared;
+use super::breath::breathe;
 use super::drive::Depth;
 use crate::ids::ConnId;
 
@@ -54,8 +54,8 @@ pub(super) struct PollSet {
 const EVENTS_PER_BATCH: usize = 256;
 
 /// How long ready sockets are handled before the runtime gets its turn: long against the turn,
-/// which costs a millisecond or two of rest, and short against a tick.
-const TURN_MS: u64 = 20;
+/// which costs a few microseconds, and short against a tick.
+const TURN_MS: u64 = 2;
 
 impl Parking for PollSet {
     type Socket = OwnedFd;
@@ -99,7 +99,7 @@ impl Parking for PollSet {
                 // The set must be found empty before the next wait: on the epoll driver only a
                 // change wakes.
                 while !take_events(&shared, &mut events) {
-                    breathe().await;
+                    breathe(&shared).await;
                 }
             }
         });
@@ -242,14 +242,4 @@ impl Parking for Tasks {
     fn start(_: &Shared<Self>) -> io::Result<()> {
         Ok(())
     }
-}
-
-/// Lets the runtime do everything else it has to do, timers and wakes from other threads
-/// included. For work that found its budget used up and more to do.
-///
-/// monoio 0.2.4 looks at timers and foreign wakes only when no task is ready to run: a task that
-/// merely wakes itself again, even from the back of the queue, would starve both.
-#[expect(clippy::disallowed_methods, reason = "a turn of the thread, not a timer of a connection")]
-pub(super) async fn breathe() {
-    monoio::time::sleep(Duration::from_millis(1)).await;
 }

@@ -31,6 +31,7 @@ mod bytes;
 mod changes;
 mod interner;
 mod labels;
+mod latency;
 mod pages;
 mod pairs;
 mod record;

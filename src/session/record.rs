@@ -9,7 +9,8 @@
 //!    8  prev        4  the same user's next newer session: removal is O(1) among a million
 //!   12  salt        8  tells this session from others that had the slot (`id`)
 //!   20  conn        4  the place of its connection, which is not given to another before it ends
-//!   24  connected   6  Unix milliseconds
+//!   24  connected   6  Unix milliseconds in 42 bits, above them the last ping's round trip
+//!                      (`latency`)
 //!   30  user           length, text
 //!       issued at   4  seconds from the connect, or 8: since the epoch
 //!       address     4  of IPv4, or 16
@@ -30,6 +31,7 @@ use std::ops::Range;
 use super::bytes::{Bytes, Tail, text, write_run};
 use super::interner::{Interner, TextId};
 use super::labels::LabelRun;
+use super::latency::Latency;
 use super::pairs::{APPS_MAX, PairId, Pairs};
 use super::table::Opening;
 use super::view::{Protocol, Transport};
@@ -72,8 +74,12 @@ const AGENT: u8 = 128;
 /// The parts that are a token's.
 pub(super) const TOKEN_PARTS: u8 = ISSUED_NEAR | ISSUED_FAR | UID_UUID | UID_TEXT;
 
-/// The connect time has 48 bits: they end in the year 10889.
-const CONNECTED_MS_MAX: u64 = (1 << 48) - 1;
+/// The connect time has 42 bits: they end in the year 2109.
+const CONNECTED_MS_MAX: u64 = (1 << 42) - 1;
+
+/// The byte whose upper six bits are the latency.
+const LATENCY: usize = CONNECTED + 5;
+const LATENCY_SHIFT: u32 = 2;
 
 /// The texts of a session that are interned; the others stand in its record.
 #[derive(Clone, Copy)]
@@ -195,6 +201,12 @@ pub(super) fn set_changed(record: &mut [u8]) {
     record[KIND] |= CHANGED;
 }
 
+/// The round trip of the session's last ping.
+pub(super) fn set_latency(record: &mut [u8], latency: Latency) {
+    let connected = record[LATENCY] & ((1 << LATENCY_SHIFT) - 1);
+    record[LATENCY] = connected | latency.bits() << LATENCY_SHIFT;
+}
+
 /// A stored session, read where it lies.
 #[derive(Clone, Copy)]
 pub(super) struct Record<'a>(pub(super) &'a [u8]);
@@ -225,7 +237,11 @@ impl<'a> Record<'a> {
 
     pub(super) fn connected_at_ms(self) -> u64 {
         let [a, b, c, d, e, f] = self.fixed(CONNECTED);
-        u64::from_le_bytes([a, b, c, d, e, f, 0, 0])
+        u64::from_le_bytes([a, b, c, d, e, f, 0, 0]) & CONNECTED_MS_MAX
+    }
+
+    pub(super) fn latency(self) -> Latency {
+        Latency::from_bits(self.0[LATENCY] >> LATENCY_SHIFT)
     }
 
     pub(super) fn transport(self) -> Transport {

@@ -13,6 +13,7 @@ use super::id::{Address, IdKeys};
 use super::index::{Index, Indexed};
 use super::interner::{AGENTS_MAX, Interner};
 use super::labels::{self, LabelRun};
+use super::latency::Latency;
 use super::pages::Pages;
 use super::record::{self, NONE, Record, Shared};
 use super::token::{self, Token};
@@ -286,6 +287,14 @@ impl Table {
     pub fn set_meta(&mut self, SessionSlot(slot): SessionSlot, meta: Option<&[u8]>) {
         record::set_changed(self.pages.record_mut(slot));
         self.changes.set_meta(slot, meta);
+    }
+
+    /// Notes the round trip of a session's last ping.
+    ///
+    /// # Panics
+    /// If the slot is not in use: whoever pings a session holds it.
+    pub fn set_latency(&mut self, SessionSlot(slot): SessionSlot, ms: u64) {
+        record::set_latency(self.pages.record_mut(slot), Latency::of_ms(ms));
     }
 
     /// Replaces the token of a session: its `jti`, or empty, and its `iat`. Returns whether it had

@@ -231,6 +231,13 @@ impl<'a> Session<'a> {
     pub fn connected_at_ms(&self) -> u64 {
         self.record.connected_at_ms()
     }
+
+    /// The round trip of its last ping in milliseconds, to 7 %; `None` before the first pong, and on
+    /// transports whose clients never answer.
+    #[must_use]
+    pub fn latency_ms(&self) -> Option<u32> {
+        self.record.latency().ms()
+    }
 }
 
 impl fmt::Debug for Session<'_> {

@@ -113,7 +113,7 @@ impl Shard {
     fn on_pong_command(&mut self, conn: ConnId, now: Now) {
         let Some(State::Live(live)) = self.conns.state_mut(conn) else { return };
         if live.wire.pong_by() == PongBy::Command && live.marks.awaits_pong() {
-            self.on_pong(conn);
+            self.on_pong(conn, now);
         } else {
             self.end_client(conn, codes::BAD_REQUEST, now);
         }

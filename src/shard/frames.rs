@@ -254,7 +254,7 @@ impl Shard {
                 self.effects.send(conn, |out| websocket::write_pong(out, payload));
             }
             // One that nobody asked for may come all the same (RFC 6455 §5.5.3).
-            Event::Pong(_) if wire.pong_by() == PongBy::Frame => self.on_pong(conn),
+            Event::Pong(_) if wire.pong_by() == PongBy::Frame => self.on_pong(conn, now),
             Event::Pong(_) => {}
             Event::Close { code, .. } => {
                 if let Some(State::Live(live)) = self.conns.state_mut(conn) {

@@ -14,12 +14,12 @@ use compact_str::CompactString;
 use super::Shard;
 use super::orders::ACTS_PER_TURN;
 use super::work::ReplyTo;
-use crate::api::{Answer, Budget, Target};
+use crate::api::{Answer, Target};
 use crate::auth::{Bearer, KeptOut, Rule};
 use crate::connection::close::CloseReason;
 use crate::connection::connect;
 use crate::protocol::codes::Disconnect;
-use crate::session::{Session, Walk};
+use crate::session::{Session, Trail, Walk};
 use crate::time::Now;
 
 /// Places looked at in one turn: about half a millisecond. Few in tests, so that a walk rests.
@@ -39,9 +39,18 @@ struct Round {
     /// Tokens to look for.
     revoked: HashSet<CompactString, RandomState>,
     /// Where to go on looking; none when all have been looked at.
-    walk: Option<Walk>,
+    search: Option<Search>,
     /// Sessions found and not ended yet.
     hit: Vec<Target>,
+}
+
+/// Where sessions that are hit are looked for.
+#[derive(Debug)]
+enum Search {
+    /// Among all.
+    Everybody(Walk),
+    /// Among those of a user.
+    User(CompactString, Trail),
 }
 
 impl Enforcing {
@@ -53,7 +62,8 @@ impl Enforcing {
     fn next_walk(&mut self) -> &mut Round {
         let can_join = self.rounds.len() > 1 && self.rounds.back().is_some_and(Round::is_walk);
         if !can_join {
-            let round = Round { walk: Some(Walk::default()), ..Round::default() };
+            let search = Some(Search::Everybody(Walk::default()));
+            let round = Round { search, ..Round::default() };
             self.rounds.push_back(round);
         }
         self.rounds.back_mut().expect("it was pushed, if there was none")
@@ -66,7 +76,17 @@ impl Round {
     }
 
     const fn is_over(&self) -> bool {
-        self.walk.is_none() && self.hit.is_empty()
+        self.search.is_none() && self.hit.is_empty()
+    }
+
+    /// Whether to look before what was found is ended. A user's sessions are all found first: one
+    /// that begins meanwhile, because the user was let in again, is not meant.
+    const fn must_look(&self) -> bool {
+        match self.search {
+            None => false,
+            Some(Search::Everybody(_)) => self.hit.is_empty(),
+            Some(Search::User(..)) => true,
+        }
     }
 
     /// Why a rule of this round keeps a session out, also when another has replaced it since: its
@@ -98,10 +118,9 @@ impl Shard {
                 round.rules.push((rule, reply_to));
             }
             Rule::Block { user, .. } | Rule::Invalidate { user, .. } => {
-                let sessions = self.table.by_user(user, self.hasher.hash(user));
-                let hit = sessions.map(|it| target(&it)).collect();
+                let search = Some(Search::User(user.clone(), Trail::default()));
                 let rules = vec![(rule, reply_to)];
-                self.enforcing.rounds.push_back(Round { rules, hit, ..Round::default() });
+                self.enforcing.rounds.push_back(Round { rules, search, ..Round::default() });
             }
         }
         if is_first {
@@ -112,20 +131,11 @@ impl Shard {
     /// A stretch of the rules that are being carried out.
     pub(super) fn enforce_more(&mut self, now: Now) {
         let Some(mut round) = self.enforcing.rounds.pop_front() else { return };
-        if round.hit.is_empty()
-            && let Some(from) = round.walk.take()
-        {
-            let Round { revoked, hit, .. } = &mut round;
-            let budget = &mut Budget::new(PLACES_PER_TURN);
-            round.walk = self.table.walk(from, |session| {
-                budget.spend(1);
-                if let Some(session) = session
-                    && revoked.contains(&*session.token_uid())
-                {
-                    hit.push(target(&session));
-                }
-                if budget.is_spent() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-            });
+        if round.must_look() {
+            self.look_for_hit(&mut round);
+            if round.must_look() {
+                return self.enforcing.rounds.push_front(round);
+            }
         }
         for _ in 0..ACTS_PER_TURN {
             let Some(Target { slot, client }) = round.hit.pop() else { break };
@@ -142,6 +152,40 @@ impl Shard {
         for (_, reply_to) in round.rules {
             self.deliver(Some(reply_to), Answer::counted(0), now);
         }
+    }
+}
+
+impl Shard {
+    /// Looks at the next sessions for those that a round hits.
+    fn look_for_hit(&self, round: &mut Round) {
+        let Round { revoked, hit, .. } = round;
+        let mut places = PLACES_PER_TURN;
+        let mut more = || {
+            places -= 1;
+            if places == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        round.search = match round.search.take() {
+            None => None,
+            Some(Search::Everybody(from)) => {
+                let next = self.table.walk(from, |session| {
+                    if let Some(session) = session
+                        && revoked.contains(&*session.token_uid())
+                    {
+                        hit.push(target(&session));
+                    }
+                    more()
+                });
+                next.map(Search::Everybody)
+            }
+            Some(Search::User(user, mut trail)) => {
+                let hash = self.hasher.hash(&user);
+                let is_more = self.table.walk_user((&user, hash), &mut trail, |session| {
+                    hit.push(target(&session));
+                    more()
+                });
+                is_more.then_some(Search::User(user, trail))
+            }
+        };
     }
 }
 

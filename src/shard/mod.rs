@@ -53,7 +53,7 @@ mod drain;
 mod ending;
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -79,12 +79,13 @@ use crate::shard::directory::Directory;
 use crate::shard::effects::Effects;
 use crate::shard::fences::Fences;
 use crate::shard::frames::CutFrames;
-use crate::shard::gather::Gathers;
+use crate::shard::gather::{Caller, Gathers};
 use crate::shard::inquiries::Inquiries;
 use crate::shard::keep_out::Enforcing;
 use crate::shard::orders::Pace;
 use crate::shard::renewal::Renewals;
 use crate::shard::stats::Measured;
+use crate::shard::sweep::Pings;
 use crate::shard::timers::{Tick, Wheel};
 use crate::shard::watch::Watches;
 use crate::shard::work::{Begun, ReplyTo, Works};
@@ -162,6 +163,9 @@ pub struct Shard {
     /// Requests of the control thread that wait for other shards. It asks for no more at once than
     /// it can remember.
     remote: HashMap<CallId, Underway, ahash::RandomState>,
+    /// Plans whose next step is put in the next turn.
+    resting_plans: VecDeque<Caller>,
+    pings: Pings,
     works: Works,
     enforcing: Enforcing,
     pace: Pace,
@@ -230,6 +234,8 @@ impl Shard {
             events: EventBatch::default(),
             webhook_facts: WebhookFacts::default(),
             remote: HashMap::default(),
+            resting_plans: VecDeque::new(),
+            pings: Pings::default(),
             works: Works::default(),
             enforcing: Enforcing::default(),
             pace: Pace::new(options.disconnect_rate, shards, now.mono_ms),

@@ -14,9 +14,9 @@ use crate::connection::close::CloseReason;
 use crate::protocol::RefreshPush;
 use crate::time::Now;
 
-/// Sessions of one shard that an order ends at once: a user's own, and those of small selections.
-/// Further ones are ended at the pace of `disconnect.rate`.
-const AT_ONCE_MAX: usize = if cfg!(test) { 4 } else { 1_000 };
+/// Sessions of one shard that an order ends as fast as it can: a user's own, and those of small
+/// selections. When there are more, they are ended at the pace of `disconnect.rate`.
+const UNPACED_MAX: usize = if cfg!(test) { 4 } else { 1_000 };
 
 /// Sessions acted on in one turn: about a millisecond of system calls.
 pub(super) const ACTS_PER_TURN: usize = if cfg!(test) { 4 } else { 256 };
@@ -36,10 +36,8 @@ pub(super) struct Doing {
 /// How fast an order is carried out.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 enum Pacing {
-    /// In one turn.
-    #[default]
-    AtOnce,
     /// So many in each turn.
+    #[default]
     Turns,
     /// As [`Pace`] gives leave.
     Paced,
@@ -58,8 +56,8 @@ impl Doing {
         Self { found: Some(found), ..self }
     }
 
-    pub(super) fn is_at_once(&self) -> bool {
-        self.pace == Pacing::AtOnce
+    pub(super) fn fits_one_turn(&self) -> bool {
+        self.pace == Pacing::Turns && self.targets.len() <= ACTS_PER_TURN
     }
 
     pub(super) fn is_paced(&self) -> bool {
@@ -113,9 +111,8 @@ impl Shard {
             Mode::Rehearsal => VecDeque::new(),
             Mode::ForReal => targets.into(),
         };
-        let pace = if targets.len() <= AT_ONCE_MAX {
-            Pacing::AtOnce
-        } else if self.pace.is_set() && matches!(act, Act::End(_)) {
+        let is_large = targets.len() > UNPACED_MAX;
+        let pace = if is_large && self.pace.is_set() && matches!(act, Act::End(_)) {
             Pacing::Paced
         } else {
             Pacing::Turns
@@ -136,11 +133,9 @@ impl Shard {
     pub(super) fn act(&mut self, question: &Question, doing: &mut Doing, now: Now) {
         let Some((_, act)) = order_of(question, now) else { return };
         let acts = match doing.pace {
-            Pacing::AtOnce => usize::MAX,
-            Pacing::Turns => ACTS_PER_TURN,
+            Pacing::Turns => ACTS_PER_TURN.min(doing.targets.len()),
             Pacing::Paced => self.pace.take_leave(ACTS_PER_TURN.min(doing.targets.len())),
         };
-        let acts = acts.min(doing.targets.len());
         self.works.turn.spend_acts(acts);
         for target in doing.targets.drain(..acts) {
             // It may have ended by itself, and another may have its slot.

@@ -20,9 +20,13 @@ impl Shard {
     }
 
     /// Puts the steps of a plan that have not been put, up to one that must be done before the
-    /// next may be.
+    /// next may be, and until the turn is used up: the next turn goes on with them.
     fn put_steps(&mut self, caller: Caller, underway: &mut Underway, now: Now) {
         for step in underway.outcomes.len()..underway.plan.steps.len() {
+            if self.works.turn.has_enough(now) {
+                underway.is_resting = true;
+                return self.resting_plans.push_back(caller);
+            }
             let mut holds_up = false;
             let outcome = match &mut underway.plan.steps[step] {
                 api::Step::Done(error) => Some(Outcome::Failed(error.clone())),
@@ -142,6 +146,25 @@ impl Shard {
         if underway.can_put_more() {
             self.put_more(caller, now);
         }
+        self.flush(caller, now);
+    }
+
+    /// Goes on with the plans that rest, one after the other, as far as the turn goes.
+    pub(super) fn put_resting_plans(&mut self, now: Now) {
+        for _ in 0..self.resting_plans.len() {
+            if self.works.turn.has_enough(now) {
+                return;
+            }
+            let Some(caller) = self.resting_plans.pop_front() else { return };
+            // Whoever gave it may have gone.
+            let Some(underway) = self.underway_mut(caller) else { continue };
+            underway.is_resting = false;
+            self.put_more(caller, now);
+            self.flush(caller, now);
+        }
+    }
+
+    fn flush(&mut self, caller: Caller, now: Now) {
         match caller {
             Caller::Http { conn, .. } => self.flush_owed(conn, now),
             Caller::Remote(call) => self.flush_call(call, now),

@@ -1,5 +1,7 @@
 //! What is due: pings, expiries and deadlines, a bounded number at a time.
 
+use std::collections::VecDeque;
+
 use super::Shard;
 use super::conns::{Conns, NEVER, State};
 use super::timers::Tick;
@@ -41,6 +43,32 @@ impl PongTimes {
         let heard_ms = next_ms.saturating_sub(self.interval_ms + asked_after_ms);
         let age_ms = now.unix_ms.saturating_sub(session.connected_at_ms());
         Some(now.mono_ms.saturating_sub(heard_ms).min(age_ms))
+    }
+}
+
+/// When pings were sent, by the tick in which their answers are due: that is known of each session,
+/// so that no session has to keep more. Pings of one tick are sent at once, or shortly after when
+/// there are many: then the first ones' time stands for all.
+#[derive(Debug, Default)]
+pub(super) struct Pings {
+    by_due: VecDeque<(Tick, u64)>,
+}
+
+impl Pings {
+    fn sent(&mut self, due: Tick, now_ms: u64) {
+        if self.by_due.back().is_some_and(|(last, _)| *last >= due) {
+            return;
+        }
+        let passed = Tick::reached_by(now_ms);
+        while self.by_due.front().is_some_and(|(first, _)| *first < passed) {
+            self.by_due.pop_front();
+        }
+        self.by_due.push_back((due, now_ms));
+    }
+
+    fn sent_ms(&self, due: Tick) -> Option<u64> {
+        let place = self.by_due.binary_search_by_key(&due, |(due, _)| *due).ok()?;
+        Some(self.by_due[place].1)
     }
 }
 
@@ -116,6 +144,9 @@ impl Shard {
             timeout_ms
         };
         live.next = Tick::at_or_after(now.mono_ms + next_ms);
+        if live.marks.awaits_pong() {
+            self.pings.sent(live.next, now.mono_ms);
+        }
         let (wire, due) = (live.wire, live.next.min(live.expires));
         self.wheel.arm(conn.index, due);
         self.counters.pings_sent += 1;
@@ -124,13 +155,16 @@ impl Shard {
 
     /// The answer to the last ping: the next one comes when it would have come anyway. The timer
     /// is left as it is and set anew when it fires.
-    pub(super) fn on_pong(&mut self, conn: ConnId) {
+    pub(super) fn on_pong(&mut self, conn: ConnId, now: Now) {
         let Some(State::Live(live)) = self.conns.state_mut(conn) else { return };
         if !live.marks.awaits_pong() {
             // Pong frames may come unasked (RFC 6455 §5.5.3), and must not put the next ping off.
             return;
         }
         live.marks.pong_came();
+        if let Some(sent_ms) = self.pings.sent_ms(live.next) {
+            self.table.set_latency(live.slot, now.mono_ms.saturating_sub(sent_ms));
+        }
         let rest_ms = self.options.ping_interval_ms.saturating_sub(self.options.pong_timeout_ms);
         live.next = live.next.later(rest_ms);
     }

@@ -128,3 +128,34 @@ fn an_answer_that_comes_late_is_not_for_the_next_session_of_the_connection() {
     let (sent, _) = take(&mut shard);
     assert!(sent.contains(r#""app_name":"bob""#) && !sent.contains("alice"), "{sent}");
 }
+
+#[test]
+fn the_round_trip_of_a_sessions_last_ping_is_told() {
+    let mut shard = shard(0, &Arc::new(Directory::new()));
+    shard.on_open(CONN, Scope::All, NOW);
+    post(&mut shard, CONN, "/stream", &connect("alice"));
+    let latency = |shard: &Shard| shard.table.iter().next().expect("alice is in").latency_ms();
+    assert_eq!(latency(&shard), None);
+    let mut passed_ms = 0;
+    let mut told = None;
+    for trip_ms in [13, 2, 500, 7_900] {
+        let pinged = shard.counters.pings_sent;
+        while shard.counters.pings_sent == pinged {
+            passed_ms += 37;
+            shard.on_tick(later(passed_ms));
+        }
+        assert_eq!(latency(&shard), told, "the last one's until the next pong");
+        passed_ms += trip_ms;
+        shard.on_pong(CONN, later(passed_ms));
+        told = latency(&shard);
+        let ms = u64::from(told.expect("it answered"));
+        assert!(ms.abs_diff(trip_ms) * 100 <= trip_ms * 8, "{trip_ms} is told as {ms}");
+        // Nobody asked for this one.
+        shard.on_pong(CONN, later(passed_ms + 20));
+        assert_eq!(latency(&shard), told);
+    }
+}
+
+fn later(ms: u64) -> Now {
+    Now { mono_ms: NOW.mono_ms + ms, unix_ms: NOW.unix_ms + ms }
+}

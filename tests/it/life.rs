@@ -29,7 +29,10 @@ fn a_client_that_answers_pings_stays_and_one_that_does_not_is_closed() {
     }
     assert_eq!(silent.hear(), Heard::Text("{}".to_owned()));
     assert_eq!(silent.hear_end(), closed(3012, "no pong"));
-    assert_eq!(server.listed("42").len(), 1);
+    let listed = server.call("connections", json!({"user": "42"}));
+    let infos = listed["result"]["connections"].as_object().expect("a listing");
+    let latencies: Vec<_> = infos.values().map(|info| &info["ping_pong_latency_ms"]).collect();
+    assert!(matches!(latencies[..], [ms] if ms.as_u64() > Some(0)), "{listed}");
     // One pong per ping: another is out of step.
     answers.hear();
     answers.text("{}\n{}");

@@ -9,7 +9,7 @@ use cel::context::VariableResolver;
 use super::checks::MetaUse;
 use super::cost::BYTES_PER_STEP;
 use super::json;
-use crate::api::connections::LATENCY_UNKNOWN_MS;
+use crate::api::connections::latency_ms;
 use crate::ids::UUID_TEXT_LEN;
 use crate::session::Session;
 
@@ -100,7 +100,7 @@ impl VariableResolver for Variables<'_> {
             }
             "channels" => Some(CowVal::owned(CelList::default())),
             "connected_at_ms" => number(session.connected_at_ms().cast_signed()),
-            "ping_pong_latency_ms" => number(LATENCY_UNKNOWN_MS),
+            "ping_pong_latency_ms" => number(latency_ms(session)),
             "token_uid" => own((*session.token_uid()).to_owned()),
             "token_issued_at" => number(session.token_issued_at().unwrap_or_default()),
             "remote_addr" => own(session.remote_addr().map_or_else(String::new, |a| a.to_string())),

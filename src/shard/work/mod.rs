@@ -9,7 +9,10 @@
 //! ```
 //!
 //! What begins in one turn, a batch of a thousand commands or the messages of all other shards,
-//! shares one budget of steps: so does what goes on in it.
+//! shares one budget of steps: so does what goes on in it. Questions about users or sessions that are
+//! named have a budget of their own and do not wait for those that look at many; when it is used up,
+//! the rest of a batch waits for the next turn (`resting_plans`), and messages for the next moment
+//! ([`Shard::takes_messages`]).
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -88,31 +91,42 @@ pub(super) struct Works {
 pub(super) struct Turn {
     /// The engine reads the clock once for all the events of a turn.
     at_ms: u64,
+    /// For those that look at many.
     budget: Budget,
+    /// For those about users or sessions that are named.
+    named: Budget,
 }
 
 impl Default for Turn {
     fn default() -> Self {
-        Self { at_ms: 0, budget: Budget::new(TURN_STEPS) }
+        let whole = Budget::new(TURN_STEPS);
+        Self { at_ms: 0, budget: whole, named: whole }
     }
 }
 
 impl Turn {
     fn begin(&mut self, now: Now) {
-        *self = Self { at_ms: now.mono_ms, budget: Budget::new(TURN_STEPS) };
+        *self = Self { at_ms: now.mono_ms, ..Self::default() };
     }
 
     /// So many sessions were acted on.
     pub(super) const fn spend_acts(&mut self, acts: usize) {
-        self.budget.spend(acts * TURN_STEPS.div_ceil(ACTS_PER_TURN));
+        let steps = acts * TURN_STEPS.div_ceil(ACTS_PER_TURN);
+        self.budget.spend(steps);
+        self.named.spend(steps);
     }
 
-    /// What is left of this turn.
-    fn budget(&mut self, now: Now) -> Budget {
+    /// This turn, or the one that begins now.
+    fn at(&mut self, now: Now) -> &mut Self {
         if self.at_ms != now.mono_ms {
             self.begin(now);
         }
-        self.budget
+        self
+    }
+
+    /// Whether questions about users or sessions that are named have used up their part.
+    pub(super) fn has_enough(&mut self, now: Now) -> bool {
+        self.at(now).named.is_spent()
     }
 }
 
@@ -158,24 +172,28 @@ impl Shard {
     /// Begins to answer. What is asked to change has changed when this returns an answer.
     pub(super) fn begin_work(&mut self, question: Cow<'_, Question>, now: Now) -> Begun {
         let Some(selector) = question.selector() else {
-            return Begun::Answered(self.answer(&question, now));
+            let answer = self.answer(&question, now);
+            self.works.turn.at(now).named.spend(1 + answer.matched() as usize);
+            return Begun::Answered(answer);
         };
         let is_named = selector.is_named();
-        let mut budget = self.works.turn.budget(now);
-        if budget.is_spent() && !is_named {
+        let turn = self.works.turn.at(now);
+        let mut budget = turn.budget;
+        if is_named {
+            budget = Budget::new(turn.named.left().max(NAMED_STEPS));
+        } else if budget.is_spent() {
             if self.works.waiting.len() >= WAITING_MAX {
                 return Begun::Answered(Answer::refused());
             }
             return Begun::Going(Box::new(self.work(question, Stage::Waiting, now)));
         }
-        if is_named {
-            budget = Budget::new(budget.left().max(NAMED_STEPS));
-        }
         let given = budget.left();
         let table = self.table_of(question.state());
         let mut scan = Scan::begin(&question, table, &mut budget);
         let progress = self.look(&question, &mut scan, &mut budget, now);
-        self.works.turn.budget.spend(given - budget.left());
+        let turn = &mut self.works.turn;
+        let spent = if is_named { &mut turn.named } else { &mut turn.budget };
+        spent.spend(given - budget.left());
         if progress == Progress::Resting {
             // Before anything is done: what is refused has changed nothing.
             if self.works.is_full() {
@@ -187,7 +205,7 @@ impl Shard {
             Then::Say(answer) => return Begun::Answered(answer),
             Then::Do(doing) => doing,
         };
-        if self.works.is_full() && !doing.is_at_once() {
+        if self.works.is_full() && !doing.fits_one_turn() {
             return Begun::Answered(Answer::refused());
         }
         self.act(&question, &mut doing, now);
@@ -195,6 +213,13 @@ impl Shard {
             Some(answer) => Begun::Answered(answer),
             None => Begun::Going(Box::new(self.work(question, Stage::Doing(doing), now))),
         }
+    }
+
+    /// Whether messages of others are taken now, or only when what has begun is done with: they may be
+    /// orders, each about sessions that are named.
+    #[must_use]
+    pub fn takes_messages(&mut self, now: Now) -> bool {
+        !self.works.turn.has_enough(now)
     }
 
     fn work(&self, question: Cow<'_, Question>, stage: Stage, now: Now) -> Work {
@@ -208,6 +233,7 @@ impl Shard {
         let may_act = self.pace.has_leave();
         let works = &self.works;
         !self.enforcing.is_idle()
+            || !self.resting_plans.is_empty()
             || !works.waiting.is_empty() && !works.is_full()
             || works.queue.iter().any(|work| may_act || !work.is_paced())
     }
@@ -218,6 +244,7 @@ impl Shard {
     pub fn on_turn(&mut self, now: Now) -> bool {
         self.enforce_more(now);
         self.works.turn.begin(now);
+        self.put_resting_plans(now);
         // One after the other, as far as the turn goes: many small ones are done in few turns.
         while !self.works.turn.budget.is_spent()
             && let Some(mut work) = self.works.take_next(&self.pace)

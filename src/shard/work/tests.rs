@@ -274,6 +274,40 @@ fn orders_about_named_users_are_done_in_their_turn_whatever_came_before() {
 }
 
 #[test]
+fn a_batch_about_named_users_uses_up_one_turn_after_the_other_and_is_done_in_order() {
+    let mut shard = shard(60, 0);
+    let user = |n: usize| format!("s{n:09}");
+    let mut commands: Vec<_> =
+        (1..=12).map(|n| json!({"disconnect": {"user": user(n), "code": 3001 + n}})).collect();
+    commands.push(json!({"info": {}}));
+    let before = shard.sessions();
+    assert_eq!(ask(&mut shard, "batch", &json!({"commands": commands})), [0_u8; 0]);
+    let in_one_turn = before - shard.sessions();
+    assert!((1..=ACTS_PER_TURN * 2).contains(&in_one_turn), "{in_one_turn}");
+    assert!(!shard.takes_messages(NOW), "others wait for the next turn too");
+
+    let mut turns = 1;
+    while !shard.on_turn(NOW) {
+        turns += 1;
+        let left = shard.sessions();
+        let done =
+            |n: usize| shard.table.by_user(&user(n), shard.hasher.hash(&user(n))).count() == 0;
+        let first_left = (1..=12).find(|n| !done(*n)).unwrap_or(13);
+        assert!((first_left + 1..=12).all(|n| !done(n)), "out of order, with {left} left");
+    }
+    assert!(turns > 2, "{turns}");
+    let replies = replies(&mut shard, API);
+    let [reply] = replies.as_slice() else { panic!("{replies:?}") };
+    let said = reply["replies"].as_array().expect("replies");
+    assert_eq!(said.len(), 13);
+    assert!(said[..12].iter().all(|one| {
+        let receipt = &one["disconnect"];
+        receipt["closed"].as_u64() > Some(0) && receipt["closed"] == receipt["matched"]
+    }));
+    assert!(said[12]["info"].is_object(), "{reply}");
+}
+
+#[test]
 fn an_expression_that_takes_long_is_asked_of_one_session_in_a_turn() {
     let mut shard = shard(40, 0);
     let cheap = json!({"expression": "false", "count_only": true});
@@ -487,8 +521,9 @@ fn a_user_with_many_sessions_is_blocked_in_turns_and_answered_when_all_have_ende
     assert_eq!(shard.sessions(), 20);
     let block = Rule::Block { user: "42".into(), until: Until::FOREVER };
     keep_out(&mut shard, 7, block, NOW);
-    assert_eq!((carried_out(&mut shard), shard.sessions()), (vec![], 20 - ACTS_PER_TURN));
-    assert_eq!(finish(&mut shard, NOW), 20 / ACTS_PER_TURN - 1);
+    assert_eq!((carried_out(&mut shard), shard.sessions()), (vec![], 20), "a first look at them");
+    // The last look and the first acts share a turn.
+    assert_eq!(finish(&mut shard, NOW), 20 / TURN_STEPS - 1 + 20 / ACTS_PER_TURN);
     assert_eq!((carried_out(&mut shard), shard.sessions()), (vec![7], 0));
     keep_out(&mut shard, 8, Rule::Unblock { user: "42".into() }, NOW);
     assert_eq!((carried_out(&mut shard), shard.is_working()), (vec![8], false));
