@@ -1,8 +1,11 @@
 //! How a task that has more to do lets the runtime do everything else first.
 
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::TcpStream;
 use std::os::fd::OwnedFd;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use rustix::event::{EventfdFlags, eventfd};
@@ -33,8 +36,15 @@ impl Breath {
     }
 
     async fn take(&self) -> io::Result<()> {
+        let mut heard = pin!(self.heard.readable(false));
+        // Listens before it rings. The epoll driver remembers that the bell was readable until it is
+        // found silent: it would say at once that it still is, and nobody else had a turn.
+        let early = poll_fn(|cx| Poll::Ready(heard.as_mut().poll(cx))).await;
         rustix::io::write(&self.bell, &1_u64.to_ne_bytes())?;
-        self.heard.readable(false).await?;
+        match early {
+            Poll::Pending => heard.await?,
+            Poll::Ready(error) => error?,
+        }
         rustix::io::read(&self.bell, &mut [0_u8; 8])?;
         Ok(())
     }
@@ -62,4 +72,45 @@ pub(super) async fn breathe<P: Parking>(shared: &Shared<P>) {
 #[expect(clippy::disallowed_methods, reason = "a turn of the thread, not a timer of a connection")]
 async fn rest(duration: Duration) {
     monoio::time::sleep(duration).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::rc::Rc;
+
+    use monoio::{IoUringDriver, LegacyDriver, RuntimeBuilder};
+
+    use super::*;
+
+    /// Two tasks that never have enough: how often each breathed before the other did.
+    async fn longest_run(breaths: u32) -> u32 {
+        let last = Rc::new(Cell::new((0, 0, 0)));
+        let tasks: Vec<_> = (1..=2)
+            .map(|who| {
+                let last = Rc::clone(&last);
+                monoio::spawn(async move {
+                    let breath = Breath::new().expect("a descriptor");
+                    for _ in 0..breaths {
+                        breath.take().await.expect("it breathes");
+                        let (before, run, longest) = last.get();
+                        let run = if before == who { run + 1 } else { 1 };
+                        last.set((who, run, run.max(longest)));
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await;
+        }
+        last.get().2
+    }
+
+    #[test]
+    fn tasks_that_never_have_enough_take_turns_on_every_driver() {
+        let mut uring = RuntimeBuilder::<IoUringDriver>::new().build().expect("io_uring");
+        let mut epoll = RuntimeBuilder::<LegacyDriver>::new().build().expect("epoll");
+        let longest = [uring.block_on(longest_run(100)), epoll.block_on(longest_run(100))];
+        assert!(longest.iter().all(|run| *run <= 3), "{longest:?}");
+    }
 }
