@@ -31,6 +31,7 @@ mod queries;
 mod refresh;
 mod replies;
 mod seats;
+mod secrets;
 mod shared;
 mod socket;
 mod status;

@@ -12,18 +12,18 @@ use regex::Regex;
 use super::*;
 
 /// A key pair, and what signs with it.
-enum Pair {
+pub(super) enum Pair {
     Rsa(RsaKeyPair),
     Elliptic(EcdsaKeyPair),
     Edwards(Ed25519KeyPair),
 }
 
 impl Pair {
-    fn rsa(size: KeySize) -> Self {
+    pub(super) fn rsa(size: KeySize) -> Self {
         Self::Rsa(RsaKeyPair::generate(size).unwrap())
     }
 
-    fn elliptic(algorithm: &str) -> Self {
+    pub(super) fn elliptic(algorithm: &str) -> Self {
         Self::Elliptic(
             EcdsaKeyPair::generate(match algorithm {
                 "ES256" => &signature::ECDSA_P256_SHA256_FIXED_SIGNING,
@@ -34,11 +34,11 @@ impl Pair {
         )
     }
 
-    fn edwards() -> Self {
+    pub(super) fn edwards() -> Self {
         Self::Edwards(Ed25519KeyPair::generate().unwrap())
     }
 
-    fn pem(&self) -> String {
+    pub(super) fn pem(&self) -> String {
         let der: PublicKeyX509Der<'_> = match self {
             Self::Rsa(pair) => pair.public_key().as_der().unwrap(),
             Self::Elliptic(pair) => pair.public_key().as_der().unwrap(),
@@ -51,7 +51,7 @@ impl Pair {
     }
 
     /// As a key of a set, with these further members.
-    fn jwk(&self, more: &Value) -> Value {
+    pub(super) fn jwk(&self, more: &Value) -> Value {
         let encode = |bytes: &[u8]| BASE64URL.encode(bytes);
         let mut key = match self {
             Self::Rsa(pair) => {
@@ -98,7 +98,7 @@ impl Pair {
         }
     }
 
-    fn token(&self, header: &Value, claims: &Value) -> String {
+    pub(super) fn token(&self, header: &Value, claims: &Value) -> String {
         let algorithm = header["alg"].as_str().unwrap();
         let encode = |json: &Value| BASE64URL.encode(json.to_string());
         let message = format!("{}.{}", encode(header), encode(claims));
@@ -107,11 +107,11 @@ impl Pair {
     }
 }
 
-fn by(keys: Vec<PublicKey>) -> Verifier {
+pub(super) fn by(keys: Vec<PublicKey>) -> Verifier {
     Verifier::new(&TokenOptions { public_keys: keys, ..TokenOptions::default() })
 }
 
-fn published(keys: &[Value]) -> Verifier {
+pub(super) fn published(keys: &[Value]) -> Verifier {
     let address = "https://idp.example/keys";
     let ring = KeyRing::default();
     ring.put(address, KeySet::parse(json!({"keys": keys}).to_string().as_bytes()).unwrap());

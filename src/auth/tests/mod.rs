@@ -15,6 +15,7 @@ use crate::time::Now;
 
 mod keys;
 mod picks;
+mod rfc8725;
 
 const SECRET: &str = "a secret of the tests";
 const NOW_S: i64 = 1_732_000_000;

@@ -1,6 +1,6 @@
 //! `uni_grpc` as a gRPC client sees it (client protocol v6, `unistream.proto`).
 
-mod client;
+pub(crate) mod client;
 mod limits;
 
 use std::net::SocketAddr;

@@ -1,6 +1,6 @@
 //! `grpc_api` as a backend sees it that learns everything by reflection.
 
-mod client;
+pub(crate) mod client;
 mod watch;
 
 use std::net::SocketAddr;
