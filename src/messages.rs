@@ -287,6 +287,11 @@ pub enum StreamEnd {
 pub enum StreamRefusal {
     /// The connection or rate limit of the node.
     Limited,
+    /// Its address connects too often.
+    TooOften {
+        /// When it may come again.
+        retry_after_s: u64,
+    },
     /// The request is no connect request.
     Malformed(DecodeError),
     /// The request cannot be watched.

@@ -149,6 +149,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
             "src/mesh/",
             "src/shard/directory.rs",
             "src/shard/admission.rs",
+            "src/shard/rates.rs",
             "src/auth/rules.rs",
             "src/admin/attempts.rs",
         ],

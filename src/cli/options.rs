@@ -24,7 +24,7 @@ use crate::server::{GrpcApiListen, GrpcListen, ServerOptions};
 use crate::session::ClosedLimits;
 use crate::session::FilterLimits;
 use crate::shard::Synthetic;
-use crate::shard::admission::AdmissionOptions;
+use crate::shard::admission::{AdmissionOptions, ConnectRates};
 use crate::wire::websocket::Limits;
 
 /// What connections depend on.
@@ -218,6 +218,11 @@ pub(super) fn server(
             connects_per_second_max: config.client.connection_rate_limit,
             counts_users: config.client.user_connection_limit > 0
                 || config.client.user_connection_limit_by_token,
+            rates: ConnectRates {
+                per_user: config.client.connect_rate_limit.per_user,
+                per_address: config.client.connect_rate_limit.per_address,
+                interval_ms: millis(config.client.connect_rate_limit.interval),
+            },
         },
         store: StoreOptions {
             path: (&config.storage.path).into(),

@@ -35,10 +35,10 @@ pub use setting::{
     HttpTransform, Kind, Secret, StatusTransform, some,
 };
 pub use table::{
-    Client, ClosedSessions, Config, Disconnect, Emulation, GrpcApi, Health, HttpApi, HttpServer,
-    HttpStream, HttpStreamRefusals, LabelFilter, Labels, Log, Node, OPTIONS, Queries, Sessions,
-    Shards, Shutdown, Sse, SseRefusals, Test, UniDisconnects, UniGrpc, UniHttpStream, UniSse,
-    UniWebSocket, Watch, WebSocket,
+    Client, ClosedSessions, Config, ConnectRateLimit, Disconnect, Emulation, GrpcApi, Health,
+    HttpApi, HttpServer, HttpStream, HttpStreamRefusals, LabelFilter, Labels, Log, Node, OPTIONS,
+    Queries, Sessions, Shards, Shutdown, Sse, SseRefusals, Test, UniDisconnects, UniGrpc,
+    UniHttpStream, UniSse, UniWebSocket, Watch, WebSocket,
 };
 pub use table_pages::{Admin, Swagger};
 pub use table_proxy::{

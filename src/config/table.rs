@@ -237,6 +237,7 @@ options! {
     Client at (client) with {
         token: Token,
         sessions: Sessions,
+        connect_rate_limit: ConnectRateLimit,
         proxy: Proxies,
         connect_code_to_unidirectional_disconnect: UniDisconnects,
     } {
@@ -306,6 +307,20 @@ options! {
         max_key_size: usize = 64, [], [];
         /// Largest value in bytes, from 1 to 4096.
         max_value_size: usize = 256, [], [];
+    }
+
+    /// How often one user and one address may connect, beside `client.connection_rate_limit`, which
+    /// counts all of them.
+    ConnectRateLimit at (client.connect_rate_limit) {
+        /// Connects of one user in any interval; one more is refused with error 111, or 3013. The
+        /// anonymous user is not limited. 0: no limit.
+        per_user: u32 = 0, [], [];
+        /// Connects of one address in any interval, whatever comes of them; one more is refused with
+        /// 429 and `Retry-After`. Of IPv6 the first 64 bits are an address. Behind proxies set
+        /// `client.trusted_proxies`, or all clients are one. 0: no limit.
+        per_address: u32 = 0, [], [];
+        /// The interval.
+        interval: Duration = Duration::from_secs(60), [], [];
     }
 
     /// What users see of their own sessions when their token lets them list these.

@@ -203,6 +203,7 @@ fn durations(config: &Config, faults: &mut Vec<Fault>) {
     check("client.expired_close_delay", client.expired_close_delay, Duration::ZERO, DAY);
     let age = client.token.jwks_max_age;
     check("client.token.jwks_max_age", age, second, 30 * DAY);
+    check("client.connect_rate_limit.interval", client.connect_rate_limit.interval, second, DAY);
     check("user_status.expire_interval", config.user_status.expire_interval, second, 3_650 * DAY);
     let redis = &config.storage.redis;
     check("storage.redis.connect_timeout", redis.connect_timeout, millisecond, 60 * second);

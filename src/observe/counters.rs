@@ -53,6 +53,10 @@ counters! {
     connects_fenced,
     /// Connects refused with 503 by the connection or rate limit.
     connects_limited,
+    /// Connects refused with 429 because their address connects too often.
+    connects_limited_by_address,
+    /// Connects refused because their user connects too often.
+    connects_limited_by_user,
     /// Clients closed because they did not connect in time.
     connects_stale,
     /// Times the outside was asked: a backend who a client is.

@@ -1,11 +1,15 @@
 //! Node-wide ceilings on connects: how many sessions, and how fast they may come.
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_utils::CachePadded;
 
+use super::rates::{Rates, TooOften};
 use super::seats::{Seat, Seats};
 use crate::ids::{ShardId, UserHash};
+
+pub use super::rates::ConnectRates;
 
 /// What is allowed; 0 means no limit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -16,6 +20,8 @@ pub struct AdmissionOptions {
     pub connects_per_second_max: u64,
     /// Whether sessions are counted by user: when there may be a limit for each.
     pub counts_users: bool,
+    /// How often each user and each address may connect (`client.connect_rate_limit`).
+    pub rates: ConnectRates,
 }
 
 /// Shared by all shards: one counter per shard, each written by its shard alone, and one word
@@ -28,6 +34,7 @@ pub struct Admission {
     /// the monotonic clock (generic cell rate algorithm, ITU-T I.371).
     rate_clock_us: AtomicU64,
     seats: Option<Seats>,
+    rates: Rates,
 }
 
 /// Connects that may come at once after a quiet second: as many as a whole second allows.
@@ -42,6 +49,7 @@ impl Admission {
             sessions: (0..shards).map(|_| CachePadded::new(AtomicU64::new(0))).collect(),
             rate_clock_us: AtomicU64::new(0),
             seats: options.counts_users.then(Seats::new),
+            rates: Rates::new(options.rates),
         }
     }
 
@@ -50,6 +58,24 @@ impl Admission {
     #[must_use]
     pub fn admits(&self, now_mono_ms: u64) -> bool {
         self.has_room() && self.admits_rate(now_mono_ms)
+    }
+
+    /// Whether this address may connect once more now; `address` is asked for only where that is
+    /// limited. Counts also when the connect is refused later: guessing tokens is connecting.
+    pub(super) fn admits_address(
+        &self,
+        address: impl FnOnce() -> Option<IpAddr>,
+        now_mono_ms: u64,
+    ) -> Result<(), TooOften> {
+        if !self.rates.limits_addresses() {
+            return Ok(());
+        }
+        address().map_or(Ok(()), |address| self.rates.admits_address(address, now_mono_ms))
+    }
+
+    /// Whether this user may connect once more now.
+    pub(super) fn admits_user(&self, user: UserHash, now_mono_ms: u64) -> Result<(), TooOften> {
+        self.rates.admits_user(user, now_mono_ms)
     }
 
     /// Whether one more session may be opened now. A connect that was admitted asks again: any

@@ -142,7 +142,7 @@ impl Shard {
         conn: ConnId,
         exchange: &mut Exchange,
         head: &Head<'_>,
-        refusal: &Refusal,
+        (refusal, headers): (&Refusal, &[(&str, &str)]),
         whole: Option<usize>,
         now: Now,
     ) -> Step {
@@ -151,7 +151,7 @@ impl Shard {
         }
         let keep_alive = head.keep_alive && whole.is_some();
         let after = After { version: head.version, keep_alive };
-        let plain = Plain::text(refusal.status, &refusal.body).with(refusal.headers());
+        let plain = Plain::text(refusal.status, &refusal.body).with(headers);
         self.send_plain(conn, plain, after, now);
         match whole {
             Some(whole) if keep_alive => {

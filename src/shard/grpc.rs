@@ -56,6 +56,11 @@ impl Shard {
             self.counters.connects_limited += 1;
             return Err(StreamRefusal::Limited);
         }
+        let address = || Some(open.remote_addr);
+        self.admission.admits_address(address, now.mono_ms).map_err(|too_often| {
+            self.counters.connects_limited_by_address += 1;
+            StreamRefusal::TooOften { retry_after_s: too_often.retry_after_s }
+        })?;
         let request = ConnectRequest::parse_protobuf(&open.request).map_err(|error| {
             self.counters.requests_malformed += 1;
             StreamRefusal::Malformed(error)

@@ -17,6 +17,19 @@ use crate::wire::http1::{self, BodyError, ChunkedBody, Framing, Head, HeadScan, 
 /// How long the body of a request may take after its head was whole.
 const BODY_MS: u64 = 30_000;
 
+/// Why a request does not go on to its body.
+struct NotAdmitted {
+    refusal: Refusal,
+    /// Seconds, where it would do so later.
+    retry_after: Option<String>,
+}
+
+impl From<Refusal> for NotAdmitted {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal, retry_after: None }
+    }
+}
+
 /// What handling one step of input led to.
 pub(super) enum Step {
     /// A request was handled; look for the next one after this many bytes.
@@ -165,7 +178,10 @@ impl Shard {
             return Step::NeedMore;
         }
         let limit = target.body_limit();
-        if let Err(refusal) = self.admit(&target, &head, now) {
+        if let Err(NotAdmitted { refusal, retry_after }) = self.admit(&target, &head, exchange, now)
+        {
+            let retry_after = retry_after.as_deref().map(|after| [("Retry-After", after)]);
+            let headers = retry_after.as_ref().map_or(refusal.headers(), |header| header);
             let skipped = match head.framing {
                 Framing::Empty => Some(0),
                 Framing::Length(len) if len <= rest.len() => Some(len),
@@ -175,7 +191,7 @@ impl Shard {
                 conn,
                 exchange,
                 &head,
-                &refusal,
+                (&refusal, headers),
                 skipped.map(|s| head_bytes + s),
                 now,
             );
@@ -273,28 +289,43 @@ impl Shard {
     }
 
     /// Whether this request may go on to its body.
-    fn admit(&mut self, target: &Target<'_>, head: &Head<'_>, now: Now) -> Result<(), Refusal> {
+    fn admit(
+        &mut self,
+        target: &Target<'_>,
+        head: &Head<'_>,
+        exchange: &Exchange,
+        now: Now,
+    ) -> Result<(), NotAdmitted> {
         match target {
             Target::Api(options, _) => {
                 let admitted = api::admit(options, &self.api_key, head);
                 if admitted.as_ref().is_err_and(|refusal| refusal.status == Status(401)) {
                     self.counters.api_unauthorized += 1;
                 }
-                admitted
+                Ok(admitted?)
             }
             Target::Admin(admin, route) => {
                 let admitted = admin.admit(route, head, now);
                 if admitted.as_ref().is_err_and(|refusal| refusal.status == Status(401)) {
                     self.counters.admin_unauthorized += 1;
                 }
-                admitted
+                Ok(admitted?)
             }
             Target::Connect(_) if !self.admission.admits(now.mono_ms) => {
                 self.counters.connects_limited += 1;
-                Err(Refusal { status: Status(503), body: Cow::Borrowed("") })
+                Err(Refusal { status: Status(503), body: Cow::Borrowed("") }.into())
             }
-            Target::Connect(_)
-            | Target::Emulation(_)
+            Target::Connect(_) => {
+                let proxies = &self.options.trusted_proxies;
+                let address = || proxies.remote_addr(exchange.peer, head);
+                self.admission.admits_address(address, now.mono_ms).map_err(|too_often| {
+                    self.counters.connects_limited_by_address += 1;
+                    let refusal = Refusal { status: Status(429), body: Cow::Borrowed("") };
+                    let retry_after = Some(too_often.retry_after_s.to_string());
+                    NotAdmitted { refusal, retry_after }
+                })
+            }
+            Target::Emulation(_)
             | Target::Preflight
             | Target::Swagger(_)
             | Target::Health

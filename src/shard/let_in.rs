@@ -29,6 +29,10 @@ impl Shard {
             if !self.admission.has_room() {
                 break Refused::Error(codes::ERROR_TOO_MANY_REQUESTS);
             }
+            if connecting.tries == 0 && !self.admits_user(&connecting, now) {
+                self.counters.connects_limited_by_user += 1;
+                break Refused::Error(codes::ERROR_TOO_MANY_REQUESTS);
+            }
             if self.fences.keep_out(&connecting.credentials, now.mono_ms) {
                 self.counters.connects_fenced += 1;
                 break Refused::Error(codes::ERROR_TOO_MANY_REQUESTS);
@@ -60,6 +64,12 @@ impl Shard {
         };
         let Connecting { wire, caller, id, .. } = connecting;
         self.refuse_connect(conn, wire, &caller, (id, refused), now);
+    }
+
+    /// Whether this user may connect once more now. The anonymous user is nobody in particular.
+    fn admits_user(&self, connecting: &Connecting, now: Now) -> bool {
+        let user = connecting.credentials.user.as_str();
+        user.is_empty() || self.admission.admits_user(self.hasher.hash(user), now.mono_ms).is_ok()
     }
 
     /// The anonymous user is nobody in particular and needs no seat.

@@ -8,6 +8,7 @@ pub mod admission;
 mod conns;
 pub mod directory;
 pub mod effects;
+mod rates;
 mod seats;
 mod timers;
 

@@ -12,6 +12,7 @@ mod api;
 mod bad_input;
 mod cli;
 mod closed;
+mod connect_rates;
 mod dev;
 mod engine;
 mod fence;

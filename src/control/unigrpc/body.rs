@@ -78,6 +78,11 @@ fn trailers(end: &StreamEnd) -> HeaderMap {
         StreamEnd::Refused(StreamRefusal::Limited) => {
             Status::unavailable("this node accepts no more connections now: try another, or later")
         }
+        StreamEnd::Refused(StreamRefusal::TooOften { retry_after_s }) => {
+            Status::resource_exhausted(format!(
+                "this address connects too often: try again in {retry_after_s} s"
+            ))
+        }
         StreamEnd::Refused(StreamRefusal::Malformed(error)) => {
             Status::invalid_argument(format!("malformed ConnectRequest: {error}"))
         }
