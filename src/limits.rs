@@ -87,3 +87,7 @@ impl LabelLimits {
         Ok(())
     }
 }
+
+/// The longest id of a published key that a token may name: it is kept while the key is asked for, and
+/// when it is not there. Those in use have less than a hundred bytes.
+pub const KEY_ID_BYTES_MAX: usize = 256;

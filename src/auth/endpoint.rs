@@ -116,17 +116,23 @@ fn is_segment(value: &str) -> bool {
     !value.is_empty() && value.bytes().all(is_harmless) && !value.contains("..") && value != "."
 }
 
+/// Any pattern that has the group may be the one that fills the place: so each is looked at.
 fn check_group(name: &str, patterns: &[&Regex], safety: Safety) -> Result<(), EndpointFault> {
     let has_group =
         |pattern: &&&Regex| pattern.capture_names().flatten().any(|known| known == name);
-    let pattern =
-        patterns.iter().find(has_group).ok_or_else(|| EndpointFault::NoGroup(name.to_owned()))?;
-    if safety == Safety::Skipped {
-        return Ok(());
+    let mut patterns = patterns.iter().filter(has_group).peekable();
+    if patterns.peek().is_none() {
+        return Err(EndpointFault::NoGroup(name.to_owned()));
     }
-    let ast = regex_syntax::ast::parse::Parser::new().parse(pattern.as_str());
-    let is_choice = ast.is_ok_and(|ast| groups_of(&ast, name).is_some_and(is_choice_of_words));
-    if is_choice { Ok(()) } else { Err(EndpointFault::Open(name.to_owned())) }
+    let is_choice = |pattern: &&Regex| {
+        let ast = regex_syntax::ast::parse::Parser::new().parse(pattern.as_str());
+        ast.is_ok_and(|ast| groups_of(&ast, name).is_some_and(is_choice_of_words))
+    };
+    if safety == Safety::Skipped || patterns.all(is_choice) {
+        Ok(())
+    } else {
+        Err(EndpointFault::Open(name.to_owned()))
+    }
 }
 
 /// What stands in the group of this name.

@@ -1,6 +1,6 @@
 //! Why a token was not accepted, for `checktoken`; a client hears only the fault.
 
-use crate::limits::LabelFault;
+use crate::limits::{KEY_ID_BYTES_MAX, LabelFault};
 
 /// Why a token was not accepted. Its text names what was wrong and what would be right, and
 /// holds neither the token nor a secret.
@@ -36,6 +36,9 @@ pub enum TokenError {
     /// The header names no key, and keys are told apart by their ids.
     #[error("the header has no \"kid\", which client.token.jwks_public_endpoint needs")]
     NoKeyId,
+    /// The header names a key by more than any has for a name.
+    #[error("the header's \"kid\" is longer than {KEY_ID_BYTES_MAX} bytes")]
+    LongKeyId,
     /// The claims do not say where the keys are.
     #[error("claims \"iss\" and \"aud\" do not fill client.token.jwks_public_endpoint")]
     KeyAddress,
@@ -97,6 +100,7 @@ impl TokenError {
             | Self::Critical
             | Self::Algorithm { .. }
             | Self::NoKeyId
+            | Self::LongKeyId
             | Self::KeyAddress
             | Self::Signature
             | Self::User(_)

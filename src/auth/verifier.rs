@@ -15,7 +15,7 @@ use super::keys::{Keys, check_with};
 use super::pick::{self, Pick};
 use super::public_key::PublicKey;
 use super::token::{Header, Token};
-use crate::limits::LabelLimits;
+use crate::limits::{KEY_ID_BYTES_MAX, LabelLimits};
 use crate::time::Now;
 
 /// How tokens are verified.
@@ -238,6 +238,9 @@ impl Verifier {
         (signature, payload): (&[u8], &mut Vec<u8>),
     ) -> Result<(), TokenError> {
         let id = header.kid.as_deref().filter(|id| !id.is_empty()).ok_or(TokenError::NoKeyId)?;
+        if id.len() > KEY_ID_BYTES_MAX {
+            return Err(TokenError::LongKeyId);
+        }
         let address = match jwks.endpoint.fixed() {
             Some(address) => Cow::Borrowed(address),
             None => {

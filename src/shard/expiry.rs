@@ -26,6 +26,7 @@ impl Shard {
     pub(super) fn set_expiry(&mut self, conn: ConnId, ttl_s: Option<u32>, now: Now) {
         let expires = self.end_of(ttl_s, now);
         self.set_end(conn, expires);
+        self.renewals.end_is_known(conn.index);
         if let Some(State::Live(live)) = self.conns.state_mut(conn) {
             let slot = live.slot;
             self.tell_webhook_refreshed(slot, ttl_s, now);

@@ -2,7 +2,7 @@
 //! until it answers. While it cannot be asked the session goes on, for as long as the operator gives
 //! it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use rand::RngExt;
 
@@ -25,6 +25,8 @@ use crate::time::Now;
 #[derive(Default, Debug)]
 pub(super) struct Renewals {
     kept: HashMap<u32, Box<Kept>, ahash::RandomState>,
+    /// Whose backend is being asked, and which have not been given another end since.
+    asked: HashSet<u32, ahash::RandomState>,
 }
 
 /// What is kept of one session.
@@ -39,6 +41,7 @@ struct Kept {
 impl Renewals {
     /// The session at this place has ended.
     pub(super) fn forget(&mut self, index: u32) {
+        self.asked.remove(&index);
         if !self.kept.is_empty() {
             self.kept.remove(&index);
             if self.kept.is_empty() {
@@ -47,10 +50,22 @@ impl Renewals {
         }
     }
 
+    /// It is known when the session at this place ends, or that it does not: what its backend says
+    /// to an earlier question comes too late, and the next time it cannot be asked the grace is whole.
+    pub(super) fn end_is_known(&mut self, index: u32) {
+        self.asked.remove(&index);
+        if let Some(kept) = self.kept.get_mut(&index) {
+            kept.overdue_since_ms = None;
+            if kept.carried.is_empty() {
+                self.forget(index);
+            }
+        }
+    }
+
     /// Whether nothing is kept.
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
-        self.kept.is_empty()
+        self.kept.is_empty() && self.asked.is_empty()
     }
 }
 
@@ -72,6 +87,7 @@ impl Shard {
         };
         let session = self.table.view(slot);
         let client = session.client();
+        self.renewals.asked.insert(conn.index);
         let inquirer = Inquirer::Session { conn, client };
         let Some(inquiry) = self.inquiries.open(inquirer, now.mono_ms) else {
             return self.on_renewal((conn, client), Finding::NotAsked, now);
@@ -105,9 +121,8 @@ impl Shard {
         now: Now,
     ) {
         let Some(State::Live(live)) = self.conns.state_mut(conn) else { return };
-        let (slot, has_other_end) = (live.slot, live.expires != NEVER);
-        let is_due = live.expires <= Tick::reached_by(now.mono_ms);
-        if self.table.view(slot).client() != client || (has_other_end && !is_due) {
+        let slot = live.slot;
+        if self.table.view(slot).client() != client || !self.renewals.asked.remove(&conn.index) {
             return;
         }
         let answer = match finding {
@@ -142,12 +157,6 @@ impl Shard {
 
     fn renew(&mut self, conn: ConnId, slot: SessionSlot, renewed: Renewed, now: Now) {
         let Renewed { expire_at, meta, labels } = renewed;
-        if let Some(kept) = self.renewals.kept.get_mut(&conn.index) {
-            kept.overdue_since_ms = None;
-            if kept.carried.is_empty() {
-                self.renewals.forget(conn.index);
-            }
-        }
         if meta.is_some() || labels.is_some() {
             self.change_told(slot, now, |table| {
                 if let Some(meta) = &meta {

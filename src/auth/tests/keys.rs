@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use regex::Regex;
 
 use super::*;
+use crate::limits::KEY_ID_BYTES_MAX;
 
 /// A key pair, and what signs with it.
 pub(super) enum Pair {
@@ -265,6 +266,11 @@ fn a_published_key_is_found_by_its_id_alone() {
     let unknown = verifier.verify(&token(&one, &json!({"alg": "ES256", "kid": "3"})), NOW);
     let needed = KeyNeeded { address: "https://idp.example/keys".into(), id: "3".into() };
     assert_eq!(unknown, Err(TokenError::KeyNeeded(Box::new(needed))));
+    for (bytes, is_asked_for) in [(KEY_ID_BYTES_MAX, true), (KEY_ID_BYTES_MAX + 1, false)] {
+        let header = json!({"alg": "ES256", "kid": "k".repeat(bytes)});
+        let fault = verifier.verify(&token(&one, &header), NOW).expect_err("nobody has it");
+        assert_eq!(fault != TokenError::LongKeyId, is_asked_for, "{bytes} bytes: {fault}");
+    }
     // A token brings no key and names no address of one (RFC 8725 §3.10).
     let own = json!({"alg": "ES256", "kid": "1", "jwk": two.jwk(&json!({})), "jku": "https://evil.example"});
     assert_eq!(verifier.verify(&token(&two, &own), NOW), Err(TokenError::Signature));
@@ -322,6 +328,12 @@ fn a_group_that_takes_more_than_words_fills_no_address() {
     }
     for pattern in ["(?P<t>one|two)", "^x/(?P<t>one)$", "((?P<t>one|two)/)+", "(?<t>a-b|c_d)"] {
         assert_eq!(new(pattern, Safety::Checked), None, "{pattern}");
+    }
+    // Whichever of two patterns captures may fill the place.
+    let (choice, any) = (Regex::new("(?P<t>one)?").unwrap(), Regex::new("(?P<t>.*)").unwrap());
+    for patterns in [[&choice, &any], [&any, &choice]] {
+        let endpoint = Endpoint::new("https://a/{{t}}/keys", &patterns, Safety::Checked);
+        assert_eq!(endpoint.err(), open, "{patterns:?}");
     }
     // What an open group takes still is one segment of a path.
     let pattern = Regex::new("^(?P<t>.*)$").unwrap();

@@ -151,6 +151,27 @@ fn a_success_gives_the_whole_grace_back() {
 }
 
 #[test]
+fn an_end_that_an_operator_sets_counts_from_then_on() {
+    let mut world = world();
+    let conn = world.session(0, 5);
+    world.pass(5_100);
+    let (inquiry, _) = world.refreshed(conn);
+    world.shard.set_expiry(conn, None, world.now);
+    world.found(inquiry, Finding::Refresh(RefreshAnswer::Ended));
+    assert_eq!(world.users(), ["ann"], "it was made endless before its backend answered");
+
+    world.shard.set_expiry(conn, Some(5), world.now);
+    world.pass(5_100);
+    let (inquiry, _) = world.refreshed(conn);
+    world.found(inquiry, Finding::Nothing);
+    world.shard.set_expiry(conn, Some(3_600), world.now);
+    world.pass(3_600_100);
+    let (inquiry, _) = world.refreshed(conn);
+    world.found(inquiry, Finding::Nothing);
+    assert_eq!(world.users(), ["ann"], "its grace begins anew");
+}
+
+#[test]
 fn sessions_whose_time_is_over_leave_room_for_who_wants_to_come_in() {
     let mut world = world();
     let sessions = u32::try_from(SESSIONS_MAX).unwrap() + 1;
