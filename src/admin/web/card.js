@@ -64,7 +64,7 @@ export function SessionCard({ client, session, gone, isAlone, onClose, onCloseOt
           onClick=${onCloseOthers}>Close others …</button>`}
         ${isAlone && html`<a class="button quiet"
           href=${userLink(session.user ?? '')}>All sessions of ${userName(session.user)}</a>`}
-        <button type="button" class="danger quiet" onClick=${onClose}>Close session …</button>
+        <button type="button" class="danger quiet" onClick=${onClose}>${isAlone ? 'Close session …' : 'Close …'}</button>
       </div>`}
     </article>`;
 }

@@ -1,6 +1,7 @@
 // One live chart. Colours come from the page's own, so that it is right in light and in dark.
 
 import { html, useEffect, useLayoutEffect, useRef } from './html.js';
+import { clock } from './format.js';
 import { theme } from './theme.js';
 import { useStore } from './store.js';
 
@@ -68,7 +69,7 @@ function options(lines, format, width) {
       y: { range: (_plot, _min, max) => [0, niceMax(max)] },
     },
     axes: [
-      { ...axis, grid: { show: false }, size: 28, space: 70, values: (_plot, ticks) => ticks.map(shortTime) },
+      { ...axis, grid: { show: false }, size: 28, space: 80, values: times },
       { ...axis, size: 58, space: 38, values: (_plot, ticks) => ticks.map(tick => format(tick)) },
     ],
     series: [{}, ...lines.map(line => ({
@@ -86,4 +87,6 @@ function inSight(first, last) {
 
 const niceMax = max => (max > 0 ? max * 1.15 : 1);
 
-const shortTime = seconds => new Date(1000 * seconds).toLocaleTimeString('en-GB', { timeStyle: 'short' });
+/** To the second only where ticks are closer than a minute. */
+const times = (_plot, ticks, _axis, _space, stepS) =>
+  ticks.map(tick => clock(1000 * tick).slice(0, stepS < 60 ? 8 : 5));

@@ -40,7 +40,7 @@ class NodeWatch extends Store {
     try {
       const { node, health } = await call('node_stats', {}, AbortSignal.timeout(10_000));
       this.error = null;
-      this.#hear(node, health ?? [], wasLost);
+      this.#hear(node, health, wasLost);
     } catch (error) {
       if (error.name === 'TimeoutError' || error.name === 'AbortError') access.lost();
       if (error.kind === 'refused') this.error = error.message;
@@ -69,7 +69,7 @@ class NodeWatch extends Store {
       opened: per('opened_total'), closed: per('closed_total'), queries: per('queries_total'),
     };
     this.#last = { node, at: now };
-    const { p50, p99, p999 } = node.query_us ?? {};
+    const { p50, p99, p999 } = node.query_us.count > 0 ? node.query_us : {};
     this.#note({ sessions: node.sessions, users: node.users, ...this.rates, p50, p99, p999 });
   }
 

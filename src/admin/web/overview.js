@@ -39,18 +39,15 @@ export function Overview() {
       </header>
       <${Health} />
       <dl class="figures">
-        <${Figure} name="Sessions" value=${whole(node.sessions)} note="open now" />
+        <${Figure} name="Sessions" value=${whole(node.sessions)} note=${many(node.connections, 'connection')} />
         <${Figure} name="Users" value=${whole(node.users)} note="anonymous ones count as one" />
         <${Figure} name="Connects" value=${perSecond(rates.opened)}
           note=${`${count(node.opened_total)} since the start`} />
         <${Figure} name="Queries" value=${perSecond(rates.queries)}
           note=${`${count(node.queries_total)} since the start`} />
-        <${Figure} name="Query time, p99" value=${micros(times?.p99)}
-          note=${times?.p50 === null || times?.p50 === undefined
-          ? 'nobody has asked lately' : `p50 ${micros(times.p50)} · p99.9 ${micros(times.p999)} · max ${micros(times.max)}`} />
-        <${Figure} name="Memory per session"
-          value=${memory?.per_session_bytes ? bytes(memory.per_session_bytes) : '–'}
-          note=${memory ? `${bytes(memory.rss_bytes)} in all` : ''} />
+        <${Figure} name="Query time, p99" value=${times.count > 0 ? micros(times.p99) : '–'} note=${queryNote(times)} />
+        <${Figure} name="Memory per session" value=${memory?.per_session_bytes ? bytes(memory.per_session_bytes) : '–'}
+          note=${memoryNote(memory)} />
       </dl>
       <div class="charts">
         <${Chart} title="Who is here" lines=${PEOPLE} history=${history} version=${version} format=${whole} />
@@ -64,11 +61,24 @@ export function Overview() {
     </section>`;
 }
 
+function queryNote({ count: asked, p50, p999, max, window_s: window }) {
+  if (asked === 0) return `nobody has asked for ${window} s`;
+  return `p50 ${micros(p50)} · p99.9 ${micros(p999)} · max ${micros(max)}`;
+}
+
+function memoryNote(memory) {
+  if (!memory) return '';
+  const all = `${bytes(memory.rss_bytes)} in all`;
+  return memory.per_session_bytes ? all : `${all}; told from 1,000 sessions on`;
+}
+
+const sentence = text => `${text.slice(0, 1).toUpperCase()}${text.slice(1)}.`;
+
 function Health() {
   const { health } = nodeWatch;
   if (health.length === 0) return html`<p class="health well" role="status">Nothing is wrong.</p>`;
   return html`<ul class="health" role="alert">${health.map(({ level, what }) => html`
-    <li key=${what} class=${level === 'error' ? 'bad' : 'fair'}>${what}</li>`)}</ul>`;
+    <li key=${what} class=${level === 'error' ? 'bad' : 'fair'}>${sentence(what)}</li>`)}</ul>`;
 }
 
 const Figure = ({ name, value, note }) => html`
