@@ -7,6 +7,7 @@
     reason = "one variable asks for every client; behaviours take turns; tests pass literals"
 )]
 
+mod admin;
 mod api;
 mod closing;
 mod crate_client;
