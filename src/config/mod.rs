@@ -18,6 +18,7 @@ mod centrifugo;
 mod env;
 mod file;
 mod load;
+mod named_proxies;
 mod paths;
 mod proxies;
 mod suggest;
@@ -30,6 +31,7 @@ pub use declare::Declared;
 pub use env::environment;
 pub use file::{ConfigFile, Format};
 pub use load::{LoadError, LoadErrors, Loaded, Sources, load};
+pub use named_proxies::{NamedProxies, NamedProxy};
 pub use setting::{
     ClaimPick, ClaimPicks, CodeTarget, CodeTransform, ErrorMode, ErrorTarget, Headers, HttpTarget,
     HttpTransform, Kind, Secret, StatusTransform, some,
@@ -42,7 +44,8 @@ pub use table::{
 };
 pub use table_pages::{Admin, Swagger};
 pub use table_proxy::{
-    ConnectProxy, ConnectProxyHttp, ConnectProxyTls, Proxies, RefreshProxy, RefreshProxyHttp,
+    ConnectProxy, ConnectProxyGrpc, ConnectProxyGrpcTls, ConnectProxyHttp, ConnectProxyTls,
+    Proxies, RefreshProxy, RefreshProxyGrpc, RefreshProxyGrpcTls, RefreshProxyHttp,
     RefreshProxyTls,
 };
 pub use table_storage::{

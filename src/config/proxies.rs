@@ -35,6 +35,20 @@ pub(super) fn faults(config: &Config, faults: &mut Vec<Fault>) {
     ] {
         faults.extend(duration_fault(path, value, allowed));
     }
+    for (path, name, proxy) in [
+        ("connect_proxy_name", &config.connect_proxy_name, config.named_connect_proxy()),
+        ("refresh_proxy_name", &config.refresh_proxy_name, config.named_refresh_proxy()),
+    ] {
+        match proxy {
+            Some(proxy) => {
+                faults.extend(duration_fault("proxies", proxy.timeout, MILLISECOND..=MINUTE));
+            }
+            None if config.granular_proxy_mode && !name.is_empty() => {
+                faults.push((path, format!("is {name:?}: `proxies` holds none of that name")));
+            }
+            None => {}
+        }
+    }
     if !(1..=CONCURRENCY_MAX).contains(&proxies.max_concurrency) {
         let what = format!("must be from 1 to {CONCURRENCY_MAX}: each is a connection");
         faults.push(("client.proxy.max_concurrency", what));
@@ -75,12 +89,20 @@ fn what_is_wrong(line: &StatusTransform) -> Option<String> {
 }
 
 /// What is allowed and should be known.
-pub(super) fn dangers(config: &Config) -> [(bool, &'static str); 2] {
+pub(super) fn dangers(config: &Config) -> [(bool, &'static str); 4] {
     let (connect, refresh) = (&config.client.proxy.connect, &config.client.proxy.refresh);
     [
         (
             connect.http.tls.enabled && connect.http.tls.insecure_skip_verify,
             "client.proxy.connect.http.tls.insecure_skip_verify lets whoever answers be the backend",
+        ),
+        (
+            connect.grpc.tls.enabled && connect.grpc.tls.insecure_skip_verify,
+            "client.proxy.connect.grpc.tls.insecure_skip_verify lets whoever answers be the backend",
+        ),
+        (
+            refresh.grpc.tls.enabled && refresh.grpc.tls.insecure_skip_verify,
+            "client.proxy.refresh.grpc.tls.insecure_skip_verify lets whoever answers be the backend",
         ),
         (
             refresh.http.tls.enabled && refresh.http.tls.insecure_skip_verify,

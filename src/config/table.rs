@@ -8,6 +8,7 @@ use std::time::Duration;
 use tracing_subscriber::filter::LevelFilter;
 
 use super::declare::{Declared, dotted, options, place};
+use super::named_proxies::NamedProxies;
 use super::setting::{CodeTransform, ErrorMode, Headers, HttpTransform, Secret, Setting};
 use super::table_pages::{self, Admin, Swagger};
 use super::table_proxy::{self, Proxies};
@@ -122,6 +123,22 @@ options! {
         proxy_grpc_metadata: Vec<String> = Vec::new(), [], [];
         /// Headers that go with every question to it, by name.
         proxy_static_http_headers: Headers = Headers::default(), [], [];
+        /// Certificates that such a backend's leads to over gRPC: PEM, PEM in Base64, or a path. Not
+        /// empty, TLS is spoken.
+        proxy_grpc_cert_file: String = String::new(), [], [];
+        /// Name of metadata that goes with every question to it over gRPC. Empty: none.
+        proxy_grpc_credentials_key: String = String::new(), [], [];
+        /// Its value.
+        proxy_grpc_credentials_value: Secret = Secret::default(), [], [];
+        /// Backends by name, as Centrifugo v3 to v5 lists them: see `docs/proxies.md`.
+        proxies: NamedProxies = NamedProxies::default(), [], [];
+        /// Takes those of `proxies` that the following name, instead of `proxy_connect_endpoint` and
+        /// its like.
+        granular_proxy_mode: bool = false, [], [];
+        /// Which of them is the connect proxy. Empty: none.
+        connect_proxy_name: String = String::new(), [], [];
+        /// Which of them is the refresh proxy. Empty: none.
+        refresh_proxy_name: String = String::new(), [], [];
         /// Sends it the client's data as bytes in Base64, whatever they are, instead of as JSON.
         proxy_binary_encoding: bool = false, [], [];
     }

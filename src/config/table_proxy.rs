@@ -25,10 +25,10 @@ options! {
     }
 
     /// The backend that says who a client is that brings no token.
-    ConnectProxy at (client.proxy.connect) with { http: ConnectProxyHttp } {
+    ConnectProxy at (client.proxy.connect) with { http: ConnectProxyHttp, grpc: ConnectProxyGrpc } {
         /// Whether it is asked.
         enabled: bool = false, [], [];
-        /// Its URL: `http://` or `https://`.
+        /// Its URL: `http://`, `https://`, or `grpc://host:port`, which may be written without the scheme.
         endpoint: String = String::new(), [], [];
         /// How long it may take, its turn included.
         timeout: Duration = Duration::from_secs(1), ["proxy_connect_timeout"], [];
@@ -68,11 +68,38 @@ options! {
         insecure_skip_verify: bool = false, [], [];
     }
 
+    /// The connect proxy over gRPC.
+    ConnectProxyGrpc at (client.proxy.connect.grpc) with { tls: ConnectProxyGrpcTls } {
+        /// Metadata that goes with every question, by name.
+        static_metadata: Headers = Headers::default(), [], [];
+        /// Name of one more such entry. Empty: none.
+        credentials_key: String = String::new(), [], [];
+        /// Its value.
+        credentials_value: Secret = Secret::default(), [], [];
+    }
+
+    /// TLS of the connect proxy over gRPC.
+    ConnectProxyGrpcTls at (client.proxy.connect.grpc.tls) {
+        /// Whether it is spoken.
+        enabled: bool = false, [], [];
+        /// Certificates that the backend's leads to: PEM, PEM in Base64, or a path. Empty: those of
+        /// the operating system.
+        server_ca_pem: String = String::new(), [], [];
+        /// The certificate shown to the backend, likewise. Empty: none.
+        cert_pem: String = String::new(), [], [];
+        /// Its key, likewise.
+        key_pem: Secret = Secret::default(), [], [];
+        /// The name the backend's certificate must have. Empty: the host of the endpoint.
+        server_name: String = String::new(), [], [];
+        /// Takes any certificate. Only for development.
+        insecure_skip_verify: bool = false, [], [];
+    }
+
     /// The backend that says whether a session whose time is over may go on.
-    RefreshProxy at (client.proxy.refresh) with { http: RefreshProxyHttp } {
+    RefreshProxy at (client.proxy.refresh) with { http: RefreshProxyHttp, grpc: RefreshProxyGrpc } {
         /// Whether it is asked. Clients are not asked for new tokens then.
         enabled: bool = false, [], [];
-        /// Its URL: `http://` or `https://`.
+        /// Its URL: `http://`, `https://`, or `grpc://host:port`, which may be written without the scheme.
         endpoint: String = String::new(), [], [];
         /// How long it may take, its turn included.
         timeout: Duration = Duration::from_secs(1), ["proxy_refresh_timeout"], [];
@@ -115,6 +142,33 @@ options! {
         /// Its key, likewise.
         key_pem: Secret = Secret::default(), [], [];
         /// The name the backend's certificate must have. Empty: the host of the URL.
+        server_name: String = String::new(), [], [];
+        /// Takes any certificate. Only for development.
+        insecure_skip_verify: bool = false, [], [];
+    }
+
+    /// The refresh proxy over gRPC.
+    RefreshProxyGrpc at (client.proxy.refresh.grpc) with { tls: RefreshProxyGrpcTls } {
+        /// Metadata that goes with every question, by name.
+        static_metadata: Headers = Headers::default(), [], [];
+        /// Name of one more such entry. Empty: none.
+        credentials_key: String = String::new(), [], [];
+        /// Its value.
+        credentials_value: Secret = Secret::default(), [], [];
+    }
+
+    /// TLS of the refresh proxy over gRPC.
+    RefreshProxyGrpcTls at (client.proxy.refresh.grpc.tls) {
+        /// Whether it is spoken.
+        enabled: bool = false, [], [];
+        /// Certificates that the backend's leads to: PEM, PEM in Base64, or a path. Empty: those of
+        /// the operating system.
+        server_ca_pem: String = String::new(), [], [];
+        /// The certificate shown to the backend, likewise. Empty: none.
+        cert_pem: String = String::new(), [], [];
+        /// Its key, likewise.
+        key_pem: Secret = Secret::default(), [], [];
+        /// The name the backend's certificate must have. Empty: the host of the endpoint.
         server_name: String = String::new(), [], [];
         /// Takes any certificate. Only for development.
         insecure_skip_verify: bool = false, [], [];

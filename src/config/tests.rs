@@ -63,6 +63,7 @@ fn sample(option: &Declared) -> String {
         }
         (Kind::Objects, path) if path.ends_with("_from_claim") => r#"{"region":"geo.region"}"#,
         (Kind::Objects, _) => r#"[{"code":109,"to":{"code":3005,"reason":"expired"}}]"#,
+        (Kind::Secret, "proxies") => r#"[{"name":"auth","timeout":"2s"}]"#,
         (Kind::Secret, path) if path.contains("static_") => r#"{"X-Key":"k"}"#,
         (Kind::Text | Kind::Secret, path) if path.ends_with("_header") => "X-User",
         (Kind::Text, "client.token.rsa_public_key") => RSA,

@@ -94,8 +94,7 @@ pub fn dangers(config: &Config) -> Vec<String> {
         && token.jwks_public_endpoint.is_empty();
     let nobody_connects = no_key
         && client.user_id_http_header.is_empty()
-        && !client.proxy.connect.enabled
-        && config.proxy_connect_endpoint.is_empty()
+        && !config.has_connect_proxy()
         && !client.insecure
         && !client.allow_anonymous_connect_without_token;
     let said = [

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::limits::LabelFault;
 use crate::protocol::codes::{Disconnect, ErrorCode, REASON_BYTES_MAX};
+use crate::protocol::protobuf::{DecodeError, Reader};
 
 /// Why an answer makes no sense. The client is refused for now.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +23,9 @@ pub enum AnswerError {
         /// Where in the line.
         column: usize,
     },
+    /// Not the Protobuf it should be.
+    #[error("the answer is not the Protobuf it should be: {0}")]
+    Protobuf(#[from] DecodeError),
     /// Not Base64 where it should be.
     #[error("{member} is not Base64 (RFC 4648 §4)")]
     Base64 {
@@ -94,12 +98,48 @@ impl Outer<'_> {
     /// The refusal, if it is one.
     pub(super) fn denied(&self) -> Result<Option<Denied>, AnswerError> {
         if let Some(disconnect) = self.disconnect {
-            let BackendDisconnect { code, reason } = object(disconnect.get().as_bytes())?;
-            return Ok(Some(Denied::Disconnect(new_disconnect(code, &reason)?)));
+            let disconnect: BackendDisconnect = object(disconnect.get().as_bytes())?;
+            return disconnect.denied().map(Some);
         }
         let Some(error) = self.error else { return Ok(None) };
-        let BackendError { code, message, temporary } = object(error.get().as_bytes())?;
-        Ok(Some(Denied::Error(ErrorCode { code, message: message.into(), temporary })))
+        let error: BackendError = object(error.get().as_bytes())?;
+        Ok(Some(error.denied()))
+    }
+}
+
+/// The three members of every answer in Protobuf, in the same order.
+#[derive(Default)]
+pub(super) struct OuterMessage<'a> {
+    pub(super) result: Option<&'a [u8]>,
+    error: Option<&'a [u8]>,
+    disconnect: Option<&'a [u8]>,
+}
+
+impl<'a> OuterMessage<'a> {
+    pub(super) fn read(message: &'a [u8]) -> Result<Self, AnswerError> {
+        let (mut outer, mut reader) = (Self::default(), Reader(message));
+        while let Some(field) = reader.field()? {
+            match field.number {
+                1 => outer.result = Some(field.bytes()?),
+                2 => outer.error = Some(field.bytes()?),
+                3 => outer.disconnect = Some(field.bytes()?),
+                _ => {}
+            }
+        }
+        Ok(outer)
+    }
+
+    /// Whether it is a refusal, for whom it does not matter which.
+    pub(super) const fn is_denied(&self) -> bool {
+        self.error.is_some() || self.disconnect.is_some()
+    }
+
+    /// The refusal, if it is one.
+    pub(super) fn denied(&self) -> Result<Option<Denied>, AnswerError> {
+        if let Some(disconnect) = self.disconnect {
+            return BackendDisconnect::read(disconnect)?.denied().map(Some);
+        }
+        Ok(self.error.map(BackendError::read).transpose()?.map(BackendError::denied))
     }
 }
 
@@ -120,11 +160,68 @@ struct BackendError {
     temporary: bool,
 }
 
+impl BackendError {
+    fn read(message: &[u8]) -> Result<Self, DecodeError> {
+        let (mut error, mut reader) = (Self::default(), Reader(message));
+        while let Some(field) = reader.field()? {
+            match field.number {
+                1 => error.code = number(field.varint()?),
+                2 => field.text()?.clone_into(&mut error.message),
+                3 => error.temporary = field.varint()? != 0,
+                _ => {}
+            }
+        }
+        Ok(error)
+    }
+
+    fn denied(self) -> Denied {
+        let Self { code, message, temporary } = self;
+        Denied::Error(ErrorCode { code, message: message.into(), temporary })
+    }
+}
+
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct BackendDisconnect {
     code: u32,
     reason: String,
+}
+
+impl BackendDisconnect {
+    fn read(message: &[u8]) -> Result<Self, DecodeError> {
+        let (mut disconnect, mut reader) = (Self::default(), Reader(message));
+        while let Some(field) = reader.field()? {
+            match field.number {
+                1 => disconnect.code = number(field.varint()?),
+                2 => field.text()?.clone_into(&mut disconnect.reason),
+                _ => {}
+            }
+        }
+        Ok(disconnect)
+    }
+
+    fn denied(self) -> Result<Denied, AnswerError> {
+        Ok(Denied::Disconnect(new_disconnect(self.code, &self.reason)?))
+    }
+}
+
+/// A number of 32 bits; a longer one is cut, as Protobuf has it.
+#[expect(clippy::cast_possible_truncation, reason = "what Protobuf says of uint32")]
+pub(super) const fn number(varint: u64) -> u32 {
+    varint as u32
+}
+
+/// An entry of a map of texts.
+pub(super) fn read_pair(entry: &[u8]) -> Result<(String, String), DecodeError> {
+    let (mut pair, mut reader) = ((String::new(), String::new()), Reader(entry));
+    while let Some(field) = reader.field()? {
+        match field.number {
+            1 => field.text()?.clone_into(&mut pair.0),
+            2 => field.text()?.clone_into(&mut pair.1),
+            _ => {}
+        }
+    }
+    Ok(pair)
 }
 
 /// Bytes in Base64; empty text is none.

@@ -8,13 +8,14 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::answer::{self, AnswerError, Denied, Outer};
+use super::answer::{self, AnswerError, Denied, Outer, OuterMessage};
 use super::carried::Carried;
-use super::{DataForm, QuestionError};
+use super::{DataForm, Question, QuestionError};
 use crate::ids::ClientId;
 use crate::limits::LabelLimits;
 use crate::protocol::Encoding;
 use crate::protocol::codes::{Disconnect, ErrorCode};
+use crate::protocol::protobuf::{self, Reader};
 
 /// A client that came without a token.
 #[derive(Clone, PartialEq, Eq)]
@@ -69,12 +70,16 @@ struct Asked<'q> {
     channels: &'q BTreeSet<String>,
 }
 
-impl ConnectQuestion {
-    /// The question in JSON.
-    ///
-    /// # Errors
-    /// The client's data cannot be said in JSON.
-    pub fn json(&self, form: DataForm) -> Result<Vec<u8>, QuestionError> {
+impl Question for ConnectQuestion {
+    type Answer = ConnectAnswer;
+
+    const METHOD: &'static str = "Connect";
+
+    fn carried(&self) -> &Carried {
+        &self.carried
+    }
+
+    fn json(&self, form: DataForm) -> Result<Vec<u8>, QuestionError> {
         let bytes = self.data.as_deref().filter(|bytes| !bytes.is_empty());
         let (data, b64data) = match (bytes, form) {
             (None, _) => (None, None),
@@ -93,6 +98,31 @@ impl ConnectQuestion {
             channels: &self.channels,
         };
         Ok(serde_json::to_vec(&asked)?)
+    }
+
+    /// Its data is bytes, whatever the form.
+    fn protobuf(&self, form: DataForm) -> Vec<u8> {
+        let mut out = Vec::new();
+        super::write_client(&mut out, (self.client, self.transport), self.encoding, form);
+        protobuf::write_bytes(&mut out, 10, self.data.as_deref().unwrap_or_default());
+        protobuf::write_bytes(&mut out, 12, self.name.as_bytes());
+        protobuf::write_bytes(&mut out, 13, self.version.as_bytes());
+        for channel in &self.channels {
+            protobuf::write_message(&mut out, 14, |out| out.extend_from_slice(channel.as_bytes()));
+        }
+        out
+    }
+
+    fn read_json(&self, body: &[u8], limits: LabelLimits) -> Result<ConnectAnswer, AnswerError> {
+        ConnectAnswer::from_json(body, self.encoding, limits)
+    }
+
+    fn read_protobuf(
+        &self,
+        body: &[u8],
+        limits: LabelLimits,
+    ) -> Result<ConnectAnswer, AnswerError> {
+        ConnectAnswer::from_protobuf(body, self.encoding, limits)
     }
 }
 
@@ -167,7 +197,7 @@ impl ConnectAnswer {
     ///
     /// # Errors
     /// What makes no sense in it.
-    pub fn from_json(
+    pub(super) fn from_json(
         body: &[u8],
         encoding: Encoding,
         limits: LabelLimits,
@@ -194,7 +224,50 @@ impl ConnectAnswer {
         limits.check(&accepted.labels)?;
         Ok(Self::Accepted(Box::new(accepted)))
     }
+
+    /// Reads an answer in Protobuf, for a client whose messages are written so.
+    ///
+    /// # Errors
+    /// What makes no sense in it.
+    pub(super) fn from_protobuf(
+        message: &[u8],
+        encoding: Encoding,
+        limits: LabelLimits,
+    ) -> Result<Self, AnswerError> {
+        let outer = OuterMessage::read(message)?;
+        if let Some(denied) = outer.denied()? {
+            return Ok(denied.into());
+        }
+        let Some(result) = outer.result else { return Ok(Self::Nobody) };
+        let (mut accepted, mut b64data) = (Accepted::default(), None);
+        let mut reader = Reader(result);
+        while let Some(field) = reader.field()? {
+            match field.number {
+                1 => field.text()?.clone_into(&mut accepted.user),
+                2 => accepted.expire_at = answer::time(Some(field.varint()?.cast_signed())),
+                4 => drop(answer::base64("b64info", field.text()?)?),
+                5 => accepted.data = Some(field.bytes()?.into()),
+                6 => b64data = answer::base64("b64data", field.text()?)?,
+                9 => accepted.meta = answer::json_bytes("meta", field.bytes()?)?,
+                11 => {
+                    let (key, value) = answer::read_pair(field.bytes()?)?;
+                    accepted.labels.insert(key, value);
+                }
+                SESSIONS_MAX => {
+                    accepted.sessions_max = Some(answer::number(field.varint()?));
+                }
+                _ => {}
+            }
+        }
+        let data = b64data.or_else(|| accepted.data.take()).filter(|data| !data.is_empty());
+        accepted.data = readable(data, encoding)?;
+        limits.check(&accepted.labels)?;
+        Ok(Self::Accepted(Box::new(accepted)))
+    }
 }
+
+/// The number of `connection_limit`, which is ours, beyond those that Centrifugo gives out.
+const SESSIONS_MAX: u32 = 1001;
 
 /// What a client that reads JSON is told must be JSON.
 fn readable(data: Option<Box<[u8]>>, encoding: Encoding) -> Result<Option<Box<[u8]>>, AnswerError> {

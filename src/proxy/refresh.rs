@@ -6,12 +6,13 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::answer::{self, AnswerError, Denied, Outer};
+use super::answer::{self, AnswerError, Denied, Outer, OuterMessage};
 use super::carried::Carried;
-use super::{DataForm, QuestionError};
+use super::{DataForm, Question, QuestionError};
 use crate::ids::ClientId;
 use crate::limits::LabelLimits;
 use crate::protocol::Encoding;
+use crate::protocol::protobuf::{self, Reader};
 
 /// A session whose time is over.
 #[derive(Clone, PartialEq, Eq)]
@@ -57,12 +58,16 @@ struct Asked<'q> {
     labels: &'q BTreeMap<String, String>,
 }
 
-impl RefreshQuestion {
-    /// The question in JSON.
-    ///
-    /// # Errors
-    /// `meta` is no JSON, which whoever attached it made sure of.
-    pub fn json(&self, form: DataForm) -> Result<Vec<u8>, QuestionError> {
+impl Question for RefreshQuestion {
+    type Answer = RefreshAnswer;
+
+    const METHOD: &'static str = "Refresh";
+
+    fn carried(&self) -> &Carried {
+        &self.carried
+    }
+
+    fn json(&self, form: DataForm) -> Result<Vec<u8>, QuestionError> {
         let asked = Asked {
             client: self.client.to_string(),
             transport: self.transport,
@@ -73,6 +78,32 @@ impl RefreshQuestion {
             labels: &self.labels,
         };
         Ok(serde_json::to_vec(&asked)?)
+    }
+
+    fn protobuf(&self, form: DataForm) -> Vec<u8> {
+        let mut out = Vec::new();
+        super::write_client(&mut out, (self.client, self.transport), self.encoding, form);
+        protobuf::write_bytes(&mut out, 10, self.user.as_bytes());
+        protobuf::write_bytes(&mut out, 11, self.meta.as_deref().unwrap_or_default());
+        for (key, value) in &self.labels {
+            protobuf::write_message(&mut out, 12, |out| {
+                protobuf::write_bytes(out, 1, key.as_bytes());
+                protobuf::write_bytes(out, 2, value.as_bytes());
+            });
+        }
+        out
+    }
+
+    fn read_json(&self, body: &[u8], limits: LabelLimits) -> Result<RefreshAnswer, AnswerError> {
+        RefreshAnswer::from_json(body, limits)
+    }
+
+    fn read_protobuf(
+        &self,
+        body: &[u8],
+        limits: LabelLimits,
+    ) -> Result<RefreshAnswer, AnswerError> {
+        RefreshAnswer::from_protobuf(body, limits)
     }
 }
 
@@ -129,7 +160,7 @@ impl RefreshAnswer {
     ///
     /// # Errors
     /// What makes no sense in it.
-    pub fn from_json(body: &[u8], limits: LabelLimits) -> Result<Self, AnswerError> {
+    pub(super) fn from_json(body: &[u8], limits: LabelLimits) -> Result<Self, AnswerError> {
         let outer: Outer<'_> = answer::object(body)?;
         let (false, Some(result)) = (outer.is_denied(), outer.result) else {
             return Ok(Self::Ended);
@@ -138,12 +169,49 @@ impl RefreshAnswer {
         if answer::base64("b64info", &told.b64info.unwrap_or_default()).is_err() {
             return Ok(Self::Broken);
         }
-        let (Some(expire_at), false) = (answer::time(told.expire_at), told.expired == Some(true))
-        else {
+        let (meta, is_over) = (answer::raw(told.meta), told.expired == Some(true));
+        Self::until(answer::time(told.expire_at).filter(|_| !is_over), meta, told.labels, limits)
+    }
+
+    /// Reads an answer in Protobuf, in the same way.
+    ///
+    /// # Errors
+    /// What makes no sense in it.
+    pub(super) fn from_protobuf(message: &[u8], limits: LabelLimits) -> Result<Self, AnswerError> {
+        let outer = OuterMessage::read(message)?;
+        let (false, Some(result)) = (outer.is_denied(), outer.result) else {
             return Ok(Self::Ended);
         };
-        told.labels.as_ref().map_or(Ok(()), |labels| limits.check(labels))?;
-        let (meta, labels) = (answer::raw(told.meta), told.labels);
+        let (mut expire_at, mut is_over) = (None, false);
+        let (mut meta, mut labels) = (None, None::<BTreeMap<String, String>>);
+        let mut reader = Reader(result);
+        while let Some(field) = reader.field()? {
+            match field.number {
+                1 => is_over = field.varint()? != 0,
+                2 => expire_at = answer::time(Some(field.varint()?.cast_signed())),
+                4 if answer::base64("b64info", field.text()?).is_err() => return Ok(Self::Broken),
+                5 => meta = answer::json_bytes("meta", field.bytes()?)?,
+                LABELS => {
+                    let (key, value) = answer::read_pair(field.bytes()?)?;
+                    labels.get_or_insert_default().insert(key, value);
+                }
+                _ => {}
+            }
+        }
+        Self::until(expire_at.filter(|_| !is_over), meta, labels, limits)
+    }
+
+    fn until(
+        expire_at: Option<i64>,
+        meta: Option<Box<[u8]>>,
+        labels: Option<BTreeMap<String, String>>,
+        limits: LabelLimits,
+    ) -> Result<Self, AnswerError> {
+        let Some(expire_at) = expire_at else { return Ok(Self::Ended) };
+        labels.as_ref().map_or(Ok(()), |labels| limits.check(labels))?;
         Ok(Self::GoesOn(Box::new(Renewed { expire_at, meta, labels })))
     }
 }
+
+/// The number of `labels`, which are ours, beyond those that Centrifugo gives out.
+const LABELS: u32 = 1001;

@@ -4,6 +4,7 @@ use super::*;
 use crate::ids::ClientId;
 use crate::limits::LabelLimits;
 use crate::protocol::codes::{Disconnect, ErrorCode};
+use crate::protocol::protobuf::Reader;
 
 const CLIENT: &str = "db8bc772-2654-4283-851a-f29b888ace74";
 
@@ -178,4 +179,157 @@ fn a_session_goes_on_only_when_its_backend_says_until_when() {
     let labels =
         format!(r#"{{"result":{{"expire_at":17,"labels":{{"k":"{}"}}}}}}"#, "v".repeat(300));
     assert!(matches!(read(&labels), Err(AnswerError::Labels(_))));
+}
+
+/// The fields of a message: numbers as text.
+fn fields(message: &[u8]) -> Vec<(u32, Vec<u8>)> {
+    let (mut fields, mut reader) = (Vec::new(), Reader(message));
+    while let Some(field) = reader.field().unwrap() {
+        fields.push((field.number, field.bytes().unwrap().to_vec()));
+    }
+    fields
+}
+
+#[test]
+fn questions_in_protobuf_have_the_public_numbers() {
+    let expected = |more: &[(u32, &[u8])]| {
+        let transport: (u32, &[u8]) = (2, more[0].1);
+        [&[(1, CLIENT.as_bytes()), transport], &more[1..]]
+            .concat()
+            .into_iter()
+            .map(|(number, bytes)| (number, bytes.to_vec()))
+            .collect::<Vec<_>>()
+    };
+    let connect = question(&[0xff, 0]);
+    let rest: [(u32, &[u8]); 8] = [
+        (2, b"websocket"),
+        (3, b"protobuf"),
+        (4, b"json"),
+        (10, &[0xff, 0]),
+        (12, b"app"),
+        (13, b"1.2"),
+        (14, b"a"),
+        (14, b"b"),
+    ];
+    assert_eq!(fields(&connect.protobuf(DataForm::Json)), expected(&rest));
+    let refresh = RefreshQuestion {
+        client: connect.client,
+        transport: "sse",
+        encoding: Encoding::Json,
+        user: "ann".to_owned(),
+        meta: Some(b"{}".as_slice().into()),
+        labels: [("k".to_owned(), "v".to_owned())].into(),
+        carried: Carried::default(),
+    };
+    let rest: [(u32, &[u8]); 6] = [
+        (2, b"sse"),
+        (3, b"json"),
+        (4, b"binary"),
+        (10, b"ann"),
+        (11, b"{}"),
+        (12, b"\x0a\x01k\x12\x01v"),
+    ];
+    assert_eq!(fields(&refresh.protobuf(DataForm::Binary)), expected(&rest));
+}
+
+/// A message of fields that are bytes, or numbers.
+fn message(fields: &[(u32, Result<&[u8], u64>)]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (number, value) in fields {
+        match value {
+            Ok(bytes) => {
+                protobuf::write_message(&mut out, *number, |out| out.extend_from_slice(bytes));
+            }
+            Err(value) => protobuf::write_present_number(&mut out, *number, *value),
+        }
+    }
+    out
+}
+
+#[test]
+fn an_answer_in_protobuf_means_the_same_as_in_json() {
+    let read = |message: &[u8], encoding| {
+        ConnectAnswer::from_protobuf(message, encoding, LabelLimits::default())
+    };
+    let result = message(&[
+        (1, Ok(b"ann")),
+        (2, Err(17)),
+        (3, Ok(b"info")),
+        (4, Ok(b"eA==")),
+        (5, Ok(br#"{"d": 1}"#)),
+        (7, Ok(b"channel")),
+        (9, Ok(br#"{ "m":2 }"#)),
+        (11, Ok(b"\x0a\x01k\x12\x01v")),
+        (1001, Err(3)),
+        (5000, Err(7)),
+    ]);
+    let accepted = Accepted {
+        user: "ann".to_owned(),
+        expire_at: Some(17),
+        data: Some(br#"{"d": 1}"#.as_slice().into()),
+        meta: Some(br#"{ "m":2 }"#.as_slice().into()),
+        labels: [("k".to_owned(), "v".to_owned())].into(),
+        sessions_max: Some(3),
+    };
+    let answer = message(&[(1, Ok(&result))]);
+    let accepted = ConnectAnswer::Accepted(Box::new(accepted));
+    assert_eq!(read(&answer, Encoding::Json).unwrap(), accepted);
+    assert_eq!(read(b"", Encoding::Json).unwrap(), ConnectAnswer::Nobody);
+    let nobody = ConnectAnswer::Accepted(Box::default());
+    assert_eq!(read(&message(&[(1, Ok(b""))]), Encoding::Json).unwrap(), nobody);
+    let error = message(&[(1, Err(4)), (2, Ok(b"m")), (3, Err(1))]);
+    let disconnect = message(&[(1, Err(4000)), (2, Ok(b"r")), (3, Err(1))]);
+    let told = ErrorCode { code: 4, message: "m".into(), temporary: true };
+    let left = Disconnect { code: 4000, reason: "r".into() };
+    let all = message(&[(1, Ok(&result)), (2, Ok(&error)), (3, Ok(&disconnect))]);
+    assert_eq!(read(&all, Encoding::Json).unwrap(), ConnectAnswer::Disconnect(left));
+    let some = message(&[(1, Ok(&result)), (2, Ok(&error))]);
+    assert_eq!(read(&some, Encoding::Json).unwrap(), ConnectAnswer::Error(told));
+    for (result, why) in [
+        (message(&[(5, Ok(&[0xff]))]), "data is not JSON"),
+        (message(&[(6, Ok(b"?"))]), "b64data is not Base64"),
+        (message(&[(4, Ok(b"?"))]), "b64info is not Base64"),
+        (message(&[(9, Ok(b"{"))]), "meta is not JSON"),
+        (message(&[(1, Err(1))]), "not the Protobuf"),
+        (vec![0xff], "not the Protobuf"),
+    ] {
+        let answer = message(&[(1, Ok(&result))]);
+        let error = read(&answer, Encoding::Json).expect_err(why).to_string();
+        assert!(error.contains(why), "{why}: {error}");
+    }
+    let any = message(&[(1, Ok(&message(&[(5, Ok(&[0xff, 0]))])))]);
+    assert!(
+        read(&any, Encoding::Protobuf).is_ok(),
+        "a client that reads Protobuf is told any bytes"
+    );
+}
+
+#[test]
+fn a_refresh_in_protobuf_means_the_same_as_in_json() {
+    let read = |message: &[u8]| RefreshAnswer::from_protobuf(message, LabelLimits::default());
+    let result = message(&[
+        (2, Err(17)),
+        (3, Ok(b"info")),
+        (5, Ok(b"{}")),
+        (1001, Ok(b"\x0a\x01k\x12\x01v")),
+    ]);
+    let renewed = Renewed {
+        expire_at: 17,
+        meta: Some(b"{}".as_slice().into()),
+        labels: Some([("k".to_owned(), "v".to_owned())].into()),
+    };
+    let goes_on = RefreshAnswer::GoesOn(Box::new(renewed));
+    assert_eq!(read(&message(&[(1, Ok(&result))])).unwrap(), goes_on);
+    let over = message(&[(1, Err(1)), (2, Err(17))]);
+    for ended in [
+        vec![],
+        message(&[(1, Ok(b""))]),
+        message(&[(1, Ok(&over))]),
+        message(&[(1, Ok(&result)), (2, Ok(b""))]),
+        message(&[(1, Ok(&result)), (3, Ok(b""))]),
+    ] {
+        assert_eq!(read(&ended).unwrap(), RefreshAnswer::Ended, "{ended:?}");
+    }
+    let broken = message(&[(2, Err(17)), (4, Ok(b"?"))]);
+    assert_eq!(read(&message(&[(1, Ok(&broken))])).unwrap(), RefreshAnswer::Broken);
 }

@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use serde_json::{Value, json};
 
 use crate::crate_client;
-use crate::harness::{PATIENCE, Server, lines, token};
+use crate::harness::{PATIENCE, Server, lines, overlay, token};
 use crate::table::{Client, Runs};
 
 /// What every client calls itself.
@@ -84,16 +84,26 @@ impl Device {
 
     /// Makes an instance of the SDK, known as `label`, connect.
     pub(crate) fn connect(&mut self, label: &str, server: &Server, token: &str) {
+        self.connect_with(label, server, json!({"token": token}));
+    }
+
+    /// The same with data and no token: a backend says who it is.
+    pub(crate) fn connect_by_data(&mut self, label: &str, server: &Server, data: &Value) {
+        self.connect_with(label, server, json!({"data": data}));
+    }
+
+    fn connect_with(&mut self, label: &str, server: &Server, credentials: Value) {
         let Client { transport, protocol, .. } = self.client;
         let scheme = if *transport == "websocket" { "ws" } else { "http" };
         let address = server.address;
-        self.tell(json!({
+        let mut command = json!({
             "do": "connect", "as": label, "transport": transport, "protocol": protocol,
             "endpoint": format!("{scheme}://{address}/connection/{transport}"),
             "emulation": format!("http://{address}/emulation"),
-            "token": token, "name": APP_NAME, "version": APP_VERSION,
-            "ping_slack_ms": PING_SLACK_MS,
-        }));
+            "name": APP_NAME, "version": APP_VERSION, "ping_slack_ms": PING_SLACK_MS,
+        });
+        overlay(&mut command, &credentials);
+        self.tell(command);
         let connecting = self.next(label, "connecting");
         assert_eq!(connecting["code"], 0, "{connecting}");
     }
@@ -106,8 +116,14 @@ impl Device {
 
     /// Waits until it is connected: its client id.
     pub(crate) fn connected(&mut self, label: &str) -> String {
-        let connected = self.next(label, "connected");
-        connected["client"].as_str().expect("a client id").to_owned()
+        self.greeted(label).0
+    }
+
+    /// Waits until it is connected: its client id, and what its backend has for it.
+    pub(crate) fn greeted(&mut self, label: &str) -> (String, Value) {
+        let mut connected = self.next(label, "connected");
+        let client = connected["client"].as_str().expect("a client id").to_owned();
+        (client, connected["data"].take())
     }
 
     /// Answers the SDK that asks the application for a token, with one made when it asks.

@@ -17,4 +17,8 @@ mod device;
 mod harness;
 mod life;
 mod own_sessions;
+#[expect(dead_code, reason = "shared with tests/it, which needs more of it")]
+#[path = "../it/pair.rs"]
+mod pair;
+mod proxy;
 mod table;

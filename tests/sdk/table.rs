@@ -148,6 +148,13 @@ pub(crate) fn on_every_page(config: &Value, behaviour: impl Fn(&Server, &mut Dev
     on_clients(pages, config, behaviour);
 }
 
+/// The same with every client of JavaScript in Node.
+pub(crate) fn on_every_node(config: &Value, behaviour: impl Fn(&Server, &mut Device) + Sync) {
+    let mut clients = runnable();
+    clients.retain(|client| client.runs == Node);
+    on_clients(clients, config, behaviour);
+}
+
 fn on_clients(
     clients: Vec<&'static Client>,
     config: &Value,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Bytes;
-use hyper::{Request, StatusCode};
+use hyper::{HeaderMap, Request, StatusCode};
 use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -15,6 +15,10 @@ use super::tls::{TlsError, TlsOptions};
 
 /// How long a connection that nobody uses is kept.
 const IDLE: Duration = Duration::from_secs(60);
+
+/// How long a server may leave bytes without a word that they have come. Who vanishes would hold up
+/// whoever shares a connection to it.
+const VANISHED: Duration = Duration::from_secs(10);
 
 /// Connections that nobody uses, for each server.
 const IDLE_MAX: usize = 64;
@@ -30,7 +34,19 @@ pub(in crate::control) struct HttpClient {
 #[derive(Debug)]
 pub(in crate::control) struct HttpAnswer {
     pub(in crate::control) status: StatusCode,
+    pub(in crate::control) headers: HeaderMap,
     pub(in crate::control) body: Bytes,
+    /// What came behind the body.
+    pub(in crate::control) trailers: HeaderMap,
+}
+
+/// Which HTTP is spoken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::control) enum Version {
+    /// 1.1: one question at a time over each connection.
+    One,
+    /// 2, also without TLS: all questions over one connection.
+    Two,
 }
 
 /// Why there is no answer. Tells nothing of what was asked.
@@ -50,7 +66,11 @@ impl HttpClient {
     ///
     /// # Errors
     /// TLS cannot be set up.
-    pub(super) fn new(tls: Option<&TlsOptions>, answer_bytes_max: usize) -> Result<Self, TlsError> {
+    pub(super) fn new(
+        version: Version,
+        tls: Option<&TlsOptions>,
+        answer_bytes_max: usize,
+    ) -> Result<Self, TlsError> {
         // No root is needed where no certificate is ever looked at.
         let config = tls.map_or_else(TlsOptions::without_roots, TlsOptions::client_config)?;
         let mut builder = HttpsConnectorBuilder::new().with_tls_config(config).https_or_http();
@@ -60,11 +80,16 @@ impl HttpClient {
         let mut connector = HttpConnector::new();
         connector.enforce_http(false);
         connector.set_nodelay(true);
-        let connector = builder.enable_http1().wrap_connector(connector);
+        connector.set_tcp_user_timeout(Some(VANISHED));
+        let connector = match version {
+            Version::One => builder.enable_http1().wrap_connector(connector),
+            Version::Two => builder.enable_http2().wrap_connector(connector),
+        };
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(IDLE_MAX)
+            .http2_only(version == Version::Two)
             .build(connector);
         Ok(Self { client, answer_bytes_max })
     }
@@ -90,7 +115,9 @@ impl HttpClient {
                 HttpError::Broken(causes(&*error))
             }
         })?;
-        Ok(HttpAnswer { status: head.status, body: body.to_bytes() })
+        let trailers = body.trailers().cloned().unwrap_or_default();
+        let (status, headers) = (head.status, head.headers);
+        Ok(HttpAnswer { status, headers, body: body.to_bytes(), trailers })
     }
 }
 

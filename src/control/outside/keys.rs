@@ -25,7 +25,7 @@ use tokio::time::{Instant, MissedTickBehavior, timeout};
 
 use super::backend::BackendError;
 use super::complaints::Complaints;
-use super::http::{HttpClient, HttpError};
+use super::http::{HttpClient, HttpError, Version};
 use super::tls::TlsOptions;
 use crate::auth::{Jwks, KeyNeeded, KeySearch, KeySet, KeySetFault};
 use crate::messages::Finding;
@@ -292,6 +292,6 @@ async fn ask(client: &HttpClient, address: &str) -> Result<KeySet, FetchError> {
 }
 
 fn client(tls: Option<&TlsOptions>) -> Result<HttpClient, BackendError> {
-    HttpClient::new(tls, SET_BYTES_MAX)
+    HttpClient::new(Version::One, tls, SET_BYTES_MAX)
         .map_err(|why| BackendError::Tls { section: "client.token.jwks_public_endpoint", why })
 }

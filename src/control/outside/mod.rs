@@ -17,11 +17,11 @@ use std::rc::Rc;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
-pub use self::backend::{BackendError, BackendOptions};
+pub use self::backend::{BackendError, BackendOptions, WayOptions};
 pub(super) use self::backend::{client, endpoint};
 pub use self::breaker::BreakerOptions;
 pub(super) use self::complaints::Complaints;
-pub(super) use self::http::HttpClient;
+pub(super) use self::http::{HttpClient, Version};
 pub use self::keys::{KEY_SEARCH_MAX, fetch_keys};
 pub use self::tls::{TlsError, TlsOptions};
 

@@ -15,7 +15,7 @@ use super::WebhookOptions;
 use super::signature::Signer;
 use crate::api::WebhookFacts;
 use crate::control::endpoint::unix_ms;
-use crate::control::outside::{BackendError, Complaints, HttpClient, client, endpoint};
+use crate::control::outside::{BackendError, Complaints, HttpClient, Version, client, endpoint};
 
 /// The section of the configuration that says it.
 const SECTION: &str = "session_webhook";
@@ -50,7 +50,8 @@ impl Deliverer {
     /// Nothing can be sent there.
     pub(super) fn new(options: &WebhookOptions) -> Result<Self, BackendError> {
         let endpoint = endpoint(SECTION, &options.endpoint)?;
-        let client = client(SECTION, &endpoint, options.tls.as_ref(), ANSWER_BYTES_MAX)?;
+        let client =
+            client(Version::One, (SECTION, &endpoint), options.tls.as_ref(), ANSWER_BYTES_MAX)?;
         let mut added = HeaderMap::new();
         for (name, value) in &options.added {
             let header = HeaderName::from_bytes(name.as_bytes());

@@ -123,14 +123,28 @@ fn what_goes_along_is_what_was_asked_for_and_real_headers_win() {
 #[test]
 fn names_of_old_versions_mean_the_same() {
     let backend = Backend::start();
-    let server = Server::start(&json!({
+    let flat = json!({
         "proxy_connect_endpoint": backend.url(), "proxy_connect_timeout": "20s",
         "proxy_http_headers": ["Cookie"], "proxy_static_http_headers": {"X-Key": "k"},
         "proxy_binary_encoding": true,
-    }));
+    });
+    let named = json!({
+        "granular_proxy_mode": true, "connect_proxy_name": "auth", "proxies": [{
+            "name": "auth", "endpoint": backend.url(), "timeout": "20s",
+            "http_headers": ["Cookie"], "static_http_headers": {"X-Key": "k"},
+            "binary_encoding": true,
+        }],
+    });
+    for config in [flat, named] {
+        check_old_names(&backend, &Server::start(&config));
+    }
+}
+
+#[track_caller]
+fn check_old_names(backend: &Backend, server: &Server) {
     let data = answer(&json!({"user": "ann", "b64data": "eyJhIjoxfQ=="}));
     let request = json!({"data": data});
-    let (_socket, reply) = connect_with(&server, &[("Cookie", "c=1")], &request);
+    let (_socket, reply) = connect_with(server, &[("Cookie", "c=1")], &request);
     assert_eq!(reply["connect"]["data"], json!({"a": 1}), "{reply}");
     let asked = backend.next();
     assert_eq!(asked["question"]["encoding"], "binary");

@@ -154,19 +154,32 @@ fn a_session_whose_backend_stays_away_ends_with_its_grace() {
 fn names_of_old_versions_mean_the_same() {
     let backend = Backend::start();
     let url = backend.url().replace("/who", "/refresh");
-    let server = Server::start(&json!({
+    let flat = json!({
         "proxy_refresh_endpoint": url, "proxy_refresh_timeout": "20s",
         "proxy_http_headers": ["Cookie"], "proxy_include_connection_meta": true,
-    }));
-    let mut claims = soon();
-    claims["meta"] = json!([7]);
-    let mut socket = Socket::open(&server, "websocket", &[("Cookie", "c=1")]);
-    let token = token(&user(&json!([{}])), claims);
-    socket.say(&json!({"id": 1, "connect": {"token": token}}));
-    let asked = backend.next();
-    assert_eq!(asked["question"]["meta"], json!([7]));
-    assert!(asked["headers"].to_string().contains(r#"["cookie","c=1"]"#));
-    assert_eq!(socket.hear_end(), Heard::Closed(3005, "connection expired".to_owned()));
+        "proxy_static_http_headers": {"X-Key": "k"},
+    });
+    let other = json!({"name": "other", "endpoint": "http://127.0.0.1:9", "of_others": true});
+    let named = json!({
+        "granular_proxy_mode": true, "refresh_proxy_name": "auth",
+        "proxies": [other, {
+            "name": "auth", "endpoint": url, "timeout": "20s", "http_headers": ["Cookie"],
+            "include_connection_meta": true, "static_http_headers": {"X-Key": "k"},
+        }],
+    });
+    for config in [flat, named] {
+        let server = Server::start(&config);
+        let mut claims = soon();
+        claims["meta"] = json!([7]);
+        let mut socket = Socket::open(&server, "websocket", &[("Cookie", "c=1")]);
+        let token = token(&user(&json!([{}])), claims);
+        socket.say(&json!({"id": 1, "connect": {"token": token}}));
+        let asked = backend.next();
+        assert_eq!(asked["question"]["meta"], json!([7]));
+        let headers = asked["headers"].to_string();
+        assert!(headers.contains(r#"["cookie","c=1"]"#) && headers.contains(r#"["x-key","k"]"#));
+        assert_eq!(socket.hear_end(), Heard::Closed(3005, "connection expired".to_owned()));
+    }
 }
 
 #[test]

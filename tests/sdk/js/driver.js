@@ -1,6 +1,9 @@
 // The official JavaScript client on a string: commands in, events out, both JSON. The same code
 // runs in Node and in a page.
 
+const encode = data => new TextEncoder().encode(JSON.stringify(data));
+const decode = bytes => (bytes.length ? JSON.parse(new TextDecoder().decode(bytes)) : undefined);
+
 const RECONNECT = { minReconnectDelay: 50, maxReconnectDelay: 200 };
 
 /**
@@ -10,18 +13,21 @@ const RECONNECT = { minReconnectDelay: 50, maxReconnectDelay: 200 };
 export function driver({ sdk, environment, say }) {
   const clients = new Map();
   const commands = {
-    connect({ as, transport, endpoint, emulation, protocol, token, name, version, ping_slack_ms }) {
+    connect(options) {
+      const { as, transport, endpoint, emulation, protocol, token, data, name, version } = options;
       const client = { protocol, takeToken: () => {} };
+      const binary = protocol === 'protobuf';
       const where = transport === 'websocket' ? endpoint : [{ transport, endpoint }];
       client.sdk = new sdk[protocol](where, {
         ...environment,
         ...RECONNECT,
         emulationEndpoint: emulation,
-        maxServerPingDelay: ping_slack_ms,
-        token,
+        maxServerPingDelay: options.ping_slack_ms,
+        // Who brings data brings no token: a backend says who it is.
+        ...(data === undefined ? { token } : { data: binary ? encode(data) : data }),
         name,
         version,
-        getToken: () => new Promise(resolve => {
+        getToken: data !== undefined ? null : () => new Promise(resolve => {
           client.takeToken = resolve;
           say({ as, event: 'token_wanted' });
         }),
@@ -29,7 +35,11 @@ export function driver({ sdk, environment, say }) {
       clients.set(as, client);
       client.sdk
         .on('connecting', ({ code, reason }) => say({ as, event: 'connecting', code, reason }))
-        .on('connected', ({ client, data }) => say({ as, event: 'connected', client, data }))
+        .on('connected', ({ client, data }) => {
+          // Where JSON has nothing, Protobuf has no bytes.
+          const told = binary && data ? decode(data) : data;
+          say({ as, event: 'connected', client, data: told });
+        })
         .on('disconnected', ({ code, reason }) => say({ as, event: 'disconnected', code, reason }))
         .on('message', ({ data }) => say({ as, event: 'message', data }))
         .on('error', ({ type, error }) => say({ as, event: 'error', type, error }))
@@ -41,10 +51,10 @@ export function driver({ sdk, environment, say }) {
     async rpc({ as, method, data }) {
       const { sdk: client, protocol } = clients.get(as);
       const binary = protocol === 'protobuf';
-      const sent = binary ? new TextEncoder().encode(JSON.stringify(data)) : data;
+      const sent = binary ? encode(data) : data;
       try {
         const { data: answer } = await client.rpc(method, sent);
-        say({ as, event: 'reply', data: binary ? JSON.parse(new TextDecoder().decode(answer)) : answer });
+        say({ as, event: 'reply', data: binary ? decode(answer) : answer });
       } catch ({ code, message }) {
         say({ as, event: 'reply', error: { code, message } });
       }

@@ -1,46 +1,49 @@
 //! A backend that is asked about clients: how many questions it gets at once, how long it may take,
 //! what its answers mean, and when it is left alone.
 
+mod ways;
+
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::body::Bytes;
-use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
-use hyper::{Method, Request, StatusCode, Uri};
+use hyper::{Request, StatusCode, Uri};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
+use tonic::Code;
 
+use self::ways::Way;
 use super::breaker::{Breaker, BreakerOptions, Turned};
 use super::complaints::Complaints;
-use super::http::HttpClient;
+use super::http::{HttpAnswer, HttpClient, Version};
 use super::tls::{TlsError, TlsOptions};
 use crate::limits::LabelLimits;
 use crate::messages::Finding;
 use crate::proxy::{
-    AnswerError, Carried, CarriedNames, ConnectAnswer, ConnectQuestion, DataForm, Denied,
-    QuestionError, RefreshAnswer, RefreshQuestion,
+    AnswerError, CarriedNames, ConnectQuestion, DataForm, Denied, Question, RefreshQuestion,
 };
+use crate::transport::grpc;
 
 /// What an operator said of a backend.
 #[derive(Clone)]
 pub struct BackendOptions {
     /// The section of the configuration that says it.
     pub section: &'static str,
-    /// Its URL.
+    /// Its URL: `http://`, `https://`, or `grpc://`, which may be left out.
     pub endpoint: String,
     /// How long it may take, its turn included.
     pub timeout: Duration,
     /// What it is shown of a client's request.
     pub shown: CarriedNames,
-    /// Headers that go with every question.
-    pub added: Vec<(String, String)>,
     /// How a client's data is sent.
     pub form: DataForm,
     /// HTTP statuses that are refusals.
     pub refusals: Vec<(u16, Denied)>,
-    /// TLS, when something is said of it.
-    pub tls: Option<TlsOptions>,
+    /// What is said of it if it speaks HTTP.
+    pub http: WayOptions,
+    /// What is said of it if it speaks gRPC.
+    pub grpc: WayOptions,
     /// Questions at once; more wait for their turn.
     pub concurrency_max: usize,
     /// Questions that may wait for their turn.
@@ -51,6 +54,15 @@ pub struct BackendOptions {
     pub breaker: BreakerOptions,
     /// What labels may be.
     pub labels: LabelLimits,
+}
+
+/// How a backend is asked in one of the ways there are.
+#[derive(Clone, Default)]
+pub struct WayOptions {
+    /// Headers that go with every question.
+    pub added: Vec<(String, String)>,
+    /// TLS, when something is said of it.
+    pub tls: Option<TlsOptions>,
 }
 
 /// Headers that are added may be keys.
@@ -66,6 +78,14 @@ pub enum BackendError {
     /// Its URL is none.
     #[error("{section}.endpoint is no URL such as http://backend:3000/path")]
     Endpoint {
+        /// Of which backend.
+        section: &'static str,
+    },
+    /// The same, of one that may be asked over gRPC too.
+    #[error(
+        "{section}: expected an endpoint such as http://backend:3000/path or grpc://backend:3000"
+    )]
+    Proxy {
         /// Of which backend.
         section: &'static str,
     },
@@ -108,20 +128,23 @@ pub(in crate::control) fn endpoint(section: &'static str, text: &str) -> Result<
 /// # Errors
 /// TLS cannot be set up.
 pub(in crate::control) fn client(
-    section: &'static str,
-    endpoint: &Uri,
+    version: Version,
+    (section, endpoint): (&'static str, &Uri),
     tls: Option<&TlsOptions>,
     answer_bytes_max: usize,
 ) -> Result<HttpClient, BackendError> {
     let is_secure = endpoint.scheme_str() == Some("https");
     let said = tls.cloned().or_else(|| is_secure.then(TlsOptions::default));
-    HttpClient::new(said.as_ref(), answer_bytes_max)
+    HttpClient::new(version, said.as_ref(), answer_bytes_max)
         .map_err(|why| BackendError::Tls { section, why })
 }
 
 /// A backend.
 pub(super) struct Backend {
     options: BackendOptions,
+    way: Way,
+    /// Headers that go with every question.
+    added: Vec<(String, String)>,
     endpoint: Uri,
     client: HttpClient,
     turns: Semaphore,
@@ -157,6 +180,9 @@ enum Failed {
     /// The status is neither success nor a refusal that was agreed on.
     #[error("status {0}")]
     Status(StatusCode),
+    /// The same, over gRPC.
+    #[error("gRPC status {0:?}")]
+    Code(Code),
 }
 
 /// An answer, or a refusal by the status.
@@ -170,10 +196,16 @@ impl Backend {
     /// Why it cannot be asked.
     pub(super) fn new(options: BackendOptions) -> Result<Self, BackendError> {
         let section = options.section;
-        let endpoint = endpoint(section, &options.endpoint)?;
-        let tls = options.tls.as_ref();
-        let client = client(section, &endpoint, tls, options.answer_bytes_max)?;
+        let (way, endpoint) = Way::to(&options)?;
+        let WayOptions { added, tls } = match way {
+            Way::Http => options.http.clone(),
+            Way::Grpc => options.grpc.clone(),
+        };
+        let at = (section, &endpoint);
+        let client = client(way.version(), at, tls.as_ref(), options.answer_bytes_max)?;
         Ok(Self {
+            way,
+            added,
             endpoint,
             client,
             turns: Semaphore::new(options.concurrency_max),
@@ -186,17 +218,12 @@ impl Backend {
 
     /// Who a client is.
     pub(super) async fn connect(&self, question: ConnectQuestion) -> Finding {
-        let (encoding, labels) = (question.encoding, self.options.labels);
-        let body = question.json(self.options.form);
-        let read = |body: &[u8]| ConnectAnswer::from_json(body, encoding, labels);
-        self.find(self.ask(body, &question.carried, read).await.map(Finding::Connect))
+        self.find(self.ask(&question).await.map(Finding::Connect))
     }
 
     /// Whether a session goes on.
     pub(super) async fn refresh(&self, question: RefreshQuestion) -> Finding {
-        let body = question.json(self.options.form);
-        let read = |body: &[u8]| RefreshAnswer::from_json(body, self.options.labels);
-        self.find(self.ask(body, &question.carried, read).await.map(Finding::Refresh))
+        self.find(self.ask(&question).await.map(Finding::Refresh))
     }
 
     fn find(&self, found: Result<Finding, Failed>) -> Finding {
@@ -210,28 +237,45 @@ impl Backend {
                     Failed::LeftAlone
                     | Failed::Unanswered(_)
                     | Failed::Senseless(_)
-                    | Failed::Status(_) => Finding::Nothing,
+                    | Failed::Status(_)
+                    | Failed::Code(_) => Finding::Nothing,
                 }
             }
         }
     }
 
     /// Puts a question and reads the answer.
-    async fn ask<A: From<Denied>>(
-        &self,
-        body: Result<Vec<u8>, QuestionError>,
-        carried: &Carried,
-        read: impl FnOnce(&[u8]) -> Result<A, AnswerError>,
-    ) -> Result<A, Failed> {
-        let body = body.map_err(|error| Failed::Unsaid(error.to_string()))?;
-        match self.post(body, carried).await? {
-            Heard::Denied(denied) => Ok(denied.into()),
-            Heard::Body(body) => Ok(read(&body)?),
+    async fn ask<Q: Question>(&self, question: &Q) -> Result<Q::Answer, Failed> {
+        let (form, limits) = (self.options.form, self.options.labels);
+        match self.way {
+            Way::Http => {
+                let body = question.json(form);
+                let body = body.map_err(|error| Failed::Unsaid(error.to_string()))?;
+                let request = self.request(body, question.carried());
+                match self.post(request, Self::heard).await? {
+                    Heard::Denied(denied) => Ok(denied.into()),
+                    Heard::Body(body) => Ok(question.read_json(&body, limits)?),
+                }
+            }
+            Way::Grpc => {
+                let mut body = Vec::new();
+                let message = question.protobuf(form);
+                grpc::message(&mut body, |out| out.extend_from_slice(&message));
+                let request = self.call(Q::METHOD, body, question.carried());
+                match self.post(request, Self::heard_call).await? {
+                    Heard::Denied(denied) => Ok(denied.into()),
+                    Heard::Body(body) => Ok(question.read_protobuf(&body, limits)?),
+                }
+            }
         }
     }
 
     /// Puts a question when it is its turn.
-    async fn post(&self, body: Vec<u8>, carried: &Carried) -> Result<Heard, Failed> {
+    async fn post(
+        &self,
+        request: Request<Full<Bytes>>,
+        read: impl FnOnce(&Self, &HttpAnswer) -> Result<Heard, Failed>,
+    ) -> Result<Heard, Failed> {
         let deadline = Instant::now() + self.options.timeout;
         if !self.breaker.borrow().may_admit(Instant::now().into_std()) {
             return Err(Failed::LeftAlone);
@@ -241,25 +285,18 @@ impl Backend {
             return Err(Failed::LeftAlone);
         }
         let mut outcome = Outcome { backend: self, is_told: false };
-        let asked = self.client.ask(self.request(body, carried));
-        let answer = match tokio::time::timeout_at(deadline, asked).await {
+        let answer = match tokio::time::timeout_at(deadline, self.client.ask(request)).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => return Err(outcome.failed(error.to_string())),
             Err(_elapsed) => return Err(outcome.failed("no answer in time".to_owned())),
         };
-        let refusal = self.options.refusals.iter().find(|(status, _)| answer.status == *status);
-        if let Some((_, denied)) = refusal {
-            outcome.succeeded();
-            return Ok(Heard::Denied(denied.clone()));
+        match read(self, &answer) {
+            Err(Failed::Unanswered(why)) => Err(outcome.failed(why)),
+            heard => {
+                outcome.succeeded();
+                heard
+            }
         }
-        if answer.status.is_server_error() {
-            return Err(outcome.failed(format!("status {}", answer.status)));
-        }
-        outcome.succeeded();
-        if answer.status != StatusCode::OK {
-            return Err(Failed::Status(answer.status));
-        }
-        Ok(Heard::Body(answer.body))
     }
 
     async fn wait_for_turn(&self, deadline: Instant) -> Result<SemaphorePermit<'_>, Failed> {
@@ -269,23 +306,6 @@ impl Backend {
         let _in_line = InLine::join(&self.waiting, self.options.waiting_max)?;
         let turn = tokio::time::timeout_at(deadline, self.turns.acquire()).await;
         turn.map(|turn| turn.expect("nobody closes it")).map_err(|_elapsed| Failed::Crowded)
-    }
-
-    fn request(&self, body: Vec<u8>, carried: &Carried) -> Request<Full<Bytes>> {
-        let mut request = Request::new(Full::new(Bytes::from(body)));
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.endpoint.clone();
-        let headers = request.headers_mut();
-        for (name, value) in self.options.shown.choose(&self.options.added, carried) {
-            // What is no header cannot be said; a client may have made it up.
-            if let (Ok(name), Ok(value)) =
-                (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value))
-            {
-                headers.append(name, value);
-            }
-        }
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        request
     }
 
     /// Tells whoever reads the log, without a word of what was asked or answered.
