@@ -23,6 +23,9 @@ pub(super) struct Finding {
 /// Of a limit, in percent: from here on it is told, and from here on somebody should act.
 const NEAR_PERCENT: (u64, u64) = (80, 95);
 
+/// An event of a webhook that waits for longer is told.
+const EVENT_AGE_MS: u64 = 60_000;
+
 impl Finding {
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         let mut object = Object::open(out);
@@ -67,8 +70,29 @@ fn node(facts: &NodeFacts<'_>, findings: &mut Vec<Finding>) {
                     then still gets in here";
         findings.push(Finding { level: Level::Error, what: what.to_owned() });
     }
+    if facts.rules.unstored > 0 {
+        let what = "the last rule or status could not be stored on this machine: is its disk full?";
+        findings.push(Finding { level: Level::Error, what: what.to_owned() });
+    }
+    webhook(facts, findings);
     for option in facts.insecure {
         let what = format!("{option} is on: whoever reaches this server is let in");
+        findings.push(Finding { level: Level::Warning, what });
+    }
+}
+
+fn webhook(facts: &NodeFacts<'_>, findings: &mut Vec<Finding>) {
+    let Some((webhook, oldest_age_ms)) = facts.webhook else { return };
+    if webhook.lost > 0 {
+        let lost = webhook.lost;
+        let what =
+            format!("{lost} events of the webhook were lost because there was no room for them");
+        findings.push(Finding { level: Level::Error, what });
+    }
+    if oldest_age_ms >= EVENT_AGE_MS {
+        let seconds = oldest_age_ms / 1_000;
+        let what =
+            format!("an event of the webhook has waited for {seconds} seconds to be delivered");
         findings.push(Finding { level: Level::Warning, what });
     }
 }
@@ -126,8 +150,8 @@ fn spread(shards: &[&ShardStats], findings: &mut Vec<Finding>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::RuleFacts;
     use crate::api::node_stats::ProcessUse;
+    use crate::api::{RuleFacts, WebhookFacts};
     use crate::ids::ShardId;
     use crate::observe::{Counters, Spread};
 
@@ -193,6 +217,14 @@ mod tests {
         check(&[slow], (&facts, 0), &[(warning, "epoll")]);
         let counters = Counters { panics: 2, ..Counters::default() };
         check(&[ShardStats { counters, ..shard(0, 0) }], (&facts, 0), &[(error, "2 panics")]);
+        let behind = WebhookFacts { lost: 3, ..WebhookFacts::default() };
+        let webhook = Some((behind, 60_000));
+        let told = [(error, "3 events of the webhook"), (warning, "waited for 60 seconds")];
+        check(&[], (&NodeFacts { webhook, ..facts }, 0), &told);
+        let webhook = Some((WebhookFacts::default(), 59_999));
+        check(&[], (&NodeFacts { webhook, ..facts }, 0), &[]);
+        let rules = RuleFacts { unstored: 1, ..RuleFacts::default() };
+        check(&[], (&NodeFacts { rules, ..facts }, 0), &[(error, "could not be stored")]);
         let rules = RuleFacts { stale: 1, ..RuleFacts::default() };
         let facts = NodeFacts { rules, insecure: &["admin.insecure"], ..facts };
         check(&[], (&facts, 0), &[(error, "cannot be read"), (warning, "admin.insecure is on")]);

@@ -76,16 +76,19 @@ pub struct RuleFacts {
     pub invalidated: usize,
     /// 1 while the store that several servers share cannot be read.
     pub stale: usize,
+    /// 1 when the last that should be stored on this machine could not be.
+    pub unstored: usize,
 }
 
 impl RuleFacts {
-    fn items(&self) -> [(&'static str, usize); 4] {
-        let Self { blocked, revoked, invalidated, stale } = *self;
+    fn items(&self) -> [(&'static str, usize); 5] {
+        let Self { blocked, revoked, invalidated, stale, unstored } = *self;
         [
             ("rules_blocked", blocked),
             ("rules_revoked", revoked),
             ("rules_invalidated", invalidated),
             ("rules_stale", stale),
+            ("rules_unstored", unstored),
         ]
     }
 }

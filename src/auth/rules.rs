@@ -200,12 +200,14 @@ pub struct Rules {
     invalidated: Map<Invalidated>,
     /// The store that others write to as well cannot be read.
     is_stale: AtomicBool,
+    /// The last that should be stored on this machine could not be.
+    is_unstored: AtomicBool,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        let is_stale = AtomicBool::new(false);
-        Self { blocked: map(), revoked: map(), invalidated: map(), is_stale }
+        let [is_stale, is_unstored] = [false; 2].map(AtomicBool::new);
+        Self { blocked: map(), revoked: map(), invalidated: map(), is_stale, is_unstored }
     }
 }
 
@@ -284,6 +286,23 @@ impl Rules {
     /// Notes that it has been read.
     pub fn become_fresh(&self) {
         self.is_stale.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether the last that should be stored on this machine could not be.
+    #[must_use]
+    pub fn are_unstored(&self) -> bool {
+        // Nothing is read because of it, as above.
+        self.is_unstored.load(Ordering::Relaxed)
+    }
+
+    /// Notes that something could not be stored on this machine.
+    pub fn become_unstored(&self) {
+        self.is_unstored.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that something could.
+    pub fn become_stored(&self) {
+        self.is_unstored.store(false, Ordering::Relaxed);
     }
 
     /// Makes a rule hold from now on. The last one about a user or a token counts. Called for rules

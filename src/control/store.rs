@@ -154,6 +154,11 @@ pub(super) enum Work {
 }
 
 impl Work {
+    /// Whether it only forgets what has ended.
+    pub(super) const fn is_sweep(&self) -> bool {
+        matches!(self, Self::Sweep | Self::SweepShared | Self::SweepStatuses)
+    }
+
     /// What it is about, for people.
     pub(super) const fn what(&self) -> &'static str {
         match self {
@@ -243,7 +248,8 @@ impl<T: Send + 'static> Store<T> {
             None => None,
         };
         let memory = Embedded::in_memory()?;
-        let writer = OwnWriter { options: options.clone(), embedded, memory };
+        let rules = Arc::clone(rules);
+        let writer = OwnWriter { options: options.clone(), embedded, memory, rules };
         let own = Worker::begin("store", move |queue| writer.run(queue, &sender))?;
         Ok(Self { options, own, shared, reports })
     }

@@ -1,7 +1,7 @@
 //! The thread that writes what this server keeps for itself: in its file, or in memory.
 
 use std::collections::HashMap;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 
 use tokio::sync::mpsc as reports;
 
@@ -10,6 +10,7 @@ use super::store::{
 };
 use super::store_redb::Embedded;
 use crate::api::UserStatus;
+use crate::auth::Rules;
 
 /// What it works with.
 pub(super) struct OwnWriter {
@@ -17,6 +18,8 @@ pub(super) struct OwnWriter {
     pub(super) embedded: Embedded,
     /// Statuses that are kept in memory: rules are in memory anyway.
     pub(super) memory: Embedded,
+    /// Who looks at them is told whether the file takes what it is given.
+    pub(super) rules: Arc<Rules>,
 }
 
 impl OwnWriter {
@@ -75,7 +78,14 @@ impl OwnWriter {
                 Failed
             })
         };
-        [Ok(ToldAll::new()), write(&mut self.embedded, &file), write(&mut self.memory, &memory)]
+        let in_file = write(&mut self.embedded, &file);
+        match &in_file {
+            Err(Failed) => self.rules.become_unstored(),
+            // A sweep that found nothing has not tried the disk.
+            Ok(_) if file.iter().any(|job| !job.work.is_sweep()) => self.rules.become_stored(),
+            Ok(_) => {}
+        }
+        [Ok(ToldAll::new()), in_file, write(&mut self.memory, &memory)]
     }
 }
 

@@ -262,6 +262,7 @@ impl Shard {
             revoked: self.rules.len_of(RuleKind::Revoked),
             invalidated: self.rules.len_of(RuleKind::Invalidated),
             stale: usize::from(self.rules.are_stale()),
+            unstored: usize::from(self.rules.are_unstored()),
         }
     }
 }

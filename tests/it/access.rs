@@ -259,12 +259,17 @@ fn when_the_store_fails_calls_say_so_and_clients_go_on() {
     let text = "internal server error: it could not be stored, nothing has changed, send it again";
     assert_eq!(reply["error"], json!({"code": 100, "message": text}));
     server.wait_log("rules could not be stored");
+    let health = || server.call("node_stats", json!({}))["result"]["health"].clone();
+    let told_of = health().to_string();
+    assert!(told_of.contains("could not be stored on this machine"), "{told_of}");
     assert_eq!(server.listed("42"), [session.client()]);
     server.session("42");
     // It is tried anew each time.
     std::fs::create_dir(&folder).expect("a folder");
     does(&server, "block_user", json!({"user": "42"}));
     assert_eq!(told(session), blocked());
+    let told_of = health().to_string();
+    assert!(!told_of.contains("could not be stored"), "{told_of}");
 }
 
 #[test]
