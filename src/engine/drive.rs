@@ -76,11 +76,16 @@ impl Clock {
     }
 
     /// Reads both clocks. The monotonic one begins at one second, so that zero is never a time.
-    #[expect(clippy::disallowed_methods, reason = "this is the place that reads clocks")]
     #[must_use]
     pub fn now(&self) -> Now {
+        Self::at(self.mono_us())
+    }
+
+    /// Both clocks, when the monotonic one has been read already.
+    #[expect(clippy::disallowed_methods, reason = "this is the place that reads clocks")]
+    fn at(mono_us: u64) -> Now {
         let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        Now { mono_ms: self.mono_us() / 1_000, unix_ms: since_epoch.map_or(0, millis) }
+        Now { mono_ms: mono_us / 1_000, unix_ms: since_epoch.map_or(0, millis) }
     }
 
     /// The monotonic one in microseconds.
@@ -188,8 +193,9 @@ impl<P: Parking> Drive<P> {
 
     /// Time is read once per batch of events.
     pub(super) fn start_batch(&mut self) -> Now {
-        self.now = self.clock.now();
-        self.shard.on_batch(self.clock.mono_us());
+        let mono_us = self.clock.mono_us();
+        self.now = Clock::at(mono_us);
+        self.shard.on_batch(mono_us);
         self.now
     }
 
