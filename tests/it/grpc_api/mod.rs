@@ -72,6 +72,25 @@ fn sessions_are_listed_and_ended_as_over_http() {
 }
 
 #[test]
+fn how_a_node_is_and_who_is_blocked_is_told_as_over_http() {
+    let (server, address) = server(&json!({"user_block": {"storage_type": "memory"}}));
+    let api = Api::new(Client::to(address));
+    let _stream = server.session("42");
+    let stats = api.call("NodeStats", &json!({})).unwrap();
+    let node = &stats["result"]["node"];
+    assert_eq!((&node["sessions"], &node["users"]), (&json!(1), &json!(1)), "{stats}");
+    assert_eq!(node["shards"].as_array().map(Vec::len), Some(4), "{stats}");
+    assert_eq!(node["query_us"]["window_s"], 60);
+
+    let expire_at = crate::harness::unix_s() + 1_000;
+    api.call("BlockUser", &json!({"user": "42", "expire_at": expire_at})).unwrap();
+    let block_of = |user: &str| api.call("GetUserBlock", &json!({"user": user})).unwrap();
+    let blocked = block_of("42");
+    assert_eq!(blocked["result"], json!({"blocked": true, "expire_at": expire_at}));
+    assert_ne!(block_of("4")["result"]["blocked"], true);
+}
+
+#[test]
 fn an_empty_user_is_the_anonymous_one_only_when_it_is_said() {
     let (server, address) = server(&json!({"client": {"insecure": true}}));
     let api = Api::new(Client::to(address));
