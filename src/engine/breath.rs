@@ -94,7 +94,7 @@ mod tests {
                     for _ in 0..breaths {
                         breath.take().await.expect("it breathes");
                         let (before, run, longest) = last.get();
-                        let run = if before == who { run + 1 } else { 1 };
+                        let run = 1 + run * u32::from(before == who);
                         last.set((who, run, run.max(longest)));
                     }
                 })

@@ -1,6 +1,7 @@
 //! The round trip of a session's last ping, in the six bits that its connect time leaves free.
 
 /// What six bits stand for, in milliseconds: exact up to 14, then steps of 15 %. 0 is unknown.
+#[expect(clippy::cast_possible_truncation, reason = "the last step is some ten thousand")]
 const STEPS_MS: [u16; 64] = {
     let mut steps = [0_u16; 64];
     let mut step = 1;
