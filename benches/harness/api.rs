@@ -77,7 +77,7 @@ pub(crate) fn reply(plan: &Plan, table: &Table, out: &mut Vec<u8>) {
         users: 1,
         rules: RuleFacts::default(),
         webhook: None,
-        insecure: &[],
+        dangers: &[],
     };
     let Some(Step::Ask(question)) = plan.steps.first() else { unreachable!("a listing") };
     let mut merged = Merged::default();

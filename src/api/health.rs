@@ -75,9 +75,8 @@ fn node(facts: &NodeFacts<'_>, findings: &mut Vec<Finding>) {
         findings.push(Finding { level: Level::Error, what: what.to_owned() });
     }
     webhook(facts, findings);
-    for option in facts.insecure {
-        let what = format!("{option} is on: whoever reaches this server is let in");
-        findings.push(Finding { level: Level::Warning, what });
+    for danger in facts.dangers {
+        findings.push(Finding { level: Level::Warning, what: danger.clone() });
     }
 }
 
@@ -226,7 +225,7 @@ mod tests {
         let rules = RuleFacts { unstored: 1, ..RuleFacts::default() };
         check(&[], (&NodeFacts { rules, ..facts }, 0), &[(error, "could not be stored")]);
         let rules = RuleFacts { stale: 1, ..RuleFacts::default() };
-        let facts = NodeFacts { rules, insecure: &["admin.insecure"], ..facts };
-        check(&[], (&facts, 0), &[(error, "cannot be read"), (warning, "admin.insecure is on")]);
+        let facts = NodeFacts { rules, dangers: &["INSECURE".to_owned()], ..facts };
+        check(&[], (&facts, 0), &[(error, "cannot be read"), (warning, "INSECURE")]);
     }
 }

@@ -21,8 +21,8 @@ pub struct NodeFacts<'a> {
     pub rules: RuleFacts,
     /// The webhook, when there is one, and how old its oldest event is, in milliseconds.
     pub webhook: Option<(WebhookFacts, u64)>,
-    /// Options that let everybody do what others must show something for.
-    pub insecure: &'a [&'static str],
+    /// What the configuration allows and whoever runs the node should know, in sentences.
+    pub dangers: &'a [String],
 }
 
 /// What becomes of the events of sessions.

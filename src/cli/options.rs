@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{proxy, webhook};
 use crate::api;
 use crate::config::{
-    CodeTransform, Config, ErrorMode, HttpTransform, UniWebSocket, WebSocket, some,
+    self, CodeTransform, Config, ErrorMode, HttpTransform, UniWebSocket, WebSocket, some,
 };
 use crate::connection::Options;
 use crate::connection::options::{
@@ -83,6 +83,7 @@ pub(super) fn connection(config: &Config) -> Result<Options, String> {
         user_sessions_max: client.user_connection_limit,
         limit_by_token: choice(client.user_connection_limit_by_token),
         when_full: client.user_connection_limit_policy,
+        dangers: config::dangers(config),
         uni_disconnects: uni_disconnects(config),
     })
 }
@@ -293,10 +294,16 @@ mod tests {
     #[test]
     fn what_connections_depend_on_is_the_same_when_nothing_is_configured() {
         let of = |options: Options| {
-            let node_name = String::new();
+            let (node_name, dangers) = (String::new(), Vec::new());
             format!(
                 "{:?}",
-                Options { endpoints: Endpoints::default(), api: None, node_name, ..options }
+                Options {
+                    endpoints: Endpoints::default(),
+                    api: None,
+                    node_name,
+                    dangers,
+                    ..options
+                }
             )
         };
         assert_eq!(of(connection(&Config::default()).unwrap()), of(Options::default()));

@@ -97,6 +97,8 @@ pub struct Options {
     pub limit_by_token: Choice,
     /// What becomes of one session more.
     pub when_full: WhenFull,
+    /// What the configuration allows and whoever runs the node should know, in sentences.
+    pub dangers: Vec<String>,
     /// Overrides of how a refusal is told on unidirectional transports, by code.
     pub uni_disconnects: Vec<(u32, Disconnect)>,
 }
@@ -155,6 +157,7 @@ impl Default for Options {
             user_sessions_max: 0,
             limit_by_token: Choice::Refuse,
             when_full: WhenFull::Reject,
+            dangers: Vec::new(),
             uni_disconnects: Vec::new(),
         }
     }

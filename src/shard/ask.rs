@@ -227,7 +227,6 @@ impl Shard {
             outcomes.into_iter().map(|outcome| outcome.expect("the reply is ready")).collect();
         let options = &self.options;
         let asks_about_node = plan.asks_about_node();
-        let insecure = if asks_about_node { self.insecure() } else { SmallVec::new() };
         let facts = NodeFacts {
             uid: &self.node_uid,
             name: &options.node_name,
@@ -239,21 +238,9 @@ impl Shard {
                 .webhook
                 .is_some()
                 .then(|| (self.webhook_facts, self.webhook_facts.oldest_age_ms(now.unix_ms))),
-            insecure: &insecure,
+            dangers: &options.dangers,
         };
         api::write_reply(&plan, &outcomes, &facts, out)
-    }
-
-    /// Options that let everybody do what others must show something for.
-    fn insecure(&self) -> SmallVec<[&'static str; 3]> {
-        let options = &self.options;
-        let is_insecure = |api: &api::Options| api.insecure;
-        let all = [
-            ("client.insecure", options.insecure),
-            ("http_api.insecure", options.api.as_ref().is_some_and(is_insecure)),
-            ("admin.insecure", options.admin.as_ref().is_some_and(|admin| admin.is_insecure())),
-        ];
-        all.into_iter().filter_map(|(option, is_on)| is_on.then_some(option)).collect()
     }
 
     fn rule_facts(&self) -> RuleFacts {

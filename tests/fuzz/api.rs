@@ -219,7 +219,7 @@ fn check_reply(path: &str, plan: &Plan) {
         users: 2,
         rules: RuleFacts::default(),
         webhook: None,
-        insecure: &[],
+        dangers: &[],
     };
     let mut out = Vec::new();
     let head = write_reply(plan, &outcomes, &facts, &mut out);

@@ -104,7 +104,7 @@ pub static CALLS: &[Call] = &[
         result: &node::NODE_STATS_RESULT,
         example: (
             "{}",
-            r#"{"node":{"uid":"6a2d3f0c-5b7e-4f0a-8f4d-2f3b7c9d1e55","name":"host_8000","version":"0.1.0","uptime_s":60,"driver":"io_uring","sessions":3,"users":1,"connections":4,"opened_total":5,"closed_total":2,"queries_total":7,"query_us":{"count":7,"p50":80,"p99":210,"p999":210,"max":210,"window_s":60},"memory":{"rss_bytes":14680064,"limit_bytes":8589934592},"descriptors_limit":1024,"shards":[{"shard":0,"sessions":3,"users":1,"connections":4,"driver":"io_uring","opened_total":5,"closed_total":2,"queries_total":7}]},"health":[{"level":"warning","what":"admin.insecure is on: whoever reaches this server is let in"}]}"#,
+            r#"{"node":{"uid":"6a2d3f0c-5b7e-4f0a-8f4d-2f3b7c9d1e55","name":"host_8000","version":"0.1.0","uptime_s":60,"driver":"io_uring","sessions":3,"users":1,"connections":4,"opened_total":5,"closed_total":2,"queries_total":7,"query_us":{"count":7,"p50":80,"p99":210,"p999":210,"max":210,"window_s":60},"memory":{"rss_bytes":14680064,"limit_bytes":8589934592},"descriptors_limit":1024,"shards":[{"shard":0,"sessions":3,"users":1,"connections":4,"driver":"io_uring","opened_total":5,"closed_total":2,"queries_total":7}]},"health":[{"level":"warning","what":"INSECURE admin mode enabled (admin.insecure), make sure you understand risks"}]}"#,
         ),
     },
     Call {

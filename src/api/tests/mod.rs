@@ -253,7 +253,7 @@ impl World {
             users: 2,
             rules: RuleFacts::default(),
             webhook: None,
-            insecure: &["client.insecure"],
+            dangers: &["anybody may connect".to_owned()],
         };
         let mut out = Vec::new();
         let head = write_reply(&plan, &outcomes, &facts, &mut out);

@@ -22,9 +22,9 @@ fn check(silent: u64, shards: &[usize], health: &str, partial: &str) {
     let memory = r#""memory":{"rss_bytes":2097152,"limit_bytes":1073741824}"#;
     let shards: Vec<_> = shards.iter().copied().map(shard).collect();
     let shards = shards.join(",");
-    let insecure = r#"{"level":"warning","what":"client.insecure is on: whoever reaches this server is let in"}"#;
+    let danger = r#"{"level":"warning","what":"anybody may connect"}"#;
     let expected = format!(
-        r#"{{"node":{{{node},{times},{memory},"shards":[{shards}]}},"health":[{health}{insecure}]{partial}}}"#
+        r#"{{"node":{{{node},{times},{memory},"shards":[{shards}]}},"health":[{health}{danger}]{partial}}}"#
     );
     assert_eq!(world.call("/api/node_stats", "{}"), format!(r#"200 {{"result":{expected}}}"#));
     assert_eq!(
