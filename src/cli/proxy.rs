@@ -64,6 +64,8 @@ macro_rules! tls {
     };
 }
 
+pub(super) use tls;
+
 fn said_of_connect(config: &Config) -> Option<Said<'_>> {
     let connect = &config.client.proxy.connect;
     let said = Said {

@@ -1,5 +1,6 @@
 //! The options of the webhook, in the form of those who tell and of those who send.
 
+use super::proxy::tls;
 use crate::api::webhook::Wanted;
 use crate::config::Config;
 use crate::control::outside::TlsOptions;
@@ -27,7 +28,6 @@ pub(super) fn options(
     if !webhook.enabled {
         return Ok(None);
     }
-    let tls = &webhook.tls;
     let added = webhook.static_headers.expose();
     Ok(Some(WebhookOptions {
         endpoint: webhook.endpoint.clone(),
@@ -44,13 +44,7 @@ pub(super) fn options(
             bytes_max: webhook.queue_max_size,
         },
         added: added.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
-        tls: tls.enabled.then(|| TlsOptions {
-            server_ca_pem: tls.server_ca_pem.clone(),
-            cert_pem: tls.cert_pem.clone(),
-            key_pem: tls.key_pem.expose().to_owned(),
-            server_name: tls.server_name.clone(),
-            insecure_skip_verify: tls.insecure_skip_verify,
-        }),
+        tls: tls!(&webhook.tls),
         node_name,
     }))
 }

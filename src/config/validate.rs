@@ -144,7 +144,7 @@ pub fn dangers(config: &Config) -> Vec<String> {
         ),
     ];
     let said = said.into_iter().chain(dangers_of_admin(&config.admin));
-    let said = said.chain(proxies::dangers(config));
+    let said = said.chain(proxies::dangers(config)).chain(webhook::dangers(config));
     said.filter(|(is_so, _)| *is_so).map(|(_, text)| text.to_owned()).collect()
 }
 

@@ -23,6 +23,15 @@ impl Config {
     }
 }
 
+/// What is allowed and should be known.
+pub(super) const fn dangers(config: &Config) -> [(bool, &'static str); 1] {
+    let tls = &config.session_webhook.tls;
+    [(
+        tls.enabled && tls.insecure_skip_verify,
+        "session_webhook.tls.insecure_skip_verify tells whoever answers what happens to sessions",
+    )]
+}
+
 /// Everything about the webhook that cannot be meant.
 pub(super) fn faults(config: &Config) -> Vec<Fault> {
     let webhook = &config.session_webhook;

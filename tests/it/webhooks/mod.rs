@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use self::receiver::{Receiver, SECRET};
 use crate::harness::{Server, Stream, eventually, overlay, token, unix_s};
+use crate::pair::certificate;
 use crate::socket::{Heard, Socket};
 
 /// A server that tells this backend.
@@ -165,6 +166,27 @@ fn a_full_queue_loses_the_newest_events_and_says_how_many() {
     let seqs: Vec<_> = receiver.events().iter().map(|event| event["seq"].clone()).collect();
     assert_eq!(seqs, (1..=seqs.len()).map(Value::from).collect::<Vec<_>>());
     drop(streams);
+}
+
+#[test]
+fn a_backend_over_tls_shows_a_certificate_that_is_known_or_hears_nothing() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let own = certificate(dir.path(), "backend.example");
+    let [other, _key] = certificate(dir.path(), "other.example");
+    let mut receiver = Receiver::secure(&own);
+    let with = |ca: &str| {
+        let tls = json!({"enabled": true, "server_ca_pem": ca, "server_name": "backend.example"});
+        let endpoint = format!("https://127.0.0.1:{}/sessions", receiver.port);
+        server(&receiver, &json!({"endpoint": endpoint, "tls": tls}))
+    };
+    let (stranger, known) = (with(&other), with(&own[0]));
+    let _unheard = stranger.session("42");
+    let why = stranger.wait_log("the webhook is not taken");
+    assert!(why.contains("certificate"), "{why}");
+    let stream = known.session("43");
+    receiver.wait("the known server", |receiver| !receiver.life_of(&stream.client()).is_empty());
+    wait_fact(&stranger, "failures", |failures| failures > 2);
+    assert_eq!(receiver.of("session_opened").len(), 1);
 }
 
 #[test]

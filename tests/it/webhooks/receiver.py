@@ -7,7 +7,7 @@ docs/webhooks.md says, and prints what it has taken as a line of JSON before it 
         unheard  it takes the events, and ends the connection instead of saying so
         chaos    each time in another of these ways
 
-Usage: receiver.py PORT SEED SECRET
+Usage: receiver.py PORT SEED SECRET [CERTIFICATE KEY]
 """
 
 import base64
@@ -15,6 +15,7 @@ import hashlib
 import hmac
 import json
 import random
+import ssl
 import sys
 import threading
 import time
@@ -91,5 +92,9 @@ class Server(ThreadingHTTPServer):
 
 
 server = Server(("127.0.0.1", PORT), Receiver)
+if len(sys.argv) > 4:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(sys.argv[4], sys.argv[5])
+    server.socket = context.wrap_socket(server.socket, server_side=True)
 say({"listens": server.server_address[1]})
 server.serve_forever()

@@ -26,7 +26,16 @@ pub(super) struct Receiver {
 
 impl Receiver {
     pub(super) fn start() -> Self {
-        let (process, said, port) = run(0, 1);
+        Self::with(&[])
+    }
+
+    /// Which shows this certificate, and has its key.
+    pub(super) fn secure([certificate, key]: &[String; 2]) -> Self {
+        Self::with(&[certificate, key])
+    }
+
+    fn with(more: &[&str]) -> Self {
+        let (process, said, port) = run(0, 1, more);
         Self { process, said, port, taken: Vec::new(), headers: Value::Null, refused: 0 }
     }
 
@@ -51,7 +60,7 @@ impl Receiver {
 
     /// Starts it again where it was.
     pub(super) fn restart(&mut self, seed: u64) {
-        (self.process, self.said, self.port) = run(self.port, seed);
+        (self.process, self.said, self.port) = run(self.port, seed, &[]);
     }
 
     fn note(&mut self, line: &str) {
@@ -123,10 +132,11 @@ impl Drop for Receiver {
     }
 }
 
-fn run(port: u16, seed: u64) -> (Child, Lines<String>, u16) {
+fn run(port: u16, seed: u64, more: &[&str]) -> (Child, Lines<String>, u16) {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/webhooks/receiver.py");
     let mut process = Command::new("python3")
         .args([script, &port.to_string(), &seed.to_string(), SECRET])
+        .args(more)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
