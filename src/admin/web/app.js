@@ -97,9 +97,9 @@ function Banners() {
   useStore(access);
   return html`
     ${access.insecure && html`<p class="banner fair"
-      role="status"><b>Anybody who reaches this page can use it:</b>
+      role="status"><b>Anybody who reaches this page can use it:</b>${' '}
       <code>admin.insecure</code> is on. Turn it off where others can come.</p>`}
-    ${access.lostSince !== null && html`<p class="banner bad" role="alert"><b>The server does not answer.</b>
+    ${access.lostSince !== null && html`<p class="banner bad" role="alert"><b>The server does not answer.</b>${' '}
       What you see is from before; this page tries again by itself.</p>`}`;
 }
 

@@ -86,7 +86,7 @@ export function Rows({ list, version, sort, onSort, picked, onPick, onOpen, onCl
     const from = isRange && anchor.current !== null ? rows.indexOf(anchor.current) : at;
     const range = rows.slice(Math.min(from, at), Math.max(from, at) + 1);
     anchor.current = client;
-    onPick(range.filter(one => !list.gone.has(one)), isPicked);
+    onPick(range.filter(one => isOpen(list, one)), isPicked);
   };
   const onKey = event => {
     const client = event.target.dataset?.client;
@@ -97,7 +97,7 @@ export function Rows({ list, version, sort, onSort, picked, onPick, onOpen, onCl
     if (step !== undefined) goTo(at + step);
     else if (event.key === 'Enter') onOpen(client);
     else if (event.key === ' ') pick(client, !picked.has(client), event.shiftKey);
-    else if (event.key === 'Delete' && !list.gone.has(client)) onClose(client);
+    else if (event.key === 'Delete' && isOpen(list, client)) onClose(client);
     else return;
     event.preventDefault();
   };
@@ -137,6 +137,9 @@ export function Rows({ list, version, sort, onSort, picked, onPick, onOpen, onCl
     </div>`;
 }
 
+/** Whether there is something left to close. */
+const isOpen = (list, client) => !list.gone.has(client) && !list.sessions.get(client).closed;
+
 function Header({ name, title, sort, onSort }) {
   const isThis = sort.replace('-', '') === name;
   const direction = !isThis ? 'none' : sort.startsWith('-') ? 'descending' : 'ascending';
@@ -151,11 +154,12 @@ function Header({ name, title, sort, onSort }) {
 
 function PickAll({ list, picked, onPick }) {
   const ref = useRef();
-  const choices = list.rows.length - list.gone.size;
+  const choices = list.rows.filter(client => isOpen(list, client)).length;
   const isAll = choices > 0 && picked.size >= choices;
   useLayoutEffect(() => { ref.current.indeterminate = picked.size > 0 && !isAll; });
-  return html`<label class="box"><input type="checkbox" ref=${ref} checked=${isAll} aria-label="Select all rows"
-    onChange=${() => onPick(list.rows.filter(client => !list.gone.has(client)), !isAll)} /></label>`;
+  return html`<label class="box"><input type="checkbox" ref=${ref} checked=${isAll}
+    disabled=${choices === 0} aria-label="Select all rows"
+    onChange=${() => onPick(list.rows.filter(client => isOpen(list, client)), !isAll)} /></label>`;
 }
 
 /** Drawn anew only when something of it has changed: there are many, and they scroll. */
@@ -187,13 +191,14 @@ class Row extends Component {
           class="cut">${device.title}</span>
           ${appOf(session) && html`<span class="app">${appOf(session)}</span>`}</span>
         ${gone || end
-          ? html`<span role="gridcell" class="cell ending cut">${ending(gone ?? end)}</span>`
+          ? html`<span role="gridcell" class="cell ending cut">${
+            ending(gone ?? end)}${end && ` · was here ${span(end.duration_ms)}`}</span>`
           : [html`<span role="gridcell"
             class="cell transport">${session.transport}<small>${session.protocol}</small></span>`,
             html`<span role="gridcell" class="cell address">${session.remote_addr ?? '–'}</span>`,
             html`<span role="gridcell" class="cell labels"><${Chips} labels=${session.labels} /></span>`]}
         <span role="gridcell" class="cell since"
-          title=${date(since)}>${end ? span(end.duration_ms) : ago(since, now)}</span>
+          title=${date(since)}>${ago(since, now)}</span>
         <span role="gridcell" class="cell act">${!gone && !end && html`
           <${IconButton} icon="close" tabindex="-1" label=${`Close the session of ${userName(session.user)}`}
             onClick=${event => { stop(event); onClose(client); }} />`}</span>

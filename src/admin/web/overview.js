@@ -1,6 +1,7 @@
 // The health of a node at a glance: what is wrong in words, then numbers, then charts and shards.
 
 import { html } from './html.js';
+import { access } from './api.js';
 import { Chart } from './chart.js';
 import { bytes, count, longSpan, many, micros, rate } from './format.js';
 import { nodeWatch } from './node.js';
@@ -76,6 +77,9 @@ const sentence = text => `${text.slice(0, 1).toUpperCase()}${text.slice(1)}.`;
 
 function Health() {
   const { health } = nodeWatch;
+  useStore(access);
+  // What it said before it went away says nothing of now.
+  if (access.lostSince !== null) return null;
   if (health.length === 0) return html`<p class="health well" role="status">Nothing is wrong.</p>`;
   return html`<ul class="health" role="alert">${health.map(({ level, what }) => html`
     <li key=${what} class=${level === 'error' ? 'bad' : 'fair'}>${sentence(what)}</li>`)}</ul>`;

@@ -1,5 +1,6 @@
 // The server goes away and another process comes: the page says so, and is true again afterwards.
 
+import assert from 'node:assert/strict';
 import { device, go, newPage, open, play, server, until, whileItIsAway } from './stage.js';
 
 await play(async () => {
@@ -17,6 +18,7 @@ await play(async () => {
     await server('stop');
     for (const page of [list, user, overview])
       await page.getByRole('alert').getByText('The server does not answer.').waitFor();
+    assert.equal(await overview.getByText('Nothing is wrong.').count(), 0);
     await list.getByText('not live: connecting again …').waitFor();
     await server('start');
     for (const page of [list, user, overview]) {

@@ -174,6 +174,7 @@ async function closing(page, { ann, bob, cem, dan }) {
 async function closed(page) {
   await page.getByLabel('Show').selectOption('recently closed');
   await page.getByRole('row', { name: /ann.*Closed with 4501: lost phone/ }).waitFor();
+  assert.ok(await page.getByLabel('Select all rows').isDisabled(), 'nothing is left to close');
   await page.getByLabel('Show').selectOption('connected now');
   await page.getByText('Nobody is connected').waitFor();
 }
