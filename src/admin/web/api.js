@@ -130,8 +130,8 @@ export async function signIn(password) {
     error.retryAfter = Number(response.headers.get('Retry-After')) || 1;
     throw error;
   }
-  if (response.status === 400) throw new ApiError('refused', 'That password is not right.');
-  throw new ApiError('refused', `The server answers ${response.status}.`);
+  const text = await why(response);
+  throw new ApiError('refused', text === 'wrong password' ? 'That password is not right.' : text);
 }
 
 /** Nothing of what this person saw is kept for the next one. */
@@ -161,19 +161,18 @@ export async function call(method, params = {}, signal) {
   return result;
 }
 
-/** Carries many commands out, a body of some hundred at a time; replies in order. */
-export async function batch(commands) {
-  const replies = [];
+/** Carries many commands out, a body of some at a time; yields the replies of each, in order. */
+export async function* batch(commands) {
   for (let at = 0; at < commands.length; at += BATCH_MAX) {
     const body = JSON.stringify({ commands: commands.slice(at, at + BATCH_MAX) });
     const response = await post('batch', body);
     if (!response.ok) throw new ApiError('refused', await why(response), response.status);
-    replies.push(...(await read(response)).replies);
+    yield (await read(response)).replies;
   }
-  return replies;
 }
 
-const BATCH_MAX = 500;
+/** Below what `http_api.max_commands` is likely to be. */
+const BATCH_MAX = 100;
 
 async function read(response) {
   try {

@@ -33,13 +33,19 @@ export function orderOf({ clients, selector, except }) {
     return keys => call('disconnect', { ...selector, ...whitelist, ...keys });
   }
   return async keys => {
-    const replies = await batch(clients.map(client => ({ disconnect: { client, ...keys } })));
     const total = { matched: 0, closed: 0, clients: [] };
-    for (const { error, disconnect } of replies) {
-      if (error) throw new Error(error.message);
-      total.matched += disconnect.matched;
-      total.closed += disconnect.closed;
-      total.clients.push(...disconnect.clients ?? []);
+    try {
+      for await (const replies of batch(clients.map(client => ({ disconnect: { client, ...keys } })))) {
+        for (const { error, disconnect } of replies) {
+          if (error) throw new Error(error.message);
+          total.matched += disconnect.matched;
+          total.closed += disconnect.closed;
+          total.clients.push(...disconnect.clients ?? []);
+        }
+      }
+    } catch (error) {
+      if (total.closed === 0) throw error;
+      throw new Error(`${many(total.closed, 'session')} closed, then: ${error.message}`);
     }
     return total;
   };

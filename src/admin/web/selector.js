@@ -34,9 +34,9 @@ export function selectorOf(filters) {
   const selector = {};
   const expressions = [];
   const { user, transport, protocol, app, version, label, older, newer, expression } = filters;
-  if (user?.endsWith('*')) expressions.push(`user.startsWith(${quoted(user.slice(0, -1))})`);
-  else if (user === '""') selector.users = [''];
-  else if (user) selector.users = [user];
+  const exact = user ? exactUser(user) : undefined;
+  if (exact !== undefined) selector.users = [exact];
+  else if (user) expressions.push(`user.startsWith(${quoted(user.slice(0, -1))})`);
   if (transport) selector.transport = transport;
   if (protocol) expressions.push(`protocol == ${quoted(protocol)}`);
   if (app) selector.app_name = app;
@@ -50,6 +50,21 @@ export function selectorOf(filters) {
   if (!selector.users) selector.all_users = true;
   return selector;
 }
+
+/** Ids are any text: one in quotation marks is what stands in them, `bob*` all that begin so. */
+function exactUser(text) {
+  if (/^".*"$/s.test(text)) {
+    try {
+      return JSON.parse(text);
+    } catch {
+      return text;
+    }
+  }
+  return text.endsWith('*') ? undefined : text;
+}
+
+/** The filter that means this user and nobody else. */
+export const filterOfUser = user => (user === '' || /^"|\*$/.test(user) ? quoted(user) : user);
 
 /** The sessions of one user; the empty one is anonymous. */
 export const selectorOfUser = user => ({ users: [user] });

@@ -11,7 +11,7 @@ import { ago, date, longSpan, many, userName } from './format.js';
 import { ending } from './list.js';
 import { SessionList } from './live.js';
 import { sessionsLink } from './route.js';
-import { selectorOfUser } from './selector.js';
+import { filterOfUser, selectorOfUser } from './selector.js';
 import { useStore } from './store.js';
 import { CopyButton, Empty, Failure, Loading, useNow } from './ui.js';
 
@@ -148,7 +148,7 @@ function Cards({ list, user, onReload, onClose, onCloseOthers, onRevoke }) {
           onCloseOthers=${list.count > 1 ? () => onCloseOthers(client) : null} />`;
       })}</div>`}
     ${rest > 0 && html`<p class="note">and ${many(rest, 'more session', 'more sessions')}:
-      <a href=${sessionsLink({ user: user || '""' })}>all of them in the list</a></p>`}`;
+      <a href=${sessionsLink({ user: filterOfUser(user) })}>all of them in the list</a></p>`}`;
 }
 
 function Ended({ ended }) {

@@ -23,6 +23,8 @@ const SELECTORS = [
   [{}, { all_users: true }],
   [{ user: '42' }, { users: ['42'] }],
   [{ user: '""' }, { users: [''] }],
+  [{ user: '"bob*"' }, { users: ['bob*'] }],
+  [{ user: '"bob' }, { users: ['"bob'] }],
   [{ user: 'a"b*' }, { all_users: true, expression: 'user.startsWith("a\\"b")' }],
   [{ protocol: 'json', expression: 'a || b' }, { all_users: true, expression: '(protocol == "json") && (a || b)' }],
   [{ app: 'ios', version: '1', transport: 'sse' }, { all_users: true, app_name: 'ios', app_version: '1', transport: 'sse' }],
@@ -44,6 +46,8 @@ await play(async () => {
   for (const [ms, short, long] of LENGTHS)
     assert.deepEqual([await ask('format.js', 'span', ms), await ask('format.js', 'longSpan', ms)], [short, long]);
   for (const [filters, selector] of SELECTORS) assert.deepEqual(await ask('selector.js', 'selectorOf', filters), selector);
+  for (const user of ['', 'bob', 'bob*', '*', '"bob"', 'a"b'])
+    assert.deepEqual(await ask('selector.js', 'selectorOf', { user: await ask('selector.js', 'filterOfUser', user) }), { users: [user] });
   for (const [filters, names] of MISTAKES)
     assert.deepEqual(Object.keys(await ask('selector.js', 'mistakes', filters)), names);
   for (const [code, comesBack] of [[3000, true], [3499, true], [3500, false], [4000, true], [4499, true], [4500, false], [4999, false]])
