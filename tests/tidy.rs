@@ -134,7 +134,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ),
     (
         "redb",
-        &["src/control/store.rs", "src/control/store_redb.rs", "src/control/webhook/queue.rs"],
+        &["src/control/store.rs", "src/control/store_redb.rs", "src/control/webhook/queue/"],
         "one file knows each file",
     ),
     (

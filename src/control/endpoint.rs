@@ -135,7 +135,8 @@ impl Control {
             living.serve(&mut signals).await;
             let ended = living.drain(&mut signals, shutdown_timeout).await;
             living.keeper.close(unix_s());
-            if let Some(webhook) = living.webhook {
+            // Who does not want to wait leaves what is stored to the next start.
+            if let Some(webhook) = living.webhook.filter(|_| ended != Ended::Interrupted) {
                 webhook.close().await;
             }
             ended

@@ -24,6 +24,15 @@ pub struct AdmissionOptions {
     pub rates: ConnectRates,
 }
 
+/// Whose limit lets no connect in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum NoConnect {
+    /// That of one address.
+    OfAddress(TooOften),
+    /// That of all there are.
+    OfNode,
+}
+
 /// Shared by all shards: one counter per shard, each written by its shard alone, and one word
 /// for the rate.
 #[derive(Debug)]
@@ -53,16 +62,23 @@ impl Admission {
         }
     }
 
-    /// Whether one more connect may be tried now. Counts against the rate even when the connect
-    /// is refused later, as every attempt costs.
-    #[must_use]
-    pub fn admits(&self, now_mono_ms: u64) -> bool {
+    /// Whether one more connect from this address may be tried now; `address` is asked for only
+    /// where that is limited. Counts against both rates even when the connect is refused later, as
+    /// every attempt costs; but an address that is refused takes nothing from all others.
+    pub(super) fn admits_connect(
+        &self,
+        address: impl FnOnce() -> Option<IpAddr>,
+        now_mono_ms: u64,
+    ) -> Result<(), NoConnect> {
+        self.admits_address(address, now_mono_ms).map_err(NoConnect::OfAddress)?;
+        if self.admits(now_mono_ms) { Ok(()) } else { Err(NoConnect::OfNode) }
+    }
+
+    fn admits(&self, now_mono_ms: u64) -> bool {
         self.has_room() && self.admits_rate(now_mono_ms)
     }
 
-    /// Whether this address may connect once more now; `address` is asked for only where that is
-    /// limited. Counts also when the connect is refused later: guessing tokens is connecting.
-    pub(super) fn admits_address(
+    fn admits_address(
         &self,
         address: impl FnOnce() -> Option<IpAddr>,
         now_mono_ms: u64,
@@ -161,6 +177,27 @@ mod tests {
         assert_eq!(admitted(5_100), 1);
         assert_eq!(admitted(5_600), 5);
         assert_eq!(admitted(60_000), 10);
+    }
+
+    #[test]
+    fn an_address_that_is_refused_takes_nothing_from_all_others() {
+        let interval_ms = 24 * 3_600_000;
+        let options = AdmissionOptions {
+            connects_per_second_max: 5,
+            rates: ConnectRates { per_user: 0, per_address: 1, interval_ms },
+            ..Default::default()
+        };
+        let admission = Admission::new(options, 1);
+        let connect = |address: &str| admission.admits_connect(|| address.parse().ok(), 5_000);
+        assert_eq!(connect("192.0.2.1"), Ok(()));
+        for _ in 0..100 {
+            let refused = connect("192.0.2.1");
+            assert!(matches!(refused, Err(NoConnect::OfAddress(_))), "{refused:?}");
+        }
+        for last in 2..6 {
+            assert_eq!(connect(&format!("192.0.2.{last}")), Ok(()));
+        }
+        assert_eq!(connect("192.0.2.6"), Err(NoConnect::OfNode));
     }
 
     #[test]

@@ -63,10 +63,10 @@ impl Shard {
         let empty = self.conns.is_empty() && self.remote.is_empty();
         let Some(draining) = &mut self.draining else { return true };
         draining.next = next;
-        if empty && !draining.told {
+        // What has happened is told in a turn before, so that what finds no room then is told again
+        // before it is said that nothing more will come.
+        if empty && !draining.told && self.events.happened() == 0 {
             draining.told = true;
-            // What has happened is told before it is said that nothing more will.
-            self.hand_over_lost_events();
             self.effects.message(Peer::Control, Message::Drained);
         }
         true

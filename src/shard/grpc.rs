@@ -4,6 +4,7 @@
 use std::rc::Rc;
 
 use super::Shard;
+use super::admission::NoConnect;
 use crate::connection::open::Scope;
 use crate::connection::opening::Caller;
 use crate::ids::ConnId;
@@ -52,14 +53,18 @@ impl Shard {
         open: StreamOpen,
         now: Now,
     ) -> Result<(), StreamRefusal> {
-        if !self.admission.admits(now.mono_ms) {
-            self.counters.connects_limited += 1;
-            return Err(StreamRefusal::Limited);
-        }
-        let address = || Some(open.remote_addr);
-        self.admission.admits_address(address, now.mono_ms).map_err(|too_often| {
-            self.counters.connects_limited_by_address += 1;
-            StreamRefusal::TooOften { retry_after_s: too_often.retry_after_s }
+        // A proxy brings many, and what it says of them in the metadata is not read.
+        let proxies = &self.options.trusted_proxies;
+        let address = || Some(open.remote_addr).filter(|peer| !proxies.trusts(*peer));
+        self.admission.admits_connect(address, now.mono_ms).map_err(|why| match why {
+            NoConnect::OfNode => {
+                self.counters.connects_limited += 1;
+                StreamRefusal::Limited
+            }
+            NoConnect::OfAddress(too_often) => {
+                self.counters.connects_limited_by_address += 1;
+                StreamRefusal::TooOften { retry_after_s: too_often.retry_after_s }
+            }
         })?;
         let request = ConnectRequest::parse_protobuf(&open.request).map_err(|error| {
             self.counters.requests_malformed += 1;

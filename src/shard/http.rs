@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
+use super::admission::NoConnect;
 use super::answers::{Plain, wait_for_older};
 use super::{EFFECT_BYTES_MAX, Shard};
 use crate::api::{self, Refusal};
@@ -311,18 +312,20 @@ impl Shard {
                 }
                 Ok(admitted?)
             }
-            Target::Connect(_) if !self.admission.admits(now.mono_ms) => {
-                self.counters.connects_limited += 1;
-                Err(Refusal { status: Status(503), body: Cow::Borrowed("") }.into())
-            }
             Target::Connect(_) => {
                 let proxies = &self.options.trusted_proxies;
                 let address = || proxies.remote_addr(exchange.peer, head);
-                self.admission.admits_address(address, now.mono_ms).map_err(|too_often| {
-                    self.counters.connects_limited_by_address += 1;
-                    let refusal = Refusal { status: Status(429), body: Cow::Borrowed("") };
-                    let retry_after = Some(too_often.retry_after_s.to_string());
-                    NotAdmitted { refusal, retry_after }
+                let refusal = |status| Refusal { status: Status(status), body: Cow::Borrowed("") };
+                self.admission.admits_connect(address, now.mono_ms).map_err(|why| match why {
+                    NoConnect::OfNode => {
+                        self.counters.connects_limited += 1;
+                        refusal(503).into()
+                    }
+                    NoConnect::OfAddress(too_often) => {
+                        self.counters.connects_limited_by_address += 1;
+                        let retry_after = Some(too_often.retry_after_s.to_string());
+                        NotAdmitted { refusal: refusal(429), retry_after }
+                    }
                 })
             }
             Target::Emulation(_)

@@ -122,17 +122,25 @@ mod tests {
         conn
     }
 
-    /// The batches that would go to the control thread.
-    fn take(shard: &mut Shard) -> Vec<EventBatch> {
+    /// What would be said to the control thread.
+    fn messages(shard: &mut Shard) -> Vec<Message> {
         let mut effects = Effects::default();
         shard.take_effects(&mut effects);
         let (list, _bytes) = effects.drain();
         list.filter_map(|effect| {
             let Effect::Message { to: Peer::Control, message } = effect else { return None };
-            let Message::SessionEvents(batch) = message else { return None };
-            Some(*batch)
+            Some(message)
         })
         .collect()
+    }
+
+    /// The batches among it.
+    fn take(shard: &mut Shard) -> Vec<EventBatch> {
+        let batch = |message| {
+            let Message::SessionEvents(batch) = message else { return None };
+            Some(*batch)
+        };
+        messages(shard).into_iter().filter_map(batch).collect()
     }
 
     fn events(batch: &EventBatch) -> Vec<Value> {
@@ -197,6 +205,26 @@ mod tests {
         shard.on_tick(NOW);
         let batch = take(&mut shard).remove(0);
         assert_eq!((batch.lost, batch.is_empty()), (2, true));
+    }
+
+    #[test]
+    fn the_last_word_of_a_goodbye_waits_until_what_was_lost_before_it_is_told() {
+        let mut shard = shard(&EventKind::ALL);
+        let conn = open(&mut shard, 0);
+        shard.on_closed(conn, Gone::Reset, NOW);
+        shard.start_drain(0, NOW);
+        for _ in 0..2 {
+            let said = messages(&mut shard);
+            let [Message::SessionEvents(batch)] = <[_; 1]>::try_from(said).unwrap() else {
+                panic!("something else was said")
+            };
+            assert_eq!(batch.happened(), 2);
+            shard.on_undeliverable(Peer::Control, Message::SessionEvents(batch), NOW);
+            shard.on_tick(NOW);
+        }
+        assert_eq!(take(&mut shard)[0].lost, 2);
+        shard.on_tick(NOW);
+        assert!(matches!(messages(&mut shard)[..], [Message::Drained]));
     }
 
     #[test]

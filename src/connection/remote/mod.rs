@@ -76,7 +76,10 @@ impl TrustedProxies {
         Some(nearest)
     }
 
-    fn trusts(&self, address: IpAddr) -> bool {
+    /// Whether the word of this address is taken.
+    #[must_use]
+    pub fn trusts(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(address))
     }
 }

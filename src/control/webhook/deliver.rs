@@ -5,7 +5,7 @@ use std::time::Duration;
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
-use hyper::{Method, Request, Uri};
+use hyper::{Method, Request, StatusCode, Uri};
 use rand::TryRng;
 use rand::rngs::SysRng;
 use tokio::sync::watch;
@@ -43,6 +43,16 @@ pub(super) struct Delivery {
     /// Events in it, and the number of the last.
     pub(super) events: u64,
     pub(super) last: u64,
+    /// What stood among them in the file and is no event.
+    pub(super) damaged: u64,
+}
+
+/// What became of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Outcome {
+    Taken,
+    /// The backend takes no request as large as this one of more than one event.
+    TooLarge,
 }
 
 impl Deliverer {
@@ -68,10 +78,27 @@ impl Deliverer {
         Ok(Self { endpoint, client, signer, added, timeout, retry_min, retry_max, complaints })
     }
 
-    /// Sends it, again and again until the backend answers with a status of success.
-    pub(super) async fn deliver(&self, delivery: &Delivery, facts: &watch::Sender<WebhookFacts>) {
+    /// Sends it, again and again until the backend answers with a status of success, or that fewer
+    /// events should come at once.
+    pub(super) async fn deliver(
+        &self,
+        delivery: &Delivery,
+        facts: &watch::Sender<WebhookFacts>,
+    ) -> Outcome {
         let mut failures = 0;
-        while let Err(why) = self.send(delivery).await {
+        loop {
+            let why = match self.send(delivery).await {
+                Ok(status) if status.is_success() => break,
+                Ok(StatusCode::PAYLOAD_TOO_LARGE) if delivery.events > 1 => {
+                    facts.send_modify(|facts| facts.failures += 1);
+                    return Outcome::TooLarge;
+                }
+                Ok(StatusCode::PAYLOAD_TOO_LARGE) => {
+                    format!("status 413 for the one event of request {}", delivery.id)
+                }
+                Ok(status) => format!("status {status}"),
+                Err(why) => why,
+            };
             failures += 1;
             facts.send_modify(|facts| facts.failures += 1);
             if self.complaints.is_due(Instant::now()).is_some() {
@@ -88,13 +115,14 @@ impl Deliverer {
         if failures > 0 {
             tracing::info!(failures, "the webhook is taken again");
         }
+        Outcome::Taken
     }
 
-    async fn send(&self, delivery: &Delivery) -> Result<(), String> {
+    /// Sends it once; or why there is no answer.
+    async fn send(&self, delivery: &Delivery) -> Result<StatusCode, String> {
         let asked = self.client.ask(self.request(delivery));
         match tokio::time::timeout(self.timeout, asked).await {
-            Ok(Ok(answer)) if answer.status.is_success() => Ok(()),
-            Ok(Ok(answer)) => Err(format!("status {}", answer.status)),
+            Ok(Ok(answer)) => Ok(answer.status),
             Ok(Err(error)) => Err(error.to_string()),
             Err(_elapsed) => Err("no answer in time".to_owned()),
         }
@@ -138,24 +166,11 @@ impl Deliverer {
 
 #[cfg(test)]
 mod tests {
-    use super::super::queue::QueueOptions;
-    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
 
-    fn options(endpoint: &str) -> WebhookOptions {
-        WebhookOptions {
-            endpoint: endpoint.to_owned(),
-            signer: Signer::new("a secret of the tests", "").unwrap(),
-            timeout: Duration::from_secs(1),
-            events_max: 1,
-            linger: Duration::ZERO,
-            retry_min: Duration::from_millis(100),
-            retry_max: Duration::from_secs(1),
-            queue: QueueOptions { path: "unused".into(), bytes_max: 0 },
-            added: vec![("X-Key".to_owned(), "k".to_owned())],
-            tls: None,
-            node_name: String::new(),
-        }
-    }
+    use super::super::tests::options;
+    use super::*;
 
     #[test]
     fn pauses_grow_to_a_limit_and_are_no_two_the_same() {
@@ -180,5 +195,30 @@ mod tests {
         let error = Deliverer::new(&WebhookOptions { added, ..options("http://a/") }).err();
         let error = error.map(|error| error.to_string()).unwrap();
         assert!(error.contains("`no name`") && !error.contains("secret value"), "{error}");
+    }
+
+    #[test]
+    fn who_finds_a_request_too_large_is_sent_fewer_events() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let outcome = runtime.block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let url = format!("http://{}/", listener.local_addr().unwrap());
+            let deliverer = Deliverer::new(&options(&url)).unwrap();
+            let body = Bytes::from_static(b"{}");
+            let delivery =
+                Delivery { id: "q-1-2".to_owned(), body, events: 2, last: 2, damaged: 0 };
+            let refuse = async {
+                let (mut peer, _) = listener.accept().await.unwrap();
+                let read = peer.read(&mut [0; 4_096]).await.unwrap();
+                assert!(read > 0);
+                peer.write_all(b"HTTP/1.1 413 .\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+                peer
+            };
+            let (told, facts) = watch::channel(WebhookFacts::default());
+            let (outcome, _peer) = tokio::join!(deliverer.deliver(&delivery, &told), refuse);
+            assert_eq!(facts.borrow().failures, 1);
+            outcome
+        });
+        assert_eq!(outcome, Outcome::TooLarge);
     }
 }

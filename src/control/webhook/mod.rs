@@ -90,7 +90,15 @@ pub struct Webhook {
     batches: mpsc::Sender<Box<EventBatch>>,
     /// Events that found no room in the channel.
     lost: u64,
+    /// Events that did.
+    given: u64,
+    /// Those of them that the thread has stored, or counts as lost itself.
+    handled: watch::Receiver<u64>,
+    /// The thread has panicked; it was said.
+    is_gone: bool,
     facts: watch::Receiver<WebhookFacts>,
+    /// What shards hear, or have heard.
+    told: WebhookFacts,
     /// Shards that have not heard the last facts.
     untold: Vec<usize>,
     shards: usize,
@@ -114,29 +122,59 @@ impl Webhook {
         let (batches, arriving) = mpsc::channel(BATCHES_MAX);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(WebhookError::Thread)?;
+        let (counted, handled) = watch::channel(0);
         let run = move || {
-            let worker = Worker::new(queue, deliverer, (arriving, told), &options);
+            let worker = Worker::new(queue, deliverer, (arriving, told), counted, &options);
             runtime.block_on(worker.run());
         };
         let thread = std::thread::Builder::new().name("webhook".to_owned()).spawn(run);
         let thread = thread.map_err(WebhookError::Thread)?;
-        Ok(Self { batches, lost: 0, facts, untold: Vec::new(), shards, thread })
+        Ok(Self::new(batches, facts, handled, shards, thread))
+    }
+
+    fn new(
+        batches: mpsc::Sender<Box<EventBatch>>,
+        facts: watch::Receiver<WebhookFacts>,
+        handled: watch::Receiver<u64>,
+        shards: usize,
+        thread: JoinHandle<()>,
+    ) -> Self {
+        Self {
+            batches,
+            lost: 0,
+            given: 0,
+            handled,
+            is_gone: false,
+            facts,
+            told: WebhookFacts::default(),
+            untold: Vec::new(),
+            shards,
+            thread,
+        }
     }
 
     /// A shard tells what happened.
     pub(super) fn on_events(&mut self, mut batch: Box<EventBatch>) {
         batch.lost += std::mem::take(&mut self.lost);
-        if let Err(refused) = self.batches.try_send(batch) {
-            let (mpsc::error::TrySendError::Full(batch) | mpsc::error::TrySendError::Closed(batch)) =
-                refused;
-            self.lost = batch.happened();
+        let happened = batch.happened();
+        match self.batches.try_send(batch) {
+            Ok(()) => self.given += happened,
+            Err(_refused) => self.lost = happened,
         }
     }
 
     /// Time has passed: what has become of the events may be news, and what was lost is told.
     pub(super) fn on_tick(&mut self) {
-        if self.facts.has_changed().unwrap_or(false) {
-            self.facts.mark_unchanged();
+        if self.batches.is_closed() && !self.is_gone {
+            self.is_gone = true;
+            tracing::error!(
+                "the thread of the webhook has panicked: events of sessions are lost until the \
+                 server is started again"
+            );
+        }
+        let facts = self.facts();
+        if facts != self.told {
+            self.told = facts;
             self.untold = (0..self.shards).collect();
         }
         if self.lost > 0 {
@@ -144,9 +182,19 @@ impl Webhook {
         }
     }
 
+    /// What has become of the events; when the thread is gone, what it left undone is lost.
+    fn facts(&self) -> WebhookFacts {
+        let facts = *self.facts.borrow();
+        if !self.is_gone {
+            return facts;
+        }
+        let undone = self.given - *self.handled.borrow();
+        WebhookFacts { lost: facts.lost + undone + self.lost, ..facts }
+    }
+
     /// Tells shards what has become of the events; who has no room is told later.
     pub(super) fn tell(&mut self, mut send: impl FnMut(usize, Message) -> Result<(), Message>) {
-        let facts = *self.facts.borrow();
+        let facts = self.told;
         self.untold.retain(|shard| send(*shard, Message::WebhookFacts(facts)).is_err());
     }
 
@@ -159,11 +207,54 @@ impl Webhook {
     pub(super) async fn close(mut self) {
         if self.lost > 0 {
             let lost = EventBatch::lost(std::mem::take(&mut self.lost));
-            // The thread is gone only if it panicked, and has said so itself.
+            // The thread is gone only if it panicked, which has been said.
             let _gone = self.batches.send(Box::new(lost)).await;
         }
         let Self { batches, thread, .. } = self;
         drop(batches);
         let _panicked = thread.join();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of a webhook to there.
+    pub(super) fn options(endpoint: &str) -> WebhookOptions {
+        WebhookOptions {
+            endpoint: endpoint.to_owned(),
+            signer: Signer::new("a secret of the tests", "").unwrap(),
+            timeout: Duration::from_secs(1),
+            events_max: 1,
+            linger: Duration::ZERO,
+            retry_min: Duration::from_millis(100),
+            retry_max: Duration::from_secs(1),
+            queue: QueueOptions { path: "unused".into(), bytes_max: 0 },
+            added: vec![("X-Key".to_owned(), "k".to_owned())],
+            tls: None,
+            node_name: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_thread_that_has_panicked_is_told_and_what_it_left_undone_is_lost() {
+        let (batches, arriving) = mpsc::channel(2);
+        let (_facts, told) = watch::channel(WebhookFacts::default());
+        let thread = std::thread::spawn(|| {});
+        let (_counted, handled) = watch::channel(0);
+        let mut webhook = Webhook::new(batches, told, handled, 1, thread);
+        webhook.on_events(Box::new(EventBatch::lost(3)));
+        drop(arriving);
+        for lost in [2, 4] {
+            webhook.on_events(Box::new(EventBatch::lost(2)));
+            webhook.on_tick();
+            assert!(webhook.is_gone && webhook.has_to_tell());
+            webhook.tell(|_shard, message| {
+                let Message::WebhookFacts(facts) = message else { panic!("{message:?}") };
+                assert_eq!(facts.lost, 3 + lost);
+                Ok(())
+            });
+        }
     }
 }

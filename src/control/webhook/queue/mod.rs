@@ -65,7 +65,7 @@ pub enum QueueError {
 #[derive(Debug)]
 pub(super) struct Queue {
     options: QueueOptions,
-    /// None after an error: then the next write opens the file anew.
+    /// None after an error: then whoever needs the file next opens it anew.
     database: Option<Database>,
     /// Uid of this run of the node.
     node: String,
@@ -184,11 +184,16 @@ impl Queue {
             rows.push(gap(std::mem::take(&mut untold), (&self.node, now_ms)));
         }
         if let Err(error) = self.commit(&rows, None, now_ms) {
-            (self.untold, self.lost) = (self.untold + happened, self.lost + happened);
+            self.lose(happened);
             return Err(error);
         }
         (self.untold, self.lost, self.is_shut) = (untold, self.lost + lost, is_shut);
         Ok(())
+    }
+
+    /// Counts these as lost without touching the file.
+    pub(super) fn lose(&mut self, events: u64) {
+        (self.untold, self.lost) = (self.untold + events, self.lost + events);
     }
 
     /// The events that come next, and their numbers: so many at most, and no more when they have so many bytes.
@@ -215,7 +220,10 @@ impl Queue {
             }
             Ok(events)
         };
-        read().map_err(|cause| self.failed(cause))
+        read().map_err(|cause| {
+            self.database = None;
+            self.failed(cause)
+        })
     }
 
     /// Forgets the events up to this number: they are delivered. Where there is room again, an event
@@ -232,8 +240,30 @@ impl Queue {
         Ok(())
     }
 
-    /// One transaction: forgets, stores, and notes the state that follows from both.
+    /// One transaction: forgets, stores, and notes the state that follows from both. A file that
+    /// fails is opened anew and asked once more: after one error an open one takes nothing, though
+    /// the disk may be well.
     fn commit(
+        &mut self,
+        rows: &[Vec<u8>],
+        forget: Option<u64>,
+        now_ms: u64,
+    ) -> Result<(), QueueError> {
+        let (was_open, next) = (self.database.is_some(), self.state.next);
+        let Err(error) = self.commit_once(rows, forget, now_ms) else { return Ok(()) };
+        if !was_open {
+            return Err(error);
+        }
+        self.reopen()?;
+        if self.state.next > next {
+            // It was written, and only the answer failed.
+            self.stored += rows.len() as u64;
+            return Ok(());
+        }
+        self.commit_once(rows, forget, now_ms)
+    }
+
+    fn commit_once(
         &mut self,
         rows: &[Vec<u8>],
         forget: Option<u64>,
@@ -254,6 +284,13 @@ impl Queue {
                 Err(self.failed(cause))
             }
         }
+    }
+
+    /// Another place is the file's from now on; returns the one before.
+    #[cfg(test)]
+    pub(super) fn moved_to(&mut self, path: PathBuf) -> PathBuf {
+        self.database = None;
+        std::mem::replace(&mut self.options.path, path)
     }
 
     fn database(&mut self) -> Result<&Database, QueueError> {
@@ -354,155 +391,4 @@ fn write(
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::Value;
-
-    use super::*;
-
-    fn options(dir: &tempfile::TempDir, bytes_max: u64) -> QueueOptions {
-        QueueOptions { path: dir.path().join("queue.redb"), bytes_max }
-    }
-
-    fn open(options: &QueueOptions, node: &str) -> Queue {
-        Queue::open(options, (node, "name"), 1_000).unwrap()
-    }
-
-    /// One batch of gaps, which are as good as other events, and so many lost before them.
-    fn batch(events: &[u64], lost: u64) -> [Box<EventBatch>; 1] {
-        let mut batch = EventBatch::lost(lost);
-        events.iter().for_each(|n| batch.push_raw(&gap(*n, ("test", 0))));
-        [Box::new(batch)]
-    }
-
-    /// Number, type and `lost` of what waits.
-    fn waiting(queue: &mut Queue) -> Vec<(u64, String, Option<u64>)> {
-        let events = queue.peek(1_000, usize::MAX).unwrap();
-        let read = |(seq, json): (u64, Vec<u8>)| {
-            let event: Value = serde_json::from_slice(&json).unwrap();
-            let kind = event["type"].as_str().unwrap();
-            let kind = if event["node"] == "test" { "event" } else { kind };
-            (seq, kind.to_owned(), event["lost"].as_u64())
-        };
-        events.into_iter().map(read).collect()
-    }
-
-    fn is(seq: u64, kind: &str, lost: Option<u64>) -> (u64, String, Option<u64>) {
-        (seq, kind.to_owned(), lost)
-    }
-
-    #[test]
-    fn what_is_stored_is_there_in_its_order_after_the_file_was_opened_again() {
-        let dir = tempfile::tempdir().unwrap();
-        let options = options(&dir, 1 << 20);
-        let mut queue = open(&options, "n1");
-        queue.append(&batch(&[1, 2], 0), 2_000).unwrap();
-        queue.append(&batch(&[3], 0), 3_000).unwrap();
-        assert_eq!((queue.len(), queue.oldest_ms()), (4, Some(1_000)));
-        queue.forget(2, 4_000).unwrap();
-        let expected = [is(3, "event", Some(2)), is(4, "event", Some(3))];
-        assert_eq!(waiting(&mut queue), expected);
-        let (bytes, oldest_ms) = (queue.bytes(), queue.oldest_ms());
-        assert_eq!(oldest_ms, Some(2_000));
-        drop(queue);
-
-        let mut queue = open(&options, "n2");
-        assert_eq!((queue.name(), queue.oldest_ms()), ("n1", oldest_ms));
-        assert_eq!(waiting(&mut queue)[..2], expected);
-        let started = queue.peek(9, usize::MAX).unwrap().pop().unwrap().1;
-        let started: Value = serde_json::from_slice(&started).unwrap();
-        assert_eq!((&started["node"], &started["previous_node"]), (&"n2".into(), &"n1".into()));
-        queue.forget(5, 5_000).unwrap();
-        assert_eq!((queue.len(), queue.bytes(), queue.oldest_ms()), (0, 0, None));
-        assert!(bytes > 0);
-    }
-
-    #[test]
-    fn a_number_is_never_given_twice_though_nothing_waits() {
-        let dir = tempfile::tempdir().unwrap();
-        let options = options(&dir, 1 << 20);
-        let mut queue = open(&options, "n1");
-        queue.append(&batch(&[1], 0), 2_000).unwrap();
-        queue.forget(2, 3_000).unwrap();
-        drop(queue);
-        let mut queue = open(&options, "n2");
-        assert_eq!(waiting(&mut queue), [is(3, "node_started", None)]);
-    }
-
-    #[test]
-    fn a_request_takes_no_more_than_it_may() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut queue = open(&options(&dir, 1 << 20), "n1");
-        queue.append(&batch(&[1, 2, 3], 0), 2_000).unwrap();
-        let numbers = |events: Vec<(u64, Vec<u8>)>| {
-            events.into_iter().map(|(seq, _)| seq).collect::<Vec<_>>()
-        };
-        assert_eq!(numbers(queue.peek(2, usize::MAX).unwrap()), [1, 2]);
-        assert_eq!(numbers(queue.peek(9, 1).unwrap()), [1], "one, however large it is");
-    }
-
-    #[test]
-    fn a_full_queue_keeps_what_it_has_counts_what_comes_and_says_so_when_there_is_room() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut queue = open(&options(&dir, 1_200), "n1");
-        let many: Vec<u64> = (1..=20).collect();
-        queue.append(&batch(&many, 0), 2_000).unwrap();
-        assert!(queue.bytes() <= 1_200);
-        let kept = queue.len() - 1;
-        assert!((2..19).contains(&kept), "{kept}");
-        assert_eq!(queue.lost(), 20 - kept);
-        queue.append(&batch(&[21], 5), 2_000).unwrap();
-        assert_eq!(queue.lost(), 26 - kept);
-        queue.forget(1, 3_000).unwrap();
-        queue.append(&batch(&[22], 0), 3_000).unwrap();
-        assert_eq!(queue.len(), kept, "a little room is no room");
-        queue.forget(kept, 3_000).unwrap();
-        queue.append(&batch(&[23], 0), 3_000).unwrap();
-        let last = kept + 1;
-        let expected = [
-            is(last, "event", Some(kept)),
-            is(last + 1, "gap", Some(27 - kept)),
-            is(last + 2, "event", Some(23)),
-        ];
-        assert_eq!(waiting(&mut queue), expected);
-    }
-
-    #[test]
-    fn what_was_lost_on_the_way_is_told_before_what_came_after_it() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut queue = open(&options(&dir, 1 << 20), "n1");
-        queue.append(&batch(&[1], 4), 2_000).unwrap();
-        queue.append(&batch(&[], 2), 2_000).unwrap();
-        let expected = [
-            is(1, "node_started", None),
-            is(2, "gap", Some(4)),
-            is(3, "event", Some(1)),
-            is(4, "gap", Some(2)),
-        ];
-        assert_eq!(waiting(&mut queue), expected);
-        assert_eq!(queue.lost(), 6);
-    }
-
-    #[test]
-    fn two_servers_do_not_share_a_queue() {
-        let dir = tempfile::tempdir().unwrap();
-        let options = options(&dir, 1 << 20);
-        let _queue = open(&options, "n1");
-        let error = Queue::open(&options, ("n2", "name"), 1_000).unwrap_err();
-        assert!(error.to_string().contains("in use by another process"), "{error}");
-    }
-
-    #[test]
-    fn what_cannot_be_written_is_lost_and_counted() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut queue = open(&options(&dir, 1 << 20), "n1");
-        queue.database = None;
-        let path = std::mem::replace(&mut queue.options.path, dir.path().to_owned());
-        queue.append(&batch(&[1, 2], 1), 2_000).unwrap_err();
-        assert_eq!(queue.lost(), 3);
-        queue.options.path = path;
-        queue.append(&batch(&[3], 0), 2_000).unwrap();
-        let expected =
-            [is(1, "node_started", None), is(2, "gap", Some(3)), is(3, "event", Some(3))];
-        assert_eq!(waiting(&mut queue), expected);
-    }
-}
+mod tests;
