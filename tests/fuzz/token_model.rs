@@ -35,6 +35,11 @@ pub(crate) fn algorithm(header: &str) -> Option<hmac::Algorithm> {
     if named("crit").iter().any(|crit| !crit.is_null()) {
         return None;
     }
+    // RFC 7515 §4.1.4: a string.
+    let is_id = |kid: &&Json<'_>| kid.is_null() || matches!(kid.value, Value::Text(Some(_)));
+    if named("kid").len() > 1 || !named("kid").iter().all(is_id) {
+        return None;
+    }
     match named("alg").as_slice() {
         [Json { value: Value::Text(Some(name)), .. }] => match name.as_str() {
             "HS256" => Some(hmac::HMAC_SHA256),
