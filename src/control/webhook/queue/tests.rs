@@ -1,3 +1,5 @@
+//! The queue in a file of its own: over restarts, when it is full, and on a disk that fails.
+
 use std::io;
 use std::sync::Arc;
 use std::sync::OnceLock;
