@@ -12,60 +12,30 @@ Usage: provider.py PORT [CERTIFICATE KEY]
 """
 
 import json
-import ssl
 import sys
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from serving import Handler, listen, say
 
 told = {}
 changed = threading.Condition()
 
 
-speaking = threading.Lock()
-
-
-def say(line):
-    with speaking:
-        print(json.dumps(line), flush=True)
-
-
-class Provider(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
+class Provider(Handler):
     def do_GET(self):
         say({"asked": self.path})
         with changed:
             changed.wait_for(lambda: told.get(self.path, {}).get("then") != "hang")
             answer = told.get(self.path, {"status": 404})
         if "then" in answer:
-            self.close_connection = True
-            return
-        body = answer.get("body", {})
-        body = (body if isinstance(body, str) else json.dumps(body)).encode()
-        self.send_response(answer.get("status", 200))
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format, *args):
-        pass
+            return self.cut()
+        self.reply(answer.get("status", 200), answer.get("body", {}))
 
 
-class Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-
-    def handle_error(self, request, client_address):
-        pass
-
-
-server = Server(("127.0.0.1", int(sys.argv[1])), Provider)
-if len(sys.argv) > 2:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(sys.argv[2], sys.argv[3])
-    server.socket = context.wrap_socket(server.socket, server_side=True)
+server = listen(int(sys.argv[1]), Provider, sys.argv[2:4])
 threading.Thread(target=server.serve_forever, daemon=True).start()
-say({"listens": server.server_address[1]})
 for line in sys.stdin:
     answer = json.loads(line)
     with changed:

@@ -15,28 +15,20 @@ Usage: backend.py PORT [CERTIFICATE KEY]
 
 import base64
 import json
-import ssl
 import sys
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from serving import Handler, listen, say
 
-speaking = threading.Lock()
 # How often was asked about each session.
 asked = {}
 
 
-def say(line):
-    with speaking:
-        print(json.dumps(line), flush=True)
-
-
-class Backend(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
+class Backend(Handler):
     def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        body = self.read_body()
         question = json.loads(body)
         headers = [[name.lower(), value] for name, value in self.headers.items()]
         say({"path": self.path, "port": self.client_address[1], "headers": headers,
@@ -52,40 +44,17 @@ class Backend(BaseHTTPRequestHandler):
 
     def answer(self, wanted):
         if wanted.get("then") == "hang":
-            self.connection.settimeout(None)
-            self.connection.recv(1)
+            self.wait_until_left()
             say({"left": True})
         if "then" in wanted:
-            self.close_connection = True
-            return
+            return self.cut()
         body = wanted.get("body", {"result": {"user": "somebody"}})
         if "lives" in wanted:
             body = {"result": {"expire_at": int(time.time()) + wanted["lives"]}}
             body["result"].update(wanted.get("with", {}))
         if "large" in wanted:
             body = {"result": {"user": "x" * wanted["large"]}}
-        body = (body if isinstance(body, str) else json.dumps(body)).encode()
-        self.send_response(wanted.get("status", 200))
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format, *args):
-        pass
+        self.reply(wanted.get("status", 200), body)
 
 
-class Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-
-    def handle_error(self, request, client_address):
-        pass
-
-
-server = Server(("127.0.0.1", int(sys.argv[1])), Backend)
-if len(sys.argv) > 2:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(sys.argv[2], sys.argv[3])
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-say({"listens": server.server_address[1]})
-server.serve_forever()
+listen(int(sys.argv[1]), Backend, sys.argv[2:4]).serve_forever()

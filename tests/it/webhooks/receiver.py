@@ -15,11 +15,12 @@ import hashlib
 import hmac
 import json
 import random
-import ssl
 import sys
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from serving import Handler, listen, say
 
 PORT, SEED, SECRET = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 MODES = ["ok", "500", "hang", "cut", "unheard"]
@@ -27,12 +28,6 @@ TOLERANCE_S = 300
 
 chance = random.Random(SEED)
 mode = "ok"
-printing = threading.Lock()
-
-
-def say(line):
-    with printing:
-        print(json.dumps(line), flush=True)
 
 
 def verify(headers, body):
@@ -48,19 +43,17 @@ def verify(headers, body):
     return None
 
 
-class Receiver(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
+class Receiver(Handler):
     def do_POST(self):
         global mode
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        body = self.read_body()
         if self.path == "/mode":
             mode = body.decode()
-            return self.answer(200)
+            return self.reply(200)
         wrong = verify(self.headers, body)
         if wrong:
             say({"wrong": wrong})
-            return self.answer(401)
+            return self.reply(401)
         headers = {name.lower(): value for name, value in self.headers.items()}
         now = chance.choice(MODES) if mode == "chaos" else mode
         if now in ("ok", "unheard"):
@@ -68,33 +61,11 @@ class Receiver(BaseHTTPRequestHandler):
         else:
             say({"refused": now, "id": headers["webhook-id"]})
         if now == "hang":
-            self.connection.settimeout(None)
-            self.connection.recv(1)
+            self.wait_until_left()
         if now in ("ok", "500"):
-            self.answer(200 if now == "ok" else 500)
+            self.reply(200 if now == "ok" else 500)
         else:
-            self.close_connection = True
-
-    def answer(self, status):
-        self.send_response(status)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, format, *args):
-        pass
+            self.cut()
 
 
-class Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request, client_address):
-        pass
-
-
-server = Server(("127.0.0.1", PORT), Receiver)
-if len(sys.argv) > 4:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(sys.argv[4], sys.argv[5])
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-say({"listens": server.server_address[1]})
-server.serve_forever()
+listen(PORT, Receiver, sys.argv[4:6]).serve_forever()
