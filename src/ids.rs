@@ -1,6 +1,7 @@
 //! Every identifier as a type of its own, so that two of them can never be mixed up.
 
 use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// One shard of this node: its place in the list of shards, `0..shards_max`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -85,6 +86,24 @@ pub struct SessionSlot(pub u32);
 /// are keyed by.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct UserHash(pub u64);
+
+/// Whom an address is counted for: itself, and of IPv6 all that begin with the same 64 bits, for
+/// whoever has one of them has the others.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Network(IpAddr);
+
+impl Network {
+    /// That of an address; an IPv4 address in IPv6 is that IPv4 address.
+    #[must_use]
+    pub fn of(address: IpAddr) -> Self {
+        Self(match address.to_canonical() {
+            IpAddr::V6(address) => {
+                IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)))
+            }
+            v4 @ IpAddr::V4(_) => v4,
+        })
+    }
+}
 
 /// A UUID in its wire form is this many bytes.
 pub const UUID_TEXT_LEN: usize = 36;

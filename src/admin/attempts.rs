@@ -10,26 +10,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ahash::RandomState;
 
 use super::door::LoginError;
-use crate::time::Now;
+use crate::ids::Network;
+use crate::time::{Now, Rate};
 
 /// Addresses are counted in so many cells of eight bytes.
 const CELLS: usize = 4_096;
 
-/// Wrong passwords that one address may try at once, and how often one more.
-const OF_ADDRESS: Rate = Rate { burst: 10, step_ms: 6_000 };
+const MINUTE_US: u64 = 60_000_000;
 
-/// Wrong passwords that all together may try at once, and how often one more: an attacker has more
-/// than one address.
-const OF_ALL: Rate = Rate { burst: 100, step_ms: 600 };
+/// Wrong passwords of one address.
+const OF_ADDRESS: Rate = Rate::new(10, MINUTE_US);
 
-#[derive(Clone, Copy)]
-struct Rate {
-    burst: u64,
-    step_ms: u64,
-}
+/// Wrong passwords of all together: an attacker has more than one address.
+const OF_ALL: Rate = Rate::new(100, MINUTE_US);
 
-/// When the last wrong one would have come had all come evenly, in milliseconds of the monotonic
-/// clock (generic cell rate algorithm, ITU-T I.371).
+/// What is kept of the wrong ones.
 #[derive(Default)]
 struct Cell(AtomicU64);
 
@@ -53,12 +48,12 @@ impl Attempts {
     /// Whether somebody at this address may try a password now. Shards that ask in the same moment
     /// may each let one in.
     pub(super) fn may_try(&self, from: Option<IpAddr>, now: Now) -> Result<(), LoginError> {
-        let wait_ms =
-            self.cell(from).wait_ms(OF_ADDRESS, now).max(self.of_all.wait_ms(OF_ALL, now));
-        if wait_ms == 0 {
+        let wait_us =
+            self.cell(from).wait_us(OF_ADDRESS, now).max(self.of_all.wait_us(OF_ALL, now));
+        if wait_us == 0 {
             return Ok(());
         }
-        Err(LoginError::TooMany { retry_after_s: wait_ms.div_ceil(1_000) })
+        Err(LoginError::TooMany { retry_after_s: wait_us.div_ceil(1_000_000) })
     }
 
     /// A password from this address was wrong.
@@ -68,25 +63,20 @@ impl Attempts {
     }
 
     fn cell(&self, from: Option<IpAddr>) -> &Cell {
-        // Whoever has one address of IPv6 has all that begin with the same 64 bits.
-        let network = match from.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)).to_canonical() {
-            IpAddr::V4(address) => u64::from(address.to_bits()),
-            IpAddr::V6(address) => (address.to_bits() >> 64) as u64,
-        };
+        let network = Network::of(from.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
         let at = self.hasher.hash_one(network) % CELLS as u64;
         &self.of_address[usize::try_from(at).expect("below CELLS")]
     }
 }
 
 impl Cell {
-    fn wait_ms(&self, rate: Rate, now: Now) -> u64 {
+    fn wait_us(&self, rate: Rate, now: Now) -> u64 {
         // Relaxed: the word stands alone, only its own modification order matters.
-        let full_ms = now.mono_ms + rate.step_ms * (rate.burst - 1);
-        self.0.load(Ordering::Relaxed).saturating_sub(full_ms)
+        rate.wait_us(self.0.load(Ordering::Relaxed), now.mono_us())
     }
 
     fn note(&self, rate: Rate, now: Now) {
-        let next = |cell_ms: u64| Some(cell_ms.max(now.mono_ms) + rate.step_ms);
+        let next = |kept_us: u64| Some(rate.after(kept_us, now.mono_us()));
         // Relaxed: as above.
         _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
     }

@@ -8,6 +8,7 @@ use crossbeam_utils::CachePadded;
 use super::rates::{Rates, TooOften};
 use super::seats::{Seat, Seats};
 use crate::ids::{ShardId, UserHash};
+use crate::time::Rate;
 
 pub use super::rates::ConnectRates;
 
@@ -39,15 +40,14 @@ pub(super) enum NoConnect {
 pub struct Admission {
     options: AdmissionOptions,
     sessions: Box<[CachePadded<AtomicU64>]>,
-    /// When the last admitted connect would have come had all come evenly, in microseconds of
-    /// the monotonic clock (generic cell rate algorithm, ITU-T I.371).
+    /// What is kept of the connects admitted, where their rate is limited.
     rate_clock_us: AtomicU64,
     seats: Option<Seats>,
     rates: Rates,
 }
 
-/// Connects that may come at once after a quiet second: as many as a whole second allows.
-const BURST_US: u64 = 1_000_000;
+/// As many connects as a second allows may come at once after a quiet one.
+const SECOND_US: u64 = 1_000_000;
 
 impl Admission {
     /// Counters for `shards` shards.
@@ -147,17 +147,15 @@ impl Admission {
     }
 
     fn admits_rate(&self, now_mono_ms: u64) -> bool {
-        let rate = self.options.connects_per_second_max;
-        if rate == 0 {
+        let most = self.options.connects_per_second_max;
+        if most == 0 {
             return true;
         }
-        let step_us = (1_000_000 / rate).max(1);
-        let now_us = now_mono_ms * 1000 + BURST_US;
+        let (rate, now_us) = (Rate::new(most, SECOND_US), now_mono_ms * 1_000);
         // Relaxed: the word stands alone, only its own modification order matters.
         self.rate_clock_us
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |clock_us| {
-                let next_us = clock_us.max(now_us - BURST_US) + step_us;
-                (next_us <= now_us).then_some(next_us)
+                (rate.wait_us(clock_us, now_us) == 0).then(|| rate.after(clock_us, now_us))
             })
             .is_ok()
     }

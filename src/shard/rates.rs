@@ -11,10 +11,11 @@
 //! where all of its four cells are shared with keys that are near their limit.
 
 use std::hash::{BuildHasher, Hash, RandomState};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::ids::UserHash;
+use crate::ids::{Network, UserHash};
+use crate::time::Rate;
 
 /// Cells of a key.
 const ROWS: usize = 4;
@@ -68,17 +69,10 @@ impl Rates {
         self.users.as_ref().map_or(Ok(()), |users| users.admits(&user, now_ms))
     }
 
-    /// One more connect of this address. Of IPv6 the first half counts: the rest is its client's to
-    /// choose.
+    /// One more connect of this address.
     pub(super) fn admits_address(&self, address: IpAddr, now_ms: u64) -> Result<(), TooOften> {
-        let Some(addresses) = &self.addresses else { return Ok(()) };
-        let counted = match address.to_canonical() {
-            IpAddr::V6(address) => {
-                IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)))
-            }
-            v4 @ IpAddr::V4(_) => v4,
-        };
-        addresses.admits(&counted, now_ms)
+        let admits = |addresses: &Sketch| addresses.admits(&Network::of(address), now_ms);
+        self.addresses.as_ref().map_or(Ok(()), admits)
     }
 
     /// Whether addresses are limited.
@@ -94,19 +88,15 @@ struct Sketch {
     cells: Box<[AtomicU64]>,
     /// Keyed by the system's random bytes: nobody can choose keys that meet.
     hasher: RandomState,
-    /// Between two connects that come evenly.
-    step_us: u64,
-    interval_us: u64,
+    rate: Rate,
 }
 
 impl Sketch {
     fn new(most: u32, interval_ms: u64) -> Self {
-        let interval_us = interval_ms * 1_000;
         Self {
             cells: (0..ROWS * CELLS).map(|_| AtomicU64::new(0)).collect(),
             hasher: RandomState::new(),
-            step_us: (interval_us / u64::from(most)).max(1),
-            interval_us,
+            rate: Rate::new(u64::from(most), interval_ms * 1_000),
         }
     }
 
@@ -115,12 +105,11 @@ impl Sketch {
         let now_us = now_ms * 1_000;
         // Relaxed: each word stands alone, only its own modification order matters.
         let told_us = cells.iter().map(|cell| cell.load(Ordering::Relaxed)).min().unwrap_or(0);
-        let next_us = told_us.max(now_us) + self.step_us;
-        let latest_us = now_us + self.interval_us;
-        if next_us > latest_us {
-            let retry_after_s = (next_us - latest_us).div_ceil(1_000_000);
-            return Err(TooOften { retry_after_s });
+        let wait_us = self.rate.wait_us(told_us, now_us);
+        if wait_us > 0 {
+            return Err(TooOften { retry_after_s: wait_us.div_ceil(1_000_000) });
         }
+        let next_us = self.rate.after(told_us, now_us);
         for cell in cells {
             cell.fetch_max(next_us, Ordering::Relaxed);
         }
