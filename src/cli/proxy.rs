@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::config::{Config, NamedProxy, StatusTransform};
+use crate::config::{BackendTls, Config, NamedProxy, StatusTransform};
 use crate::connection::options::{Choice, RefreshProxy};
 use crate::control::outside::{
     BackendOptions, BreakerOptions, KEY_SEARCH_MAX, TlsOptions, WayOptions,
@@ -51,20 +51,16 @@ pub(super) fn shown(config: &Config) -> CarriedNames {
     said.fold(CarriedNames::default(), |all, said| all.and(&said.shown))
 }
 
-/// The same options stand in several sections.
-macro_rules! tls {
-    ($tls:expr) => {
-        $tls.enabled.then(|| TlsOptions {
-            server_ca_pem: $tls.server_ca_pem.clone(),
-            cert_pem: $tls.cert_pem.clone(),
-            key_pem: $tls.key_pem.expose().to_owned(),
-            server_name: $tls.server_name.clone(),
-            insecure_skip_verify: $tls.insecure_skip_verify,
-        })
-    };
+/// TLS to a backend, if it is wanted.
+pub(super) fn tls(said: &BackendTls) -> Option<TlsOptions> {
+    said.enabled.then(|| TlsOptions {
+        server_ca_pem: said.server_ca_pem.clone(),
+        cert_pem: said.cert_pem.clone(),
+        key_pem: said.key_pem.expose().to_owned(),
+        server_name: said.server_name.clone(),
+        insecure_skip_verify: said.insecure_skip_verify,
+    })
 }
-
-pub(super) use tls;
 
 fn said_of_connect(config: &Config) -> Option<Said<'_>> {
     let connect = &config.client.proxy.connect;
@@ -80,11 +76,11 @@ fn said_of_connect(config: &Config) -> Option<Said<'_>> {
         is_binary: connect.binary_encoding,
         shows_meta: false,
         transforms: &connect.http.status_to_code_transforms,
-        http: way(connect.http.static_headers.expose(), NO_CREDENTIALS, tls!(&connect.http.tls)),
+        http: way(connect.http.static_headers.expose(), NO_CREDENTIALS, tls(&connect.http.tls)),
         grpc: way(
             connect.grpc.static_metadata.expose(),
             (&connect.grpc.credentials_key, connect.grpc.credentials_value.expose()),
-            tls!(&connect.grpc.tls),
+            tls(&connect.grpc.tls),
         ),
     };
     if connect.enabled {
@@ -110,11 +106,11 @@ fn said_of_refresh(config: &Config) -> Option<Said<'_>> {
         is_binary: refresh.binary_encoding,
         shows_meta: refresh.include_connection_meta,
         transforms: &refresh.http.status_to_code_transforms,
-        http: way(refresh.http.static_headers.expose(), NO_CREDENTIALS, tls!(&refresh.http.tls)),
+        http: way(refresh.http.static_headers.expose(), NO_CREDENTIALS, tls(&refresh.http.tls)),
         grpc: way(
             refresh.grpc.static_metadata.expose(),
             (&refresh.grpc.credentials_key, refresh.grpc.credentials_value.expose()),
-            tls!(&refresh.grpc.tls),
+            tls(&refresh.grpc.tls),
         ),
     };
     if refresh.enabled {

@@ -3,7 +3,6 @@
 use super::proxy::tls;
 use crate::api::webhook::Wanted;
 use crate::config::Config;
-use crate::control::outside::TlsOptions;
 use crate::control::webhook::{QueueOptions, WebhookOptions};
 
 /// What a backend wants to hear of sessions.
@@ -44,7 +43,7 @@ pub(super) fn options(
             bytes_max: webhook.queue_max_size,
         },
         added: added.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
-        tls: tls!(&webhook.tls),
+        tls: tls(&webhook.tls),
         node_name,
     }))
 }

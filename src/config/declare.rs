@@ -66,46 +66,52 @@ macro_rules! place {
     ($config:ident ($($at:ident).+) $field:ident) => { $config$(.$at)+.$field };
 }
 
-/// The table of options. A section reads `Type at (path) with { inner: Inner } { options }`, an
-/// option `name: Type = default, [older names], [flags];` below its documentation. It becomes one
-/// struct per section, their defaults, and `DECLARED`.
-macro_rules! options {
-    ($(
+/// One struct for a section, and its defaults.
+macro_rules! section {
+    (
         $(#[doc = $about:literal])+
-        $section:ident at $at:tt $(with { $($inner:ident: $inner_type:ident),+ $(,)? })? {
+        $section:ident ($($inner:ident: $inner_type:ident),*) {
             $(
                 $(#[doc = $doc:literal])+
                 $field:ident: $type:ty = $default:expr,
                 [$($legacy:literal),*], [$($flag:literal),*];
             )*
         }
-    )+) => {
-        $(
-            $(#[doc = $about])+
-            #[derive(Clone, Debug)]
-            pub struct $section {
-                $($(
-                    #[doc = concat!("Section `", stringify!($inner), "`.")]
-                    pub $inner: $inner_type,
-                )+)?
-                $(
-                    $(#[doc = $doc])+
-                    pub $field: $type,
-                )*
-            }
+    ) => {
+        $(#[doc = $about])+
+        #[derive(Clone, Debug)]
+        pub struct $section {
+            $(
+                #[doc = concat!("Section `", stringify!($inner), "`.")]
+                pub $inner: $inner_type,
+            )*
+            $(
+                $(#[doc = $doc])+
+                pub $field: $type,
+            )*
+        }
 
-            impl Default for $section {
-                fn default() -> Self {
-                    Self {
-                        $($($inner: $inner_type::default(),)+)?
-                        $($field: $default,)*
-                    }
+        impl Default for $section {
+            fn default() -> Self {
+                Self {
+                    $($inner: $inner_type::default(),)*
+                    $($field: $default,)*
                 }
             }
-        )+
+        }
+    };
+}
 
-        /// The options of this table, in its order.
-        pub(super) const DECLARED: &[Declared] = &[$($(
+/// The options of a section at one place.
+macro_rules! declared_at {
+    ($at:tt {
+        $(
+            $(#[doc = $doc:literal])+
+            $field:ident: $type:ty = $default:expr,
+            [$($legacy:literal),*], [$($flag:literal),*];
+        )*
+    }) => {
+        &[$(
             Declared {
                 path: dotted!($at $field),
                 legacy: &[$($legacy),*],
@@ -118,7 +124,27 @@ macro_rules! options {
                 },
                 show: |config| Setting::show(&place!(config $at $field)),
             },
-        )*)+];
+        )*]
+    };
+}
+
+/// The table of options. A section reads `Type at (path) with { inner: Inner } { options }`, an
+/// option `name: Type = default, [older names], [flags];` below its documentation. It becomes one
+/// struct per section, their defaults, and `DECLARED`.
+macro_rules! options {
+    ($(
+        $(#[doc = $about:literal])+
+        $section:ident at $at:tt $(with { $($inner:ident: $inner_type:ident),+ $(,)? })? {
+            $($options:tt)*
+        }
+    )+) => {
+        $(section! {
+            $(#[doc = $about])+
+            $section ($($($inner: $inner_type),+)?) { $($options)* }
+        })+
+
+        /// The options of this table, section by section.
+        pub(super) const DECLARED: &[&[Declared]] = &[$(declared_at!($at { $($options)* })),+];
 
         /// What each section is for, by its path.
         #[cfg(test)]
@@ -127,4 +153,24 @@ macro_rules! options {
     };
 }
 
-pub(super) use {dotted, options, place};
+/// A section that stands at several places: `Type { options }`, then what it is for at each of them,
+/// `at (path);`. It becomes what [`options`] makes of a section, but for one struct.
+macro_rules! options_at_places {
+    (
+        $(#[doc = $what:literal])+
+        $section:ident $options:tt
+        $($(#[doc = $about:literal])+ at $at:tt;)+
+    ) => {
+        section! { $(#[doc = $what])+ $section () $options }
+
+        /// The options of this section, place by place.
+        pub(super) const DECLARED: &[&[Declared]] = &[$(declared_at!($at $options)),+];
+
+        /// What it is for, by its path.
+        #[cfg(test)]
+        pub(super) const ABOUT: &[(&str, &[&str])] =
+            &[$((stringify!($at), &[$($about),+])),+];
+    };
+}
+
+pub(super) use {declared_at, dotted, options, options_at_places, place, section};

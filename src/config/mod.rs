@@ -10,7 +10,9 @@ mod shared;
 mod table;
 mod table_pages;
 mod table_proxy;
+mod table_redis;
 mod table_storage;
+mod table_tls;
 mod table_token;
 mod table_webhook;
 
@@ -44,16 +46,16 @@ pub use table::{
 };
 pub use table_pages::{Admin, Swagger};
 pub use table_proxy::{
-    ConnectProxy, ConnectProxyGrpc, ConnectProxyGrpcTls, ConnectProxyHttp, ConnectProxyTls,
-    Proxies, RefreshProxy, RefreshProxyGrpc, RefreshProxyGrpcTls, RefreshProxyHttp,
-    RefreshProxyTls,
+    ConnectProxy, ConnectProxyGrpc, ConnectProxyHttp, Proxies, RefreshProxy, RefreshProxyGrpc,
+    RefreshProxyHttp,
 };
+pub use table_redis::RedisOfKind;
 pub use table_storage::{
-    StorageFile, StorageRedis, TokenRevoke, TokenRevokeRedis, UserBlock, UserBlockRedis,
-    UserStatus, UserStatusRedis, UserTokensInvalidate, UserTokensInvalidateRedis,
+    StorageFile, StorageRedis, TokenRevoke, UserBlock, UserStatus, UserTokensInvalidate,
 };
+pub use table_tls::BackendTls;
 pub use table_token::Token;
-pub use table_webhook::{SessionWebhook, SessionWebhookTls};
+pub use table_webhook::SessionWebhook;
 pub use validate::dangers;
 
 #[cfg(test)]

@@ -7,31 +7,37 @@ use std::time::Duration;
 
 use tracing_subscriber::filter::LevelFilter;
 
-use super::declare::{Declared, dotted, options, place};
+use super::declare::{Declared, declared_at, dotted, options, place, section};
 use super::named_proxies::NamedProxies;
 use super::setting::{CodeTransform, ErrorMode, Headers, HttpTransform, Secret, Setting};
 use super::table_pages::{self, Admin, Swagger};
 use super::table_proxy::{self, Proxies};
+use super::table_redis;
 use super::table_storage::{
     self, StorageFile, TokenRevoke, UserBlock, UserStatus, UserTokensInvalidate,
 };
+use super::table_tls;
 use super::table_token::{self, Token};
 use super::table_webhook::{self, SessionWebhook};
 use crate::connection::options::WhenFull;
 use crate::engine::boot::{DriverChoice, ParkingChoice};
 
 /// Every table, in the order of `docs/config.md`.
-const TABLES: &[&[Declared]] = &[
+const TABLES: &[&[&[Declared]]] = &[
     DECLARED,
     table_pages::DECLARED,
     table_token::DECLARED,
     table_proxy::DECLARED,
     table_storage::DECLARED,
+    table_redis::DECLARED,
     table_webhook::DECLARED,
+    table_tls::DECLARED,
 ];
 
+const BY_SECTION: &[&[Declared]] = &joined::<_, { count(TABLES) }>(TABLES);
+
 /// Every option, in the order of the tables.
-pub const OPTIONS: &[Declared] = &joined::<_, { count(TABLES) }>(TABLES);
+pub const OPTIONS: &[Declared] = &joined::<_, { count(BY_SECTION) }>(BY_SECTION);
 
 /// What each section is for, by its path.
 #[cfg(test)]
@@ -44,7 +50,9 @@ const ABOUTS: &[&[(&str, &[&str])]] = &[
     table_token::ABOUT,
     table_proxy::ABOUT,
     table_storage::ABOUT,
+    table_redis::ABOUT,
     table_webhook::ABOUT,
+    table_tls::ABOUT,
 ];
 
 const fn count<T>(tables: &[&[T]]) -> usize {

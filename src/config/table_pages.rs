@@ -1,6 +1,6 @@
 //! The options of pages that people look at. A part of the table in `table`.
 
-use super::declare::{Declared, dotted, options, place};
+use super::declare::{Declared, declared_at, dotted, options, place, section};
 use super::setting::{Secret, Setting};
 
 options! {

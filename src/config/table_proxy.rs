@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use super::declare::{Declared, dotted, options, place};
+use super::declare::{Declared, declared_at, dotted, options, place, section};
 use super::setting::{Headers, Secret, Setting, StatusTransform};
+use super::table_tls::BackendTls;
 
 options! {
     /// Backends that are asked about clients: what holds for all of them.
@@ -44,55 +45,21 @@ options! {
     }
 
     /// The connect proxy over HTTP.
-    ConnectProxyHttp at (client.proxy.connect.http) with { tls: ConnectProxyTls } {
+    ConnectProxyHttp at (client.proxy.connect.http) with { tls: BackendTls } {
         /// Headers that go with every question, by name.
         static_headers: Headers = Headers::default(), [], [];
         /// HTTP statuses that are refusals, and what clients are told.
         status_to_code_transforms: Vec<StatusTransform> = Vec::new(), [], [];
     }
 
-    /// TLS of the connect proxy; an `https://` endpoint has it without being asked.
-    ConnectProxyTls at (client.proxy.connect.http.tls) {
-        /// Whether what follows counts.
-        enabled: bool = false, [], [];
-        /// Certificates that the backend's leads to: PEM, PEM in Base64, or a path. Empty: those of
-        /// the operating system.
-        server_ca_pem: String = String::new(), [], [];
-        /// The certificate shown to the backend, likewise. Empty: none.
-        cert_pem: String = String::new(), [], [];
-        /// Its key, likewise.
-        key_pem: Secret = Secret::default(), [], [];
-        /// The name the backend's certificate must have. Empty: the host of the URL.
-        server_name: String = String::new(), [], [];
-        /// Takes any certificate. Only for development.
-        insecure_skip_verify: bool = false, [], [];
-    }
-
     /// The connect proxy over gRPC.
-    ConnectProxyGrpc at (client.proxy.connect.grpc) with { tls: ConnectProxyGrpcTls } {
+    ConnectProxyGrpc at (client.proxy.connect.grpc) with { tls: BackendTls } {
         /// Metadata that goes with every question, by name.
         static_metadata: Headers = Headers::default(), [], [];
         /// Name of one more such entry. Empty: none.
         credentials_key: String = String::new(), [], [];
         /// Its value.
         credentials_value: Secret = Secret::default(), [], [];
-    }
-
-    /// TLS of the connect proxy over gRPC.
-    ConnectProxyGrpcTls at (client.proxy.connect.grpc.tls) {
-        /// Whether it is spoken.
-        enabled: bool = false, [], [];
-        /// Certificates that the backend's leads to: PEM, PEM in Base64, or a path. Empty: those of
-        /// the operating system.
-        server_ca_pem: String = String::new(), [], [];
-        /// The certificate shown to the backend, likewise. Empty: none.
-        cert_pem: String = String::new(), [], [];
-        /// Its key, likewise.
-        key_pem: Secret = Secret::default(), [], [];
-        /// The name the backend's certificate must have. Empty: the host of the endpoint.
-        server_name: String = String::new(), [], [];
-        /// Takes any certificate. Only for development.
-        insecure_skip_verify: bool = false, [], [];
     }
 
     /// The backend that says whether a session whose time is over may go on.
@@ -123,54 +90,20 @@ options! {
     }
 
     /// The refresh proxy over HTTP.
-    RefreshProxyHttp at (client.proxy.refresh.http) with { tls: RefreshProxyTls } {
+    RefreshProxyHttp at (client.proxy.refresh.http) with { tls: BackendTls } {
         /// Headers that go with every question, by name.
         static_headers: Headers = Headers::default(), [], [];
         /// HTTP statuses that are refusals: the session ends.
         status_to_code_transforms: Vec<StatusTransform> = Vec::new(), [], [];
     }
 
-    /// TLS of the refresh proxy; an `https://` endpoint has it without being asked.
-    RefreshProxyTls at (client.proxy.refresh.http.tls) {
-        /// Whether what follows counts.
-        enabled: bool = false, [], [];
-        /// Certificates that the backend's leads to: PEM, PEM in Base64, or a path. Empty: those of
-        /// the operating system.
-        server_ca_pem: String = String::new(), [], [];
-        /// The certificate shown to the backend, likewise. Empty: none.
-        cert_pem: String = String::new(), [], [];
-        /// Its key, likewise.
-        key_pem: Secret = Secret::default(), [], [];
-        /// The name the backend's certificate must have. Empty: the host of the URL.
-        server_name: String = String::new(), [], [];
-        /// Takes any certificate. Only for development.
-        insecure_skip_verify: bool = false, [], [];
-    }
-
     /// The refresh proxy over gRPC.
-    RefreshProxyGrpc at (client.proxy.refresh.grpc) with { tls: RefreshProxyGrpcTls } {
+    RefreshProxyGrpc at (client.proxy.refresh.grpc) with { tls: BackendTls } {
         /// Metadata that goes with every question, by name.
         static_metadata: Headers = Headers::default(), [], [];
         /// Name of one more such entry. Empty: none.
         credentials_key: String = String::new(), [], [];
         /// Its value.
         credentials_value: Secret = Secret::default(), [], [];
-    }
-
-    /// TLS of the refresh proxy over gRPC.
-    RefreshProxyGrpcTls at (client.proxy.refresh.grpc.tls) {
-        /// Whether it is spoken.
-        enabled: bool = false, [], [];
-        /// Certificates that the backend's leads to: PEM, PEM in Base64, or a path. Empty: those of
-        /// the operating system.
-        server_ca_pem: String = String::new(), [], [];
-        /// The certificate shown to the backend, likewise. Empty: none.
-        cert_pem: String = String::new(), [], [];
-        /// Its key, likewise.
-        key_pem: Secret = Secret::default(), [], [];
-        /// The name the backend's certificate must have. Empty: the host of the endpoint.
-        server_name: String = String::new(), [], [];
-        /// Takes any certificate. Only for development.
-        insecure_skip_verify: bool = false, [], [];
     }
 }

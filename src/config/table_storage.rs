@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::declare::{Declared, dotted, options, place};
+use super::declare::{Declared, declared_at, dotted, options, place, section};
 use super::setting::{Secret, Setting};
+use super::table_redis::RedisOfKind;
 use crate::control::store::Storage;
 
 options! {
@@ -35,46 +36,28 @@ options! {
     }
 
     /// Users that a backend has blocked.
-    UserBlock at (user_block) with { redis: UserBlockRedis } {
+    UserBlock at (user_block) with { redis: RedisOfKind } {
         /// Where they are stored: `embedded`, in the file of `storage.path`, `redis`, in that of
         /// `storage.redis`, or `memory`, until the process ends.
         storage_type: Storage = Storage::Embedded, [], [];
-    }
-
-    /// Where a configuration of Centrifugo says which Redis it is.
-    UserBlockRedis at (user_block.redis) {
-        /// As `storage.redis.address`; sections that say it must say the same.
-        address: Secret = Secret::default(), [], [];
     }
 
     /// Tokens that a backend has revoked.
-    TokenRevoke at (token_revoke) with { redis: TokenRevokeRedis } {
+    TokenRevoke at (token_revoke) with { redis: RedisOfKind } {
         /// Where they are stored: `embedded`, in the file of `storage.path`, `redis`, in that of
         /// `storage.redis`, or `memory`, until the process ends.
         storage_type: Storage = Storage::Embedded, [], [];
-    }
-
-    /// Where a configuration of Centrifugo says which Redis it is.
-    TokenRevokeRedis at (token_revoke.redis) {
-        /// As `storage.redis.address`; sections that say it must say the same.
-        address: Secret = Secret::default(), [], [];
     }
 
     /// Users whose older tokens a backend has invalidated.
-    UserTokensInvalidate at (user_tokens_invalidate) with { redis: UserTokensInvalidateRedis } {
+    UserTokensInvalidate at (user_tokens_invalidate) with { redis: RedisOfKind } {
         /// Where they are stored: `embedded`, in the file of `storage.path`, `redis`, in that of
         /// `storage.redis`, or `memory`, until the process ends.
         storage_type: Storage = Storage::Embedded, [], [];
     }
 
-    /// Where a configuration of Centrifugo says which Redis it is.
-    UserTokensInvalidateRedis at (user_tokens_invalidate.redis) {
-        /// As `storage.redis.address`; sections that say it must say the same.
-        address: Secret = Secret::default(), [], [];
-    }
-
     /// When users were last active and last here, and a state of the application's own.
-    UserStatus at (user_status) with { redis: UserStatusRedis } {
+    UserStatus at (user_status) with { redis: RedisOfKind } {
         /// Whether that is kept.
         enabled: bool = false, [], [];
         /// How long it is kept after it last changed.
@@ -85,11 +68,5 @@ options! {
         /// Where it is stored: `embedded`, in the file of `storage.path`, `redis`, in that of
         /// `storage.redis`, or `memory`, until the process ends.
         storage_type: Storage = Storage::Embedded, [], [];
-    }
-
-    /// Where a configuration of Centrifugo says which Redis it is.
-    UserStatusRedis at (user_status.redis) {
-        /// As `storage.redis.address`; sections that say it must say the same.
-        address: Secret = Secret::default(), [], [];
     }
 }

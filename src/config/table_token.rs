@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::declare::{Declared, dotted, options, place};
+use super::declare::{Declared, declared_at, dotted, options, place, section};
 use super::setting::{ClaimPicks, Secret, Setting};
 
 options! {

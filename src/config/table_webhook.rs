@@ -3,13 +3,14 @@
 
 use std::time::Duration;
 
-use super::declare::{Declared, dotted, options, place};
+use super::declare::{Declared, declared_at, dotted, options, place, section};
 use super::setting::{Headers, Secret, Setting};
+use super::table_tls::BackendTls;
 use crate::api::webhook::EventKind;
 
 options! {
     /// A backend that is told what happens to sessions, by requests of its own (`docs/webhooks.md`).
-    SessionWebhook at (session_webhook) with { tls: SessionWebhookTls } {
+    SessionWebhook at (session_webhook) with { tls: BackendTls } {
         /// Whether it is told.
         enabled: bool = false, [], [];
         /// Its URL: `http://` or `https://`.
@@ -27,8 +28,8 @@ options! {
         include_session: bool = false, [], [];
         /// How long a request may take.
         timeout: Duration = Duration::from_secs(5), [], [];
-        /// Events in one request, which has no more than a mebibyte of them, the last one whole.
-        /// From 1 to 10000.
+        /// Events in one request, which has no more than 512 KiB of them, the last one whole. From 1
+        /// to 10000.
         batch_size: usize = 256, [], [];
         /// How long an event may wait for others to go with it.
         linger: Duration = Duration::from_millis(100), [], [];
@@ -44,22 +45,5 @@ options! {
         queue_max_size: u64 = 256 * 1024 * 1024, [], [];
         /// Headers that go with every request, by name.
         static_headers: Headers = Headers::default(), [], [];
-    }
-
-    /// TLS of the webhook; an `https://` endpoint has it without being asked.
-    SessionWebhookTls at (session_webhook.tls) {
-        /// Whether what follows counts.
-        enabled: bool = false, [], [];
-        /// Certificates that the backend's leads to: PEM, PEM in Base64, or a path. Empty: those of
-        /// the operating system.
-        server_ca_pem: String = String::new(), [], [];
-        /// The certificate shown to the backend, likewise. Empty: none.
-        cert_pem: String = String::new(), [], [];
-        /// Its key, likewise.
-        key_pem: Secret = Secret::default(), [], [];
-        /// The name the backend's certificate must have. Empty: the host of the URL.
-        server_name: String = String::new(), [], [];
-        /// Takes any certificate. Only for development.
-        insecure_skip_verify: bool = false, [], [];
     }
 }
