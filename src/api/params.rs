@@ -164,6 +164,26 @@ pub(super) fn integer(
     Ok(())
 }
 
+/// Reads `{"user"}` as it is said.
+pub(super) fn any_user<'t, 'i: 't>(
+    params: impl Iterator<Item = (&'i str, Value<'t, 'i>)>,
+) -> Result<Option<&'t str>, Fault> {
+    let mut user = None;
+    for (key, value) in params {
+        if known(key, &["user"]) == "user" {
+            text(&mut user, "user", value)?;
+        }
+    }
+    Ok(user)
+}
+
+/// Reads `{"user"}`, which must be named.
+pub(super) fn one_user<'t, 'i: 't>(
+    params: impl Iterator<Item = (&'i str, Value<'t, 'i>)>,
+) -> Result<CompactString, Fault> {
+    Ok(required("user", any_user(params)?)?)
+}
+
 /// A user or a token that must be named.
 pub(super) fn required(name: &'static str, text: Option<&str>) -> Result<CompactString, ApiError> {
     match text {

@@ -2,7 +2,7 @@
 
 use simd_json::tape::Value;
 
-use super::params::{Fault, known, required, text};
+use super::params::{Fault, one_user};
 use super::question::Question;
 use crate::auth::Rule;
 
@@ -10,11 +10,5 @@ use crate::auth::Rule;
 pub(super) fn read<'t, 'i: 't>(
     params: impl Iterator<Item = (&'i str, Value<'t, 'i>)>,
 ) -> Result<Question, Fault> {
-    let mut user = None;
-    for (key, value) in params {
-        if known(key, &["user"]) == "user" {
-            text(&mut user, "user", value)?;
-        }
-    }
-    Ok(Question::KeepOut(Box::new(Rule::Unblock { user: required("user", user)? })))
+    Ok(Question::KeepOut(Box::new(Rule::Unblock { user: one_user(params)? })))
 }

@@ -1,11 +1,10 @@
 //! `get_user_block`: whether a user is blocked, and until when. Every shard knows: the one that is
 //! asked answers.
 
-use compact_str::CompactString;
 use simd_json::tape::Value;
 
 use super::encode::Object;
-use super::params::{Fault, known, required, text};
+use super::params::{Fault, one_user};
 use super::question::Question;
 use crate::auth::Until;
 
@@ -13,14 +12,7 @@ use crate::auth::Until;
 pub(super) fn read<'t, 'i: 't>(
     params: impl Iterator<Item = (&'i str, Value<'t, 'i>)>,
 ) -> Result<Question, Fault> {
-    let mut user = None;
-    for (key, value) in params {
-        if known(key, &["user"]) == "user" {
-            text(&mut user, "user", value)?;
-        }
-    }
-    let user: CompactString = required("user", user)?;
-    Ok(Question::UserBlock(user))
+    Ok(Question::UserBlock(one_user(params)?))
 }
 
 /// Writes `{"blocked":true,"expire_at":…}`; a block that does not end by itself has no end.

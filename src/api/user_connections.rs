@@ -5,7 +5,7 @@ use simd_json::tape::Value;
 
 use super::encode::Object;
 use super::error::ApiError;
-use super::params::{Fault, Reading, known, text};
+use super::params::{Fault, Reading, any_user};
 use super::question::Question;
 use crate::session::Session;
 
@@ -14,13 +14,7 @@ pub(super) fn read<'t, 'i: 't>(
     params: impl Iterator<Item = (&'i str, Value<'t, 'i>)>,
     reading: Reading<'_>,
 ) -> Result<Question, Fault> {
-    let mut user = None;
-    for (key, value) in params {
-        if known(key, &["user"]) == "user" {
-            text(&mut user, "user", value)?;
-        }
-    }
-    let user = user.ok_or_else(|| {
+    let user = any_user(params)?.ok_or_else(|| {
         ApiError::bad_request("key \"user\" is missing, expected a user id (\"\" is anonymous)")
     })?;
     Ok(Question::UserConnections { user: user.into(), hash: reading.hasher.hash(user) })
